@@ -1,0 +1,176 @@
+"""The facts of the ad part. Members are appended, never edited; amounts are integer nanos."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from msgspec import Struct
+
+from ringwork.ads.model import Advertiser, Campaign, Context, Creative, Placement, Publisher
+from ringwork.kernel.events import Event
+
+
+class AdvertiserRegistered(Event, frozen=True, array_like=True):
+    """An advertiser exists; its contact is sealed under the subject ``advertiser/<id>``."""
+
+    TYPE: ClassVar[str] = "advertiser_registered"
+    PERSONAL: ClassVar[tuple[str, ...]] = ("advertiser.contact",)
+    advertiser: Advertiser
+
+
+class CampaignCreated(Event, frozen=True, array_like=True):
+    TYPE: ClassVar[str] = "campaign_created"
+    campaign: Campaign
+
+
+class CampaignChanged(Event, frozen=True, array_like=True):
+    """The campaign as it is from now on."""
+
+    TYPE: ClassVar[str] = "campaign_changed"
+    campaign: Campaign
+
+
+class CreativeCreated(Event, frozen=True, array_like=True):
+    TYPE: ClassVar[str] = "creative_created"
+    creative: Creative
+
+
+class CreativeChanged(Event, frozen=True, array_like=True):
+    """The creative as it is from now on."""
+
+    TYPE: ClassVar[str] = "creative_changed"
+    creative: Creative
+
+
+class PublisherRegistered(Event, frozen=True, array_like=True):
+    TYPE: ClassVar[str] = "publisher_registered"
+    publisher: Publisher
+
+
+class PlacementCreated(Event, frozen=True, array_like=True):
+    TYPE: ClassVar[str] = "placement_created"
+    placement: Placement
+
+
+class Considered(Struct, frozen=True, array_like=True):
+    """One ranked candidate of a slot: the auction's inputs, so that its price can be recomputed exactly."""
+
+    ad_id: str
+    campaign_id: str
+    bid_nanos: int
+    p_ppb: int
+    quality_ppm: int
+    multiplier_ppm: int
+    shift_nanos: int
+    score_nanos: int
+
+
+class SlotOutcome(Struct, frozen=True, array_like=True):
+    """What happened to one slot: who was kept out and why, who was ranked, who won at what price."""
+
+    slot_id: str
+    format: str
+    rule: str
+    reserve_nanos: int
+    eligible: int
+    excluded: dict[str, int]
+    """First reason that applied -> how many ads it kept out."""
+    considered: list[Considered]
+    """Best first, at most eight."""
+    impression_id: bytes | None = None
+    ad_id: str = ""
+    campaign_id: str = ""
+    pricing: str = ""
+    price_nanos: int = 0
+    expires_s: int = 0
+    charge_bid: bool = False
+
+
+class AuctionCleared(Event, frozen=True, array_like=True):
+    """One ad request, decided: every input of the price and every slot's outcome, sold or not."""
+
+    TYPE: ClassVar[str] = "auction_cleared"
+    source: str
+    currency: str
+    context: Context
+    slots: list[SlotOutcome]
+    stage_ns: dict[str, int]
+    """Stage -> nanoseconds it took, in order."""
+
+
+class AnswerTimed(Event, frozen=True, array_like=True):
+    """How long a sold request waited for the disk. Relaxed: may be lost with the last batch, bills nothing."""
+
+    TYPE: ClassVar[str] = "answer_timed"
+    RETENTION: ClassVar[str] = "30 days"
+    disk_ns: int
+
+
+class ImpressionBilled(Event, frozen=True, array_like=True):
+    """A beacon met its hold in time; ``price_nanos`` was posted (0 where clicks or conversions are paid)."""
+
+    TYPE: ClassVar[str] = "impression_billed"
+    impression_id: bytes
+    campaign_id: str
+    ad_id: str
+    publisher_id: str
+    placement: str
+    pricing: str
+    price_nanos: int
+    currency: str
+
+
+class ImpressionUnbilled(Event, frozen=True, array_like=True):
+    """A genuine beacon that charges nothing: ``reason`` says why (late)."""
+
+    TYPE: ClassVar[str] = "impression_unbilled"
+    impression_id: bytes
+    campaign_id: str
+    reason: str
+
+
+class ClickRecorded(Event, frozen=True, array_like=True):
+    """The first click on an impression; ``charged_nanos`` > 0 where clicks are paid and budget was left."""
+
+    TYPE: ClassVar[str] = "click_recorded"
+    impression_id: bytes
+    campaign_id: str
+    ad_id: str
+    publisher_id: str
+    charged_nanos: int
+    currency: str
+    unbilled_reason: str = ""
+
+
+class ConversionRecorded(Event, frozen=True, array_like=True):
+    """An advertiser's conversion, once per ``conversion_id``; the customer reference is personal and sealed."""
+
+    TYPE: ClassVar[str] = "conversion_recorded"
+    PERSONAL: ClassVar[tuple[str, ...]] = ("customer",)
+    conversion_id: str
+    impression_id: bytes
+    campaign_id: str
+    ad_id: str
+    publisher_id: str
+    value_nanos: int
+    charged_nanos: int
+    currency: str
+    customer: bytes | None = None
+    unbilled_reason: str = ""
+
+
+EVENTS: tuple[type[Event], ...] = (
+    AdvertiserRegistered,
+    CampaignCreated,
+    CampaignChanged,
+    CreativeCreated,
+    CreativeChanged,
+    PublisherRegistered,
+    PlacementCreated,
+    AuctionCleared,
+    AnswerTimed,
+    ImpressionBilled,
+    ImpressionUnbilled,
+    ClickRecorded,
+    ConversionRecorded,
+)

@@ -1,0 +1,1 @@
+"""One request as a few visible calls through the parts. Start reading here."""

@@ -1,0 +1,261 @@
+"""Where a decision becomes a fact: record, apply, make durable, in this order and in one place.
+
+A *command* is one caller's decision: it records events, each encoded and applied to the folds at once (so
+that the command's next rule sees it), then commits them as one frame. The log row is the only commit point;
+projections follow by tailing the log. Between ``command()`` and ``commit()`` nothing is awaited, so commands
+never interleave.
+
+When a batch cannot be stored, memory holds effects that are not on disk: the journal then folds again from
+the last snapshot and the log, and refuses commands until the log admits them (platform: disk full).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from ringwork.kernel.errors import RingworkError
+from ringwork.kernel.events import (
+    Envelope,
+    Event,
+    EventTypes,
+    Idempotency,
+    Recorded,
+    decode_frames,
+    encode_event,
+    encode_frame,
+)
+from ringwork.kernel.ids import IdGenerator
+from ringwork.kernel.ports import Answers, Clock, EventLog, Fold, Row, Snapshots
+
+Apply = Callable[[Recorded], None]
+
+
+class Command:
+    """The events of one decision. Use as a context manager; an error after ``record`` folds memory again."""
+
+    __slots__ = ("_encoded", "_first_seq", "_journal", "cause_id", "request_id", "tenant", "ts_us")
+
+    def __init__(
+        self, journal: Journal, *, tenant: str, request_id: bytes, cause_id: bytes | None
+    ) -> None:
+        self._journal = journal
+        self._encoded: list[bytes] = []
+        self._first_seq = journal.log.next_seq
+        self.tenant = tenant
+        self.request_id = request_id
+        self.cause_id = cause_id
+        self.ts_us = journal.clock.wall_us()
+
+    @property
+    def now_s(self) -> int:
+        """The command's wall time in whole seconds; every rule of one command sees the same."""
+        return self.ts_us // 1_000_000
+
+    @property
+    def recorded(self) -> int:
+        """How many events this command holds so far."""
+        return len(self._encoded)
+
+    def record(
+        self,
+        event: Event,
+        *,
+        event_id: bytes | None = None,
+        cause_id: bytes | None = None,
+        request_id: bytes | None = None,
+        subject: bytes | None = None,
+        purpose: str | None = None,
+    ) -> bytes:
+        """Encode and apply one event; returns its id. An unencodable value fails before it is applied.
+
+        ``request_id`` names another request whose trace the event belongs to (a conversion that an
+        advertiser reports belongs to the ad request it came from).
+        """
+        journal = self._journal
+        request_id = request_id or self.request_id
+        event_id = event_id or journal.ids.new()
+        cause_id = cause_id or self.cause_id
+        encoded = encode_event(
+            event,
+            id=event_id,
+            ts_us=self.ts_us,
+            request_id=request_id,
+            cause_id=cause_id,
+            tenant=self.tenant,
+            subject=subject,
+            purpose=purpose,
+        )
+        seq = self._first_seq + len(self._encoded)
+        self._encoded.append(encoded)
+        appliers = journal.appliers.get(event.TYPE)
+        if appliers:
+            recorded = Recorded(
+                journal.log.partition, seq, event_id, self.ts_us, request_id, cause_id,
+                self.tenant, subject, purpose, event,
+            )  # fmt: skip
+            for apply in appliers:
+                apply(recorded)
+        return event_id
+
+    def commit(self, idempotency: Idempotency | None = None) -> asyncio.Future[None]:
+        """Join the current batch; await the future before acknowledging anything durable."""
+        encoded = self._encoded
+        assert encoded, "a frame holds at least one event"
+        assert self._journal.log.next_seq == self._first_seq, "another command interleaved"
+        future = self._journal.append(encode_frame(encoded, idempotency), len(encoded))
+        if idempotency is not None:
+            self._journal.remember(idempotency, self.ts_us)
+        self._encoded = []
+        return future
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._encoded:  # applied, but never committed: memory is ahead of the log
+            self._encoded = []
+            self._journal.refold()
+            assert error is not None, "a command that recorded events must commit them"
+
+
+class Journal:
+    """One partition's memory and log, kept in step. All calls on the event-loop thread."""
+
+    def __init__(
+        self,
+        *,
+        log: EventLog,
+        types: EventTypes,
+        folds: Sequence[Fold],
+        clock: Clock,
+        ids: IdGenerator,
+        snapshots: Snapshots,
+        answers: Answers | None = None,
+    ) -> None:
+        self.log = log
+        self.types = types
+        self.clock = clock
+        self.ids = ids
+        self.appliers = appliers_of(folds)
+        self._folds = folds
+        self._answers = answers
+        self._snapshots = snapshots
+        self._last: asyncio.Future[None] | None = None
+
+    def command(self, *, tenant: str, request_id: bytes, cause_id: bytes | None = None) -> Command:
+        """Begin a decision; raises Overloaded or StorageFull before anything is decided."""
+        self.log.admit()
+        return Command(self, tenant=tenant, request_id=request_id, cause_id=cause_id)
+
+    @property
+    def seq(self) -> int:
+        """The sequence of the last applied event (durable or about to be)."""
+        return self.log.next_seq - 1
+
+    async def settled(self) -> None:
+        """Wait until everything applied so far is durable: what a read from memory does before it answers."""
+        if self._last is not None and not self._last.done():
+            await asyncio.shield(self._last)
+
+    def append(self, frame: bytes, events: int) -> asyncio.Future[None]:
+        """Queue an encoded frame; for Command alone."""
+        future = self.log.append(frame, events)
+        if future is not self._last:
+            self._last = future
+            future.add_done_callback(self._batch_done)
+        return future
+
+    def remember(self, idempotency: Idempotency, ts_us: int) -> None:
+        """Keep the answer of a keyed command; for Command alone."""
+        if self._answers is not None:
+            self._answers.remember(idempotency, ts_us)
+
+    def _batch_done(self, future: asyncio.Future[None]) -> None:
+        if not future.cancelled() and future.exception() is not None:
+            self.refold()
+
+    def snapshot(self) -> tuple[int, dict[str, bytes]]:
+        """Every fold's state at ``seq``; save it only once the log's head has reached that sequence."""
+        states = {_state_name(fold): fold.dump() for fold in self._stateful()}
+        return self.seq, states
+
+    def refold(self) -> int:
+        """Fold memory again from the last snapshot and the durable log; returns the events replayed."""
+        seq, states = self._snapshots.load()
+        wanted = {_state_name(fold) for fold in self._stateful()}
+        if not wanted <= states.keys():
+            seq, states = 0, {}
+        if seq > self.log.head.seq:
+            raise RingworkError(
+                f"the snapshot is at sequence {seq}, the log ends at {self.log.head.seq}"
+            )
+        for fold in self._stateful():
+            fold.clear()
+            if states:
+                fold.load(states[_state_name(fold)])
+        return replay(
+            self.log.rows(seq), self.types, self.appliers,
+            partition=self.log.partition, after_seq=seq, answers=self._answers,
+        )  # fmt: skip
+
+    def _stateful(self) -> Iterator[Fold | Answers]:
+        yield from self._folds
+        if self._answers is not None:
+            yield self._answers
+
+
+def _state_name(fold: Fold | Answers) -> str:
+    return f"{fold.name}/{fold.version}"
+
+
+def appliers_of(folds: Iterable[Fold]) -> Mapping[str, tuple[Apply, ...]]:
+    """Event type name -> the ``apply`` of every fold that hears it."""
+    heard: dict[str, tuple[Apply, ...]] = {}
+    for fold in folds:
+        for event_type in fold.hears:
+            heard[event_type.TYPE] = (*heard.get(event_type.TYPE, ()), fold.apply)
+    return heard
+
+
+def replay(
+    rows: Iterable[Row],
+    types: EventTypes,
+    appliers: Mapping[str, Sequence[Apply]],
+    *,
+    partition: int = 0,
+    after_seq: int = 0,
+    answers: Answers | None = None,
+) -> int:
+    """Apply every event after ``after_seq`` to the appliers that hear its type; returns how many events passed."""
+    passed = 0
+    for row in rows:
+        seq = row.first_seq
+        for frame in decode_frames(row.payload):
+            if answers is not None and frame.idempotency is not None and seq > after_seq:
+                answers.remember(frame.idempotency, frame.events[0].ts_us)
+            for envelope in frame.events:
+                if seq > after_seq:
+                    passed += 1
+                    heard = appliers.get(envelope.type)
+                    if heard:
+                        recorded = recorded_of(envelope, types.decode(envelope), seq, partition)
+                        for apply in heard:
+                            apply(recorded)
+                seq += 1
+    return passed
+
+
+def recorded_of(envelope: Envelope, payload: Event, seq: int, partition: int) -> Recorded:
+    """An envelope read from the log, with its decoded payload, as folds and projections take it."""
+    return Recorded(
+        partition, seq, envelope.id, envelope.ts_us, envelope.request_id, envelope.cause_id,
+        envelope.tenant, envelope.subject, envelope.purpose, payload,
+    )  # fmt: skip
