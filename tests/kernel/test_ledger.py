@@ -58,11 +58,15 @@ class Book:
 
 def asked(step: dict[str, object]) -> Transfer:
     return Transfer(
-        id=step["id"], kind=step["kind"], debit_account=step.get("debit", ""),
-        credit_account=step.get("credit", ""), amount_nanos=step.get("amount", 0),
-        currency=step.get("currency", ""), pending_id=step.get("pending_id", ""),
+        id=step["id"],
+        kind=step["kind"],
+        debit_account=step.get("debit", ""),
+        credit_account=step.get("credit", ""),
+        amount_nanos=step.get("amount", 0),
+        currency=step.get("currency", ""),
+        pending_id=step.get("pending_id", ""),
         timeout_s=step.get("timeout_s", 0),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["name"])
@@ -103,11 +107,15 @@ def test_replay_and_snapshot_give_the_same_state_as_life(script):
         now_s += step
         resolution = kind in ("post", "void")
         transfer = Transfer(
-            id=f"t{number}", kind=kind, debit_account="" if resolution else debit,
-            credit_account="" if resolution else credit, amount_nanos=amount,
-            currency="" if resolution else "EUR", pending_id=f"t{pending}" if resolution else "",
+            id=f"t{number}",
+            kind=kind,
+            debit_account="" if resolution else debit,
+            credit_account="" if resolution else credit,
+            amount_nanos=amount,
+            currency="" if resolution else "EUR",
+            pending_id=f"t{pending}" if resolution else "",
             timeout_s=timeout_s,
-        )  # fmt: skip
+        )
         first = book.transfer(now_s, transfer)
         again = book.ledger.transfer(book, transfer)
         assert again == first, "the first result stands"
@@ -131,7 +139,17 @@ def funded() -> Book:
     book = Book()
     for name, limited in (("cash", False), ("adv", True), ("rev", False)):
         assert book.ledger.open_account(book, id=name, currency="EUR", limited=limited) == "created"
-    book.transfer(0, Transfer(id="fund", kind="single", debit_account="cash", credit_account="adv", amount_nanos=100, currency="EUR"))  # fmt: skip
+    book.transfer(
+        0,
+        Transfer(
+            id="fund",
+            kind="single",
+            debit_account="cash",
+            credit_account="adv",
+            amount_nanos=100,
+            currency="EUR",
+        ),
+    )
     return book
 
 
@@ -145,7 +163,15 @@ def test_an_account_opens_once():
 
 def test_reference_is_part_of_what_a_repeat_must_match():
     book = funded()
-    transfer = Transfer(id="a", kind="single", debit_account="adv", credit_account="rev", amount_nanos=1, currency="EUR", reference="x")  # fmt: skip
+    transfer = Transfer(
+        id="a",
+        kind="single",
+        debit_account="adv",
+        credit_account="rev",
+        amount_nanos=1,
+        currency="EUR",
+        reference="x",
+    )
     assert book.transfer(1, transfer) == "created"
     other = msgspec.structs.replace(transfer, reference="y")
     assert book.transfer(1, other) == "exists-with-different-reference"
@@ -154,7 +180,15 @@ def test_reference_is_part_of_what_a_repeat_must_match():
 def test_due_holds_expire_in_order_and_a_due_hold_cannot_be_posted_before_its_expiry_is_recorded():
     book = funded()
     for name, timeout_s in (("late", 9), ("soon", 5), ("also", 5)):
-        hold = Transfer(id=name, kind="pending", debit_account="adv", credit_account="rev", amount_nanos=10, currency="EUR", timeout_s=timeout_s)  # fmt: skip
+        hold = Transfer(
+            id=name,
+            kind="pending",
+            debit_account="adv",
+            credit_account="rev",
+            amount_nanos=10,
+            currency="EUR",
+            timeout_s=timeout_s,
+        )
         assert book.transfer(0, hold) == "created"
     book.ts_us = 5_000_000
     assert (
@@ -169,7 +203,14 @@ def test_due_holds_expire_in_order_and_a_due_hold_cannot_be_posted_before_its_ex
 
 def test_closed_transfers_are_forgotten_after_their_time_and_can_be_recalled():
     book = funded()
-    transfer = Transfer(id="a", kind="single", debit_account="adv", credit_account="rev", amount_nanos=1, currency="EUR")  # fmt: skip
+    transfer = Transfer(
+        id="a",
+        kind="single",
+        debit_account="adv",
+        credit_account="rev",
+        amount_nanos=1,
+        currency="EUR",
+    )
     book.transfer(0, transfer)
     book.transfer(RETAIN_S + 1, msgspec.structs.replace(transfer, id="b"))
     assert book.ledger.entry("a") is None
@@ -183,4 +224,13 @@ def test_closed_transfers_are_forgotten_after_their_time_and_can_be_recalled():
 def test_members_are_named_as_on_the_wire():
     named = TransferCreated("a", "single", "adv", "rev", 1_500_000_000, "EUR").members()
     assert str(named["amount"]) == "1.50 EUR"
-    assert {"id", "kind", "debit_account", "credit_account", "amount", "pending_id", "timeout_s", "reference"} == set(named)  # fmt: skip
+    assert {
+        "id",
+        "kind",
+        "debit_account",
+        "credit_account",
+        "amount",
+        "pending_id",
+        "timeout_s",
+        "reference",
+    } == set(named)

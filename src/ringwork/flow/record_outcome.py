@@ -12,7 +12,10 @@ Outcome = Literal["recorded", "repeated", "late"]
 
 
 class RecordOutcome:
-    """Impressions and clicks, by their signed tokens. (Conversions are commands of the management API.)"""
+    """Impressions and clicks, by their signed tokens.
+
+    (Conversions are commands of the management API.)
+    """
 
     def __init__(self, *, ads: Ads, journal: Journal, tenant: str) -> None:
         self._ads = ads
@@ -42,7 +45,10 @@ class RecordOutcome:
         return claim
 
     def _caused_by(self, claim: Claim) -> Command:
-        """A beacon's events belong to the ad request they come from, so that one trace holds them all."""
+        """A beacon's events belong to the ad request they come from.
+
+        So that one trace holds them all.
+        """
         return self._journal.command(
             tenant=self._tenant, request_id=claim.request_id, cause_id=claim.auction_id
         )

@@ -1,7 +1,7 @@
 """An ad request, top to bottom: candidates, rank, clear, log.
 
-Read this file to know what happens to a request between its bytes and its answer. Whatever a later part
-does to it (admission, consent, fairness) stands here as one more line.
+Read this file to know what happens to a request between its bytes and its answer. Whatever a later
+part does to it (admission, consent, fairness) stands here as one more line.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from ringwork.kernel.journal import Journal
 
 
 class ServeAd:
-    """Answers ad requests. What it returns as sold is durable; a request that sold nothing waits for no disk."""
+    """Answers ad requests. What it returns as sold is durable.
+
+    A request that sold nothing waits for no disk.
+    """
 
     def __init__(self, *, ads: Ads, journal: Journal, tenant: str) -> None:
         self._ads = ads
@@ -22,7 +25,10 @@ class ServeAd:
         self._tenant = tenant
 
     async def __call__(self, ask: Ask) -> list[Served]:
-        """The sold slots of ``ask``. Raises Overloaded or StorageFull before anything is decided."""
+        """The sold slots of ``ask``.
+
+        Raises Overloaded or StorageFull before anything is decided.
+        """
         journal, ads = self._journal, self._ads
         auction_id = journal.ids.new()
         served: list[Served] = []

@@ -18,11 +18,11 @@ class SystemClock:
 
 
 class ScaledClock:
-    """Wall time that runs ``speed`` times as fast from ``world_start_us`` until ``world_end_us``, then at 1x.
+    """Wall time at ``speed`` from ``world_start_us`` until ``world_end_us``, then in real time.
 
-    Server and world build the same clock from the same four numbers, so they agree without talking. The
-    mapping is from the machine's wall clock (shared by processes), forced to never go back within one
-    process. Durations stay real: ``monotonic_ns`` is not scaled.
+    Server and world build the same clock from the same four numbers, so they agree without talking.
+    The mapping is from the machine's wall clock (shared by processes), forced to never go back
+    within one process. Durations stay real: ``monotonic_ns`` is not scaled.
     """
 
     __slots__ = ("_end", "_last", "_real_start", "_speed", "_start")
@@ -50,7 +50,10 @@ class ScaledClock:
 
 
 class ManualClock:
-    """Stands still until a test moves it; ``wall_us`` may be set back, ``monotonic_ns`` never goes back."""
+    """Stands still until a test moves it.
+
+    ``wall_us`` may be set back, ``monotonic_ns`` never goes back.
+    """
 
     __slots__ = ("_monotonic_ns", "_wall_us")
 

@@ -30,7 +30,10 @@ class SystemEntropy:
 
 
 class SeededEntropy:
-    """SHA-256 in counter mode over a seed: the same seed gives the same bytes. Never for secrets."""
+    """SHA-256 in counter mode over a seed: the same seed gives the same bytes.
+
+    Never for secrets.
+    """
 
     __slots__ = ("_counter", "_rest", "_seed")
 

@@ -3,13 +3,11 @@
 ::
 
     RingworkError
-    ├── Refused              a request or command that is answered, not executed or refused by a rule
-    │   ├── Invalid          422: well-formed but not valid, with JSON pointers
-    │   ├── Conflict         409: a rule of the domain says no
-    │   ├── NotFound         404
-    │   └── Unavailable      503 + Retry-After
-    │       ├── Overloaded       a bounded queue is full
-    │       └── StorageFull      the disk has no room; reads go on
+    ├── Refused              a request or command that is answered, not executed or refused by a
+    rule │   ├── Invalid          422: well-formed but not valid, with JSON pointers │   ├──
+    Conflict         409: a rule of the domain says no │   ├── NotFound         404 │   └──
+    Unavailable      503 + Retry-After │       ├── Overloaded       a bounded queue is full │
+    └── StorageFull      the disk has no room; reads go on
     ├── ConfigurationError   a setting, named with its file and key (exit 2)
     ├── LogCorrupt           the log on disk is not what was written (exit 3)
     ├── SealBroken           a sealed member does not authenticate
@@ -24,7 +22,10 @@ from msgspec import Struct
 
 
 class Fault(Struct, frozen=True):
-    """One thing wrong with an input: where (JSON pointer, ``query/NAME``, ``header/NAME``) and what."""
+    """One thing wrong with an input.
+
+    Where (JSON pointer, ``query/NAME``, ``header/NAME``) and what.
+    """
 
     pointer: str
     detail: str
@@ -37,8 +38,9 @@ class RingworkError(Exception):
 class Refused(RingworkError):
     """A request that gets an answer other than success; the HTTP surface renders it (RFC 9457).
 
-    ``slug`` names the problem for programs, ``detail`` explains it to people. ``executed`` says whether a
-    command ran and was refused by a rule: only then may the answer be stored under an idempotency key.
+    ``slug`` names the problem for programs, ``detail`` explains it to people. ``executed`` says
+    whether a command ran and was refused by a rule: only then may the answer be stored under an
+    idempotency key.
     """
 
     status = 400
@@ -112,7 +114,10 @@ class Overloaded(Unavailable):
 
 
 class StorageFull(Unavailable):
-    """The disk refused a write; nothing of the batch was stored and nothing acknowledged was lost."""
+    """The disk refused a write.
+
+    Nothing of the batch was stored and nothing acknowledged was lost.
+    """
 
     def __init__(self, detail: str) -> None:
         super().__init__("storage-full", detail, retry_after_s=5)

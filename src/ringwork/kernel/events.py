@@ -1,9 +1,12 @@
-"""The event envelope, the registry of event types, and the frame: one command's events, one atomic write.
+"""The event envelope, the registry of event types, and the frame.
+
+One command's events, one atomic write.
 
 Wire format (msgpack, platform log format 1): an event is the array ``[id, ts_us, type, version,
-request_id, cause_id, tenant, subject, purpose, payload]``, a frame ``[idempotency | nil, [event, ...]]``.
-A published payload struct is never edited: optional members are appended at its end, or it gets a new
-version and an upcaster. Types that a reader does not know are kept as raw bytes, never dropped.
+request_id, cause_id, tenant, subject, purpose, payload]``, a frame ``[idempotency | nil, [event,
+...]]``. A published payload struct is never edited: optional members are appended at its end, or it
+gets a new version and an upcaster. Types that a reader does not know are kept as raw bytes, never
+dropped.
 """
 
 from __future__ import annotations
@@ -18,10 +21,12 @@ from ringwork.kernel.errors import RingworkError
 
 
 class Event(Struct, frozen=True, array_like=True):
-    """Base of every payload. Subclasses name their type (past tense) and version, and may hold personal members.
+    """Base of every payload.
 
-    ``PERSONAL`` lists members that are sealed per subject before they are recorded (``bytes`` on the wire);
-    ``RETENTION`` says in words how long the fact is needed, for the reference page.
+    Subclasses name their type (past tense) and version, and may hold personal members.
+
+    ``PERSONAL`` lists members that are sealed per subject before they are recorded (``bytes`` on
+    the wire); ``RETENTION`` says in words how long the fact is needed, for the reference page.
     """
 
     TYPE: ClassVar[str]
@@ -30,12 +35,18 @@ class Event(Struct, frozen=True, array_like=True):
     RETENTION: ClassVar[str] = "as long as the ledger it explains"
 
     def members(self) -> dict[str, object]:
-        """The payload with named members, as the HTTP API shows it (bytes become text at the edge)."""
+        """The payload with named members.
+
+        As the HTTP API shows it (bytes become text at the edge).
+        """
         return msgspec.structs.asdict(self)
 
 
 class UnknownEvent(Event, frozen=True, array_like=True):
-    """A type or version that this process does not know; ``raw`` is its msgpack payload, untouched."""
+    """A type or version that this process does not know.
+
+    ``raw`` is its msgpack payload, untouched.
+    """
 
     TYPE: ClassVar[str] = "unknown"
     raw: bytes
@@ -72,7 +83,10 @@ class _Outgoing(Struct, frozen=True, array_like=True):
 
 
 class Idempotency(Struct, frozen=True, array_like=True):
-    """The key of a command and the first answer to it, inside the command's own frame (one atomic write)."""
+    """The key of a command and the first answer to it.
+
+    Inside the command's own frame (one atomic write).
+    """
 
     tenant: str
     scope: str
@@ -92,7 +106,10 @@ class Frame(Struct, frozen=True, array_like=True):
 
 
 class Recorded(Struct, frozen=True, gc=False):
-    """One fact as folds and projections see it: where it stands, what its envelope says, its payload."""
+    """One fact as folds and projections see it.
+
+    Where it stands, what its envelope says, its payload.
+    """
 
     partition: int
     seq: int
@@ -118,7 +135,10 @@ _frames: Final = msgspec.msgpack.Decoder(list[Frame])
 
 
 class EventTypes:
-    """Which struct decodes which (type, version). Built by the composition root from the parts' lists."""
+    """Which struct decodes which (type, version).
+
+    Built by the composition root from the parts' lists.
+    """
 
     def __init__(self, types: Iterable[type[Event]] = ()) -> None:
         self._types: dict[str, type[Event]] = {}
@@ -128,7 +148,10 @@ class EventTypes:
             self.add(event_type)
 
     def add(self, event_type: type[Event]) -> None:
-        """Register the current version of a type; a second struct for one name is a programming error."""
+        """Register the current version of a type.
+
+        A second struct for one name is a programming error.
+        """
         name = event_type.TYPE
         if self._types.get(name, event_type) is not event_type:
             raise ValueError(f"two structs claim the event type {name!r}")
@@ -147,7 +170,10 @@ class EventTypes:
         return self._types.get(name)
 
     def decode(self, envelope: Envelope) -> Event:
-        """The payload as its struct, upcast where it is old; UnknownEvent where nobody knows the type."""
+        """The payload as its struct, upcast where it is old.
+
+        UnknownEvent where nobody knows the type.
+        """
         decoder = self._decoders.get((envelope.type, envelope.version))
         try:
             if decoder is not None:
@@ -177,10 +203,11 @@ def encode_event(
     subject: bytes | None = None,
     purpose: str | None = None,
 ) -> bytes:
-    """One event as msgpack; raises TypeError or OverflowError for a value that cannot be written."""
+    """One event as msgpack; TypeError or OverflowError for a value that cannot be written."""
     return _encoder.encode(
         _Outgoing(
-            id, ts_us, event.TYPE, event.VERSION, request_id, cause_id, tenant, subject, purpose, event
+            id, ts_us, event.TYPE, event.VERSION, request_id, cause_id,
+            tenant, subject, purpose, event,
         )
     )  # fmt: skip
 
@@ -201,5 +228,8 @@ def array_header(count: int) -> bytes:
 
 
 def decode_frames(payload: bytes) -> list[Frame]:
-    """The frames of one log row (msgpack array of frames); msgspec.DecodeError when it is not that."""
+    """The frames of one log row (msgpack array of frames).
+
+    Msgspec.DecodeError when it is not that.
+    """
     return _frames.decode(payload)

@@ -1,8 +1,9 @@
 """128-bit identifiers in the UUIDv7 layout (RFC 9562, section 5.7): time-ordered, unguessable.
 
-48 bits of Unix milliseconds, version 7, a 12-bit counter (RFC 9562 section 6.2, method 1), variant, 62
-random bits. One generator's ids strictly increase as 16 big-endian bytes even when its clock goes back:
-the last millisecond is kept and the counter goes on; a full counter borrows the next millisecond.
+48 bits of Unix milliseconds, version 7, a 12-bit counter (RFC 9562 section 6.2, method 1), variant,
+62 random bits. One generator's ids strictly increase as 16 big-endian bytes even when its clock
+goes back: the last millisecond is kept and the counter goes on; a full counter borrows the next
+millisecond.
 """
 
 from __future__ import annotations

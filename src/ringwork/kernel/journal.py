@@ -1,18 +1,20 @@
 """Where a decision becomes a fact: record, apply, make durable, in this order and in one place.
 
-A *command* is one caller's decision: it records events, each encoded and applied to the folds at once (so
-that the command's next rule sees it), then commits them as one frame. The log row is the only commit point;
-projections follow by tailing the log. Between ``command()`` and ``commit()`` nothing is awaited, so commands
-never interleave.
+A *command* is one caller's decision: it records events, each encoded and applied to the folds at
+once (so that the command's next rule sees it), then commits them as one frame. The log row is the
+only commit point; projections follow by tailing the log. Between ``command()`` and ``commit()``
+nothing is awaited, so commands never interleave.
 
-When a batch cannot be stored, memory holds effects that are not on disk: the journal then folds again from
-the last snapshot and the log, and refuses commands until the log admits them (platform: disk full).
+When a batch cannot be stored, memory holds effects that will never be on disk: the journal then
+folds again from the last snapshot, the log and what still waits, and refuses commands until the log
+admits them (a full disk).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from types import TracebackType
 from typing import Self
 
@@ -23,6 +25,7 @@ from ringwork.kernel.events import (
     EventTypes,
     Idempotency,
     Recorded,
+    array_header,
     decode_frames,
     encode_event,
     encode_frame,
@@ -34,7 +37,10 @@ Apply = Callable[[Recorded], None]
 
 
 class Command:
-    """The events of one decision. Use as a context manager; an error after ``record`` folds memory again."""
+    """The events of one decision.
+
+    Use as a context manager; an error after ``record`` folds memory again.
+    """
 
     __slots__ = ("_encoded", "_first_seq", "_journal", "cause_id", "request_id", "tenant", "ts_us")
 
@@ -69,7 +75,9 @@ class Command:
         subject: bytes | None = None,
         purpose: str | None = None,
     ) -> bytes:
-        """Encode and apply one event; returns its id. An unencodable value fails before it is applied.
+        """Encode and apply one event; returns its id.
+
+        An unencodable value fails before it is applied.
 
         ``request_id`` names another request whose trace the event belongs to (a conversion that an
         advertiser reports belongs to the ad request it came from).
@@ -149,6 +157,8 @@ class Journal:
         self._answers = answers
         self._snapshots = snapshots
         self._last: asyncio.Future[None] | None = None
+        self._in_flight: list[tuple[int, bytes]] = []
+        """First sequence and frame of what is applied and not known to be durable yet."""
 
     def command(self, *, tenant: str, request_id: bytes, cause_id: bytes | None = None) -> Command:
         """Begin a decision; raises Overloaded or StorageFull before anything is decided."""
@@ -161,13 +171,18 @@ class Journal:
         return self.log.next_seq - 1
 
     async def settled(self) -> None:
-        """Wait until everything applied so far is durable: what a read from memory does before it answers."""
+        """Wait until everything applied so far is durable.
+
+        What a read from memory does before it answers.
+        """
         if self._last is not None and not self._last.done():
             await asyncio.shield(self._last)
 
     def append(self, frame: bytes, events: int) -> asyncio.Future[None]:
         """Queue an encoded frame; for Command alone."""
+        first_seq = self.log.next_seq
         future = self.log.append(frame, events)
+        self._in_flight.append((first_seq, frame))
         if future is not self._last:
             self._last = future
             future.add_done_callback(self._batch_done)
@@ -179,16 +194,25 @@ class Journal:
             self._answers.remember(idempotency, ts_us)
 
     def _batch_done(self, future: asyncio.Future[None]) -> None:
-        if not future.cancelled() and future.exception() is not None:
+        if future.exception() is not None:
             self.refold()
+        else:
+            durable = self.log.head.seq
+            self._in_flight = [waiting for waiting in self._in_flight if waiting[0] > durable]
 
     def snapshot(self) -> tuple[int, dict[str, bytes]]:
-        """Every fold's state at ``seq``; save it only once the log's head has reached that sequence."""
+        """Every fold's state at ``seq``.
+
+        Save it only once the log's head has reached that sequence.
+        """
         states = {_state_name(fold): fold.dump() for fold in self._stateful()}
         return self.seq, states
 
     def refold(self) -> int:
-        """Fold memory again from the last snapshot and the durable log; returns the events replayed."""
+        """Fold memory again from the last snapshot and the durable log.
+
+        Returns the events replayed.
+        """
         seq, states = self._snapshots.load()
         wanted = {_state_name(fold) for fold in self._stateful()}
         if not wanted <= states.keys():
@@ -201,10 +225,28 @@ class Journal:
             fold.clear()
             if states:
                 fold.load(states[_state_name(fold)])
-        return replay(
-            self.log.rows(seq), self.types, self.appliers,
-            partition=self.log.partition, after_seq=seq, answers=self._answers,
-        )  # fmt: skip
+        durable = self.log.head.seq  # the writer goes on meanwhile: what is later comes from memory
+        passed = replay(
+            takewhile(lambda row: row.first_seq <= durable, self.log.rows(seq)),
+            self.types,
+            self.appliers,
+            partition=self.log.partition,
+            after_seq=seq,
+            answers=self._answers,
+        )
+        # Frames that wait for the disk count too; those that a failed batch took back do not.
+        end = self.log.next_seq
+        self._in_flight = [one for one in self._in_flight if durable < one[0] < end]
+        for first_seq, frame in self._in_flight:
+            row = Row(first_seq, 0, 0, b"", array_header(1) + frame)
+            passed += replay(
+                [row],
+                self.types,
+                self.appliers,
+                partition=self.log.partition,
+                answers=self._answers,
+            )
+        return passed
 
     def _stateful(self) -> Iterator[Fold | Answers]:
         yield from self._folds
@@ -234,7 +276,10 @@ def replay(
     after_seq: int = 0,
     answers: Answers | None = None,
 ) -> int:
-    """Apply every event after ``after_seq`` to the appliers that hear its type; returns how many events passed."""
+    """Apply every event after ``after_seq`` to the appliers that hear its type.
+
+    Returns how many events passed.
+    """
     passed = 0
     for row in rows:
         seq = row.first_seq

@@ -1,10 +1,11 @@
 """Double-entry accounts and two-phase transfers in integers: the rules, pure, and their fold.
 
-Shape of TigerBeetle's two-phase transfers (tigerbeetle:docs/coding/two-phase-transfers.md). A transfer is
-immutable and unique by id; its first result stands for ever, refusals too. Kinds: ``single`` moves at once,
-``pending`` reserves (optionally until ``timeout_s``), ``post`` takes what was reserved or less and releases
-the rest, ``void`` releases all. A limited account never has less than zero available, counting what it has
-reserved. Debits equal credits per currency and phase; no total passes 2**63 - 1.
+Shape of TigerBeetle's two-phase transfers (tigerbeetle:docs/coding/two-phase-transfers.md). A
+transfer is immutable and unique by id; its first result stands for ever, refusals too. Kinds:
+``single`` moves at once, ``pending`` reserves (optionally until ``timeout_s``), ``post`` takes what
+was reserved or less and releases the rest, ``void`` releases all. A limited account never has less
+than zero available, counting what it has reserved. Debits equal credits per currency and phase; no
+total passes 2**63 - 1.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ State = Literal["pending", "posted", "voided", "expired", "closed", "refused"]
 CREATED: Final = "created"
 
 RETAIN_S: Final = 3600
-"""How long a closed transfer stays in memory; later its projection row answers for it. Longer than any
+"""How long a closed transfer stays in memory; later its projection row answers for it.
+
+Longer than any
 beacon's billing window, so that a late or repeated beacon still meets the hold it belongs to."""
 
 
@@ -45,7 +48,10 @@ class AccountOpened(Event, frozen=True, array_like=True):
 
 
 class Transfer(Event, frozen=True, array_like=True):
-    """A transfer as asked for. ``post`` and ``void`` may leave out what their pending transfer says."""
+    """A transfer as asked for.
+
+    ``post`` and ``void`` may leave out what their pending transfer says.
+    """
 
     id: str
     kind: Kind
@@ -85,7 +91,7 @@ class TransferExpired(Event, frozen=True, array_like=True):
     id: str
 
 
-# In the order in which a repeated id is compared; names as in the results "exists-with-different-<name>".
+# In the order in which a repeated id is compared; names as in "exists-with-different-<name>".
 _COMPARED: Final = (
     ("kind", "kind"),
     ("debit", "debit_account"),
@@ -95,6 +101,14 @@ _COMPARED: Final = (
     ("pending-id", "pending_id"),
     ("timeout-s", "timeout_s"),
     ("reference", "reference"),
+)
+
+
+# What a post or void may leave out and must match when it is given.
+_REPEATED_BY_RESOLUTION: Final = (
+    ("debit", "debit_account"),
+    ("credit", "credit_account"),
+    ("currency", "currency"),
 )
 
 
@@ -123,7 +137,10 @@ class Entry(Struct):
 
 
 class Ledger:
-    """Accounts and recent transfers; a fold of the ledger's events and the rules that decide the next one."""
+    """Accounts and recent transfers.
+
+    A fold of the ledger's events and the rules that decide the next one.
+    """
 
     name: ClassVar[str] = "ledger"
     version: ClassVar[int] = 1
@@ -153,7 +170,10 @@ class Ledger:
         return CREATED
 
     def expire_due(self, command: Command, *, limit: int | None = None) -> int:
-        """Record the expiry of pending transfers that are due, in (due second, id) order; returns how many."""
+        """Record the expiry of pending transfers that are due, in (due second, id) order.
+
+        Returns how many.
+        """
         expired = 0
         while limit is None or expired < limit:
             transfer_id = self.next_due(command.now_s)
@@ -174,18 +194,18 @@ class Ledger:
         return None
 
     def transfer(self, command: Command, transfer: Transfer) -> str:
-        """Decide, record and return the result: ``created``, or the name of the first rule that is broken.
+        """Decide, record and return the result.
 
-        A repeated id records nothing and answers its first result (or ``exists-with-different-<field>``).
+        ``created``, or the name of the first rule that is broken.
+
+        A repeated id records nothing and answers its first result (or
+        ``exists-with-different-<field>``).
         """
         entry = self.entry(transfer.id)
         if entry is not None:
             return _repeated(entry, transfer)
         result = self.decide(command.now_s, transfer)
-        given = msgspec.structs.astuple(transfer)
-        command.record(
-            TransferCreated(*given) if result == CREATED else TransferRefused(*given, result=result)
-        )
+        command.record(_created(transfer) if result == CREATED else _refused(transfer, result))
         return result
 
     def decide(self, now_s: int, transfer: Transfer) -> str:
@@ -213,7 +233,7 @@ class Ledger:
         pending = entry.transfer
         if pending.kind != "pending":
             return "pending-not-pending"
-        for name, field in (("debit", "debit_account"), ("credit", "credit_account"), ("currency", "currency")):  # fmt: skip
+        for name, field in _REPEATED_BY_RESOLUTION:
             given = getattr(transfer, field)
             if given and given != getattr(pending, field):
                 return f"pending-has-different-{name}"
@@ -285,7 +305,10 @@ class Ledger:
             self.entries.pop(closed.popleft()[1], None)
 
     def recall(self, entry: Entry) -> None:
-        """Lend a closed transfer that memory had forgotten, from its projection row. Not part of the state."""
+        """Lend a closed transfer that memory had forgotten, from its projection row.
+
+        Not part of the state.
+        """
         if len(self._recalled) >= _RECALLED_MAX:
             self._recalled.clear()
         self._recalled[entry.transfer.id] = entry
@@ -355,6 +378,17 @@ def _repeated(entry: Entry, transfer: Transfer) -> str:
         if getattr(entry.transfer, field) != getattr(transfer, field):
             return f"exists-with-different-{name}"
     return entry.result
+
+
+def _created(asked: Transfer) -> TransferCreated:
+    return TransferCreated(*msgspec.structs.astuple(asked))
+
+
+def _refused(asked: Transfer, result: str) -> TransferRefused:
+    return TransferRefused(
+        asked.id, asked.kind, asked.debit_account, asked.credit_account, asked.amount_nanos,
+        asked.currency, asked.pending_id, asked.timeout_s, asked.reference, result,
+    )  # fmt: skip
 
 
 def _without_result(event: TransferRefused) -> Transfer:

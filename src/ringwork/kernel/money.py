@@ -1,9 +1,9 @@
 """Money in int64 nanos (1e-9 of the currency), with the currency in the type.
 
-A CPM in micros is numerically the price of one impression in nanos, exactly. There is no float and no
-implicit rounding: division happens only in ``split`` and ``to_minor``, which give the remainder back.
-The wire form is that of google.type.Money with both members JSON numbers: value = units * 10**9 + nanos,
-same sign, |nanos| < 10**9, |value| <= 2**63 - 1.
+A CPM in micros is numerically the price of one impression in nanos, exactly. There is no float and
+no implicit rounding: division happens only in ``split`` and ``to_minor``, which give the remainder
+back. The wire form is that of google.type.Money with both members JSON numbers: value = units *
+10**9 + nanos, same sign, |nanos| < 10**9, |value| <= 2**63 - 1.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ class AmountError(ValueError):
 
 
 class Money(Struct, frozen=True):
-    """An amount of one currency, in the wire form; ``total_nanos`` is the integer to reckon with."""
+    """An amount of one currency, in the wire form.
+
+    ``total_nanos`` is the integer to reckon with.
+    """
 
     currency: Currency
     units: Annotated[int, Meta(ge=-9_223_372_036, le=9_223_372_036)]
@@ -74,7 +77,10 @@ class Money(Struct, frozen=True):
         return self.currency
 
     def __str__(self) -> str:
-        """``12.34 EUR``: as the CLI and console write it, at least the minor units, never rounded."""
+        """``12.34 EUR``: as the CLI and console write it, at least the minor units.
+
+        Never rounded.
+        """
         sign = "-" if self.total_nanos < 0 else ""
         digits = f"{abs(self.nanos):09d}".rstrip("0")
         digits = digits.ljust(MINOR_UNIT_EXPONENTS.get(self.currency, 2), "0")
@@ -99,7 +105,9 @@ def parse_money(text: str) -> Money:
 
 
 def split(total_nanos: int, weights: Sequence[int]) -> list[int]:
-    """Parts in proportion to ``weights`` that sum to ``total_nanos``: largest remainder, ties to the lower index.
+    """Parts in proportion to ``weights`` that sum to ``total_nanos``.
+
+    Largest remainder, ties to the lower index.
 
     ``total_nanos`` >= 0, weights >= 0 and not all zero.
 
@@ -119,7 +127,7 @@ def split(total_nanos: int, weights: Sequence[int]) -> list[int]:
 
 
 def to_minor(nanos: int, exponent: int, rounding: Rounding) -> tuple[int, int]:
-    """``(minor_units, carried_nanos)`` with minor_units * 10**(9 - exponent) + carried_nanos == nanos.
+    """``(minor_units, carried_nanos)``; minor_units * 10**(9 - exponent) + carried_nanos == nanos.
 
     >>> to_minor(1_850_000, 3, "half_even")
     (2, -150000)

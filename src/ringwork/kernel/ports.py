@@ -17,7 +17,10 @@ from ringwork.kernel.events import Event, Idempotency, Recorded
 
 
 class Clock(Protocol):
-    """Two clocks: one for records, one for durations. Wall time may go back, order never uses it."""
+    """Two clocks: one for records, one for durations.
+
+    Wall time may go back, order never uses it.
+    """
 
     def wall_us(self) -> int:
         """Microseconds since the Unix epoch, for records."""
@@ -45,7 +48,10 @@ class Head(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True):
-    """One durable group of frames, as stored: ``count`` events from ``first_seq``, chained by SHA-256."""
+    """One durable group of frames, as stored.
+
+    ``count`` events from ``first_seq``, chained by SHA-256.
+    """
 
     first_seq: int
     count: int
@@ -71,31 +77,46 @@ class EventLog(Protocol):
         ...
 
     def admit(self) -> None:
-        """Raise ``Overloaded`` or ``StorageFull`` when an append would be refused; call it before deciding."""
+        """Raise ``Overloaded`` or ``StorageFull`` when an append would be refused.
+
+        Call it before deciding.
+        """
         ...
 
     def append(self, frame: bytes, events: int) -> asyncio.Future[None]:
-        """Queue one encoded frame of ``events`` events; the batch's shared future resolves when it is durable.
+        """Queue one encoded frame of ``events`` events.
 
-        Frames become durable in the order of the calls. The future fails with ``StorageFull`` when the
-        disk has no room (nothing of the batch is stored) and the process ends when a sync fails.
+        The batch's shared future resolves when it is durable.
+
+        Frames become durable in the order of the calls. The future fails with ``StorageFull`` when
+        the disk has no room (nothing of the batch is stored) and the process ends when a sync
+        fails.
         """
         ...
 
     def rows(self, after_seq: int = 0) -> Iterator[Row]:
-        """Durable rows in order, from the row that holds ``after_seq + 1``. Raises ``LogCorrupt``."""
+        """Durable rows in order, from the row that holds ``after_seq + 1``.
+
+        Raises ``LogCorrupt``.
+        """
         ...
 
 
 class KeyStore(Protocol):
-    """Per-subject data keys for personal members; deleting a key makes its ciphertext unreadable (I7)."""
+    """Per-subject data keys for personal members.
+
+    Deleting a key makes its ciphertext unreadable (I7).
+    """
 
     def seal(self, subject: bytes, plain: bytes, *, context: bytes) -> bytes:
         """Encrypt under the subject's key, made on first use and durable before this returns."""
         ...
 
     def unseal(self, subject: bytes, sealed: bytes, *, context: bytes) -> bytes | None:
-        """Decrypt, or None when the subject's key was erased. Raises ``SealBroken`` on tampering."""
+        """Decrypt, or None when the subject's key was erased.
+
+        Raises ``SealBroken`` on tampering.
+        """
         ...
 
     def erase(self, subject: bytes) -> int:
@@ -106,10 +127,16 @@ class KeyStore(Protocol):
 
 
 class Snapshots(Protocol):
-    """Where folded state waits for the next start, so that a start need not replay the whole log."""
+    """Where folded state waits for the next start.
+
+    So that a start need not replay the whole log.
+    """
 
     def save(self, seq: int, states: Mapping[str, bytes]) -> None:
-        """Replace the snapshot by ``states`` (fold name -> bytes), all folded up to and including ``seq``."""
+        """Replace the snapshot by ``states`` (fold name -> bytes).
+
+        All folded up to and including ``seq``.
+        """
         ...
 
     def load(self) -> tuple[int, dict[str, bytes]]:
@@ -120,9 +147,9 @@ class Snapshots(Protocol):
 class Fold(Protocol):
     """State in memory that is a left fold of the log (I3): decisions read it, replay rebuilds it.
 
-    ``apply`` reads no clock, does no I/O and draws no randomness. ``dump`` gives bytes that ``load`` takes
-    back; equal states dump equal bytes. A changed meaning is a new ``version``: snapshots of another version
-    are ignored and the log is folded from its start.
+    ``apply`` reads no clock, does no I/O and draws no randomness. ``dump`` gives bytes that
+    ``load`` takes back; equal states dump equal bytes. A changed meaning is a new ``version``:
+    snapshots of another version are ignored and the log is folded from its start.
     """
 
     name: ClassVar[str]

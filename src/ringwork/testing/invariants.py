@@ -1,0 +1,364 @@
+"""The named promises I1 to I9, checked from the log alone by a second reader of its format.
+
+Nothing here calls the rules it checks: events are matched by type name and read through views of
+our own, the ledger is a dozen lines of plain dictionaries, prices are recomputed with exact
+fractions. It runs in tests, after every crash and in ``ringwork verify``. A promise that nothing in
+the log can break yet reports 0 checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from math import ceil
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from ringwork.kernel.events import Envelope, Idempotency, decode_frames
+from ringwork.kernel.ids import format_id
+from ringwork.kernel.money import Money
+from ringwork.kernel.ports import Row
+
+_VIOLATIONS_KEPT: Final = 20
+_DAY_US: Final = 86_400_000_000
+
+TITLES: Final = {
+    "I1": "No acknowledged event is lost",
+    "I2": "A key has one effect",
+    "I3": "Replay gives the same state",
+    "I4": "The ledger balances",
+    "I5": "Spend never exceeds budget",
+    "I6": "No forbidden read",
+    "I7": "The erased stay unreadable",
+    "I8": "One sale, one price, one trace",
+    "I9": "No privacy budget exceeded",
+}
+
+
+class Promise(Struct):
+    """One invariant: how much was checked, how often it was broken.
+
+    And the first breaches in words.
+    """
+
+    name: str
+    title: str
+    checked: int = 0
+    violations: int = 0
+    detail: list[str] = []
+    unit: str = "events"
+
+    def expect(self, holds: bool, detail: Callable[[], str]) -> None:
+        """Count one check; ``detail`` is asked for words only when it fails."""
+        self.checked += 1
+        if not holds:
+            self.violations += 1
+            if len(self.detail) < _VIOLATIONS_KEPT:
+                self.detail.append(detail())
+
+
+def promises() -> dict[str, Promise]:
+    """All nine, nothing checked yet."""
+    return {name: Promise(name, title) for name, title in TITLES.items()}
+
+
+class _Account(Struct, array_like=True):
+    id: str
+    currency: str
+    limited: bool
+
+
+class _Transfer(Struct, array_like=True):
+    id: str
+    kind: str
+    debit_account: str = ""
+    credit_account: str = ""
+    amount_nanos: int = 0
+    currency: str = ""
+    pending_id: str = ""
+
+
+class _Expired(Struct, array_like=True):
+    id: str
+
+
+class _Campaign(Struct):
+    id: str
+    daily_budget: Money | None = None
+
+
+class _CampaignEvent(Struct, array_like=True):
+    campaign: _Campaign
+
+
+class _Considered(Struct, array_like=True):
+    ad_id: str
+    campaign_id: str
+    bid_nanos: int
+    p_ppb: int
+    quality_ppm: int
+    multiplier_ppm: int
+    shift_nanos: int
+    score_nanos: int
+
+
+class _Slot(Struct, array_like=True):
+    slot_id: str
+    format: str
+    rule: str
+    reserve_nanos: int
+    eligible: int
+    excluded: dict[str, int]
+    considered: list[_Considered]
+    impression_id: bytes | None
+    ad_id: str
+    campaign_id: str
+    pricing: str
+    price_nanos: int
+    expires_s: int
+    charge_bid: bool = False
+
+
+class _Auction(Struct, array_like=True):
+    source: str
+    currency: str
+    context: msgspec.Raw
+    slots: list[_Slot]
+
+
+class _Billed(Struct, array_like=True):
+    impression_id: bytes
+    campaign_id: str
+    ad_id: str
+    publisher_id: str
+    placement: str
+    pricing: str
+    price_nanos: int
+    currency: str
+
+
+class _Sold(Struct):
+    price_nanos: int
+    pricing: str
+    ad_id: str
+    request_id: bytes
+    billed: int = 0
+
+
+_VIEWS: Final[dict[str, msgspec.msgpack.Decoder[Struct]]] = {
+    name: msgspec.msgpack.Decoder(view)
+    for name, view in (
+        ("account_opened", _Account),
+        ("transfer_created", _Transfer),
+        ("transfer_expired", _Expired),
+        ("campaign_created", _CampaignEvent),
+        ("campaign_changed", _CampaignEvent),
+        ("auction_cleared", _Auction),
+        ("impression_billed", _Billed),
+    )
+}
+
+
+class LogReading:
+    """Reads a log once, front to back, and checks I2, I4, I5, I6 and I8 on the way."""
+
+    def __init__(self) -> None:
+        self.promises = promises()
+        self.events = 0
+        self.accounts: dict[str, dict[str, int]] = {}
+        """Account -> its four totals, to be compared with the platform's own."""
+        self._limited: set[str] = set()
+        self._pending: dict[str, tuple[_Transfer, int]] = {}
+        self._posted: dict[str, int] = {}
+        self._keys: set[tuple[str, str, str]] = set()
+        self._daily: dict[str, int] = {}
+        self._day_spend: dict[tuple[str, int], int] = {}
+        self._sold: dict[bytes, _Sold] = {}
+        self._readers: dict[str, Callable[[Struct, Envelope], None]] = {
+            "account_opened": self._account,
+            "transfer_created": self._transfer,
+            "transfer_expired": self._expired,
+            "campaign_created": self._campaign,
+            "campaign_changed": self._campaign,
+            "auction_cleared": self._auction,
+            "impression_billed": self._billed,
+        }
+        self.promises["I2"].unit = "keys"
+        self.promises["I8"].unit = "impressions"
+
+    def read(self, rows: Iterable[Row], progress: Callable[[int], None] | None = None) -> None:
+        """Check every frame of ``rows``; ``progress`` hears the events read so far, once a row."""
+        for row in rows:
+            for frame in decode_frames(row.payload):
+                if frame.idempotency is not None:
+                    self._key(frame.idempotency)
+                for envelope in frame.events:
+                    self.events += 1
+                    decoder = _VIEWS.get(envelope.type)
+                    if decoder is not None:
+                        view = decoder.decode(envelope.payload)
+                        self._readers[envelope.type](view, envelope)
+            if progress is not None:
+                progress(self.events)
+
+    def _key(self, idempotency: Idempotency) -> None:
+        key = (idempotency.tenant, idempotency.scope, idempotency.key)
+        self.promises["I2"].expect(
+            key not in self._keys, lambda: f"key {key[2]!r} of {key[1]} has a second effect"
+        )
+        self._keys.add(key)
+
+    # ---- I4, I5: a ledger in plain dictionaries -----------------------------------------------
+
+    def _account(self, view: Struct, envelope: Envelope) -> None:
+        assert isinstance(view, _Account)
+        self.accounts[view.id] = dict.fromkeys(
+            ("debits_pending", "debits_posted", "credits_pending", "credits_posted"), 0
+        )
+        if view.limited:
+            self._limited.add(view.id)
+
+    def _transfer(self, view: Struct, envelope: Envelope) -> None:
+        assert isinstance(view, _Transfer)
+        if view.kind == "single":
+            self._move(view, view.amount_nanos, "posted", envelope.ts_us)
+        elif view.kind == "pending":
+            self._pending[view.id] = (view, envelope.ts_us)
+            self._move(view, view.amount_nanos, "pending", envelope.ts_us)
+        else:
+            reserved = self._release(view.pending_id)
+            if reserved is not None and view.kind == "post":
+                hold, held_us = reserved
+                self._posted[hold.id] = view.amount_nanos
+                self.promises["I5"].expect(
+                    view.amount_nanos <= hold.amount_nanos,
+                    lambda: f"transfer {view.id} posts more than {hold.id} reserved",
+                )
+                self._move(hold, view.amount_nanos, "posted", held_us)
+
+    def _expired(self, view: Struct, envelope: Envelope) -> None:
+        assert isinstance(view, _Expired)
+        self._release(view.id)
+
+    def _release(self, pending_id: str) -> tuple[_Transfer, int] | None:
+        reserved = self._pending.pop(pending_id, None)
+        self.promises["I8"].expect(
+            reserved is not None, lambda: f"pending transfer {pending_id} is resolved twice"
+        )
+        if reserved is not None:
+            hold, held_us = reserved
+            self._move(hold, -hold.amount_nanos, "pending", held_us)
+        return reserved
+
+    def _move(self, transfer: _Transfer, amount_nanos: int, phase: str, day_of_us: int) -> None:
+        debit = self.accounts[transfer.debit_account]
+        debit[f"debits_{phase}"] += amount_nanos
+        self.accounts[transfer.credit_account][f"credits_{phase}"] += amount_nanos
+        if transfer.debit_account not in self._limited:
+            return
+        available = debit["credits_posted"] - debit["debits_posted"] - debit["debits_pending"]
+        self.promises["I5"].expect(
+            available >= 0, lambda: f"{transfer.debit_account} is {-available} nanos overspent"
+        )
+        self._count_day(transfer, amount_nanos, day_of_us)
+
+    def _count_day(self, transfer: _Transfer, amount_nanos: int, day_of_us: int) -> None:
+        account = transfer.debit_account
+        if not account.startswith("campaign/") or transfer.credit_account.startswith("advertiser/"):
+            return  # money that goes back to its advertiser is not spend
+        day = day_of_us // _DAY_US
+        spent = self._day_spend.get((account, day), 0) + amount_nanos
+        self._day_spend[account, day] = spent
+        cap = self._daily.get(account)
+        if cap is not None and amount_nanos > 0:
+            self.promises["I5"].expect(
+                spent <= cap, lambda: f"{account} spends {spent} of {cap} nanos on day {day}"
+            )
+
+    def _campaign(self, view: Struct, envelope: Envelope) -> None:
+        assert isinstance(view, _CampaignEvent)
+        account, daily = f"campaign/{view.campaign.id}", view.campaign.daily_budget
+        if daily is None:
+            self._daily.pop(account, None)
+        else:
+            day = envelope.ts_us // _DAY_US
+            # A cap lowered below what the day already spent binds from the next day on.
+            self._daily[account] = max(daily.total_nanos, self._day_spend.get((account, day), 0))
+
+    # ---- I6, I8: sales ------------------------------------------------------------------------
+
+    def _auction(self, view: Struct, envelope: Envelope) -> None:
+        assert isinstance(view, _Auction)
+        self.promises["I6"].expect(
+            envelope.subject is None and envelope.purpose is None,
+            lambda: f"auction {envelope.id.hex()} names a person",
+        )
+        for slot in view.slots:
+            if slot.impression_id is not None:
+                self._sale(slot, slot.impression_id, envelope.request_id)
+
+    def _sale(self, slot: _Slot, impression_id: bytes, request_id: bytes) -> None:
+        expect, name = self.promises["I8"].expect, impression_id.hex()
+        expected = recompute(slot)
+        expect(
+            expected == (slot.ad_id, slot.price_nanos),
+            lambda: (
+                f"impression {name}: sold to {slot.ad_id} at {slot.price_nanos}, "
+                f"recomputed {expected}"
+            ),
+        )
+        expect(impression_id not in self._sold, lambda: f"impression {name} is sold twice")
+        self._sold[impression_id] = _Sold(slot.price_nanos, slot.pricing, slot.ad_id, request_id)
+
+    def _billed(self, view: Struct, envelope: Envelope) -> None:
+        assert isinstance(view, _Billed)
+        name = view.impression_id.hex()
+        sold = self._sold.get(view.impression_id)
+        expect = self.promises["I8"].expect
+        expect(sold is not None, lambda: f"impression {name} is billed but was never sold")
+        if sold is None:
+            return
+        sold.billed += 1
+        due = sold.price_nanos if sold.pricing == "cpm" else 0
+        expect(sold.billed == 1, lambda: f"impression {name} is billed {sold.billed} times")
+        expect(
+            view.price_nanos == due,
+            lambda: f"impression {name} is billed {view.price_nanos}, sold at {due}",
+        )
+        posted = self._posted.pop(format_id(view.impression_id), 0)
+        expect(
+            posted == due, lambda: f"impression {name} is billed {due}, its hold posted {posted}"
+        )
+        expect(
+            envelope.request_id == sold.request_id,
+            lambda: f"impression {name} is billed in another trace than its sale",
+        )
+
+
+def recompute(slot: _Slot) -> tuple[str, int] | None:
+    """Winner and price of one slot from its logged inputs.
+
+    In exact fractions (ads specification 3.12).
+    """
+    running = []
+    for one in slot.considered:
+        value = one.bid_nanos * one.p_ppb // 10**9
+        score = value * one.quality_ppm * one.multiplier_ppm // 10**12 + one.shift_nanos
+        scales = min(one.p_ppb, one.quality_ppm, one.multiplier_ppm)
+        if scales >= 1 and value >= slot.reserve_nanos and score > 0:
+            running.append((-score, one.ad_id, one))
+    running.sort(key=lambda entry: entry[:2])
+    if not running:
+        return None
+    winner = running[0][2]
+    if slot.rule == "first" or slot.charge_bid:
+        return winner.ad_id, winner.bid_nanos
+    to_beat = 1
+    if len(running) > 1:
+        next_score, next_ad = -running[1][0], running[1][1]
+        to_beat = next_score + (winner.ad_id > next_ad)
+    scale = Fraction(winner.quality_ppm * winner.multiplier_ppm, 10**12)
+    need = max(slot.reserve_nanos, ceil(Fraction(to_beat - winner.shift_nanos) / scale))
+    return winner.ad_id, ceil(Fraction(need * 10**9, winner.p_ppb))
