@@ -1,0 +1,1 @@
+"""Storage on SQLite, the embedded default: event log, key store, state with its projections."""
