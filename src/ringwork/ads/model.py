@@ -19,6 +19,8 @@ Pricing = Literal["cpm", "cpc", "cpa"]
 Rule = Literal["first", "second"]
 Status = Literal["active", "paused", "ended"]
 DeviceType = Literal["phone", "tablet", "computer", "tv", "other"]
+Need = Literal["image", "text", "https"]
+"""What a place can demand of a creative: an image, a text, nothing that is fetched without TLS."""
 
 Id = Annotated[
     str,
@@ -162,6 +164,8 @@ class Slot(Struct, frozen=True, kw_only=True):
     blocked_attributes: tuple[int, ...] = ()
     hold_s: int | None = None
     """Seconds until the impression is due (OpenRTB ``imp.exp``); None takes the platform's default."""
+    needs: tuple[Need, ...] = ()
+    """What a creative must have to be shown here."""
 
 
 class Ask(Struct, frozen=True, kw_only=True):

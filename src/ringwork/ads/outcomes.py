@@ -1,0 +1,160 @@
+"""Which sold ads already had their impression, click or conversion: what makes each count once.
+
+Ids are kept until no genuine token for them can still be in time. The end follows from the
+impression's own id, which carries the time of its sale, so that replay forgets exactly what life
+forgot.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, Generic, TypeVar
+
+import msgspec
+
+from ringwork.ads.events import (
+    ClickRecorded,
+    ConversionRecorded,
+    ImpressionBilled,
+    ImpressionUnbilled,
+)
+from ringwork.kernel.events import Event, Recorded
+from ringwork.kernel.ids import id_time_us
+from ringwork.kernel.ledger import RETAIN_S
+
+MAX_HOLD_S: Final = RETAIN_S
+"""The longest time from a sale to a billable beacon: the ledger remembers a closed hold as long."""
+MAX_LATE_S: Final = 3600
+MAX_CLICK_WINDOW_S: Final = 30 * 86_400
+MAX_CONVERSION_WINDOW_S: Final = 90 * 86_400
+
+_BUCKET_S: Final = 600
+"""Ids are forgotten together, ten minutes of them at a time."""
+
+_Key = TypeVar("_Key", bytes, str)
+_Kept = TypeVar("_Kept", bool, int, bytes)
+
+
+class _Memory(Generic[_Key, _Kept]):
+    """Key -> value, each until its impression's window has passed by the latest time ever seen."""
+
+    __slots__ = ("_ends", "_now_s", "_window_s", "kept")
+
+    def __init__(self, window_s: int) -> None:
+        self.kept: dict[_Key, _Kept] = {}
+        self._ends: dict[int, list[_Key]] = {}
+        self._now_s = 0
+        self._window_s = window_s
+
+    def holds(self, impression_id: bytes) -> bool:
+        """Whether something about that impression would still be remembered."""
+        return self._end(impression_id) > self._now_s // _BUCKET_S
+
+    def keep(self, impression_id: bytes, key: _Key, value: _Kept, now_s: int) -> None:
+        """Remember ``key``, and forget what ended by ``now_s``."""
+        self.kept[key] = value
+        self._ends.setdefault(self._end(impression_id), []).append(key)
+        if now_s > self._now_s:
+            self._now_s = now_s
+            passed = now_s // _BUCKET_S
+            for bucket in sorted(bucket for bucket in self._ends if bucket <= passed):
+                for ended in self._ends.pop(bucket):
+                    self.kept.pop(ended, None)
+
+    def _end(self, impression_id: bytes) -> int:
+        return (id_time_us(impression_id) // 1_000_000 + self._window_s) // _BUCKET_S + 1
+
+    def state(self) -> tuple[dict[_Key, _Kept], dict[int, list[_Key]], int]:
+        return self.kept, self._ends, self._now_s
+
+    def restore(self, state: tuple[dict[_Key, _Kept], dict[int, list[_Key]], int]) -> None:
+        self.kept, self._ends, self._now_s = state
+
+
+class Outcomes:
+    """Impressions, clicks and conversions that count already; a fold of their events."""
+
+    name: ClassVar[str] = "outcomes"
+    version: ClassVar[int] = 1
+    hears: ClassVar[tuple[type[Event], ...]] = (
+        ImpressionBilled,
+        ImpressionUnbilled,
+        ClickRecorded,
+        ConversionRecorded,
+    )
+
+    def __init__(self) -> None:
+        self.clear()
+
+    # ---- asking ---------------------------------------------------------------------------------
+
+    def impression(self, impression_id: bytes) -> bool | None:
+        """Whether the impression was billed; None when no beacon of it was recorded."""
+        return self._impressions.kept.get(impression_id)
+
+    def clicked(self, impression_id: bytes) -> bool:
+        """Whether a click on the impression was recorded."""
+        return impression_id in self._clicks.kept
+
+    def conversion(self, campaign_id: str, conversion_id: str) -> bytes | None:
+        """The impression that an advertiser's conversion was recorded for."""
+        return self._conversions.kept.get(_conversion_key(campaign_id, conversion_id))
+
+    def still_keeps_impression(self, impression_id: bytes) -> bool:
+        """False once a beacon could be forgotten, so that it must not count any more.
+
+        The latest event time decides, not the clock: after the clock was set back, what was
+        forgotten stays forgotten.
+        """
+        return self._impressions.holds(impression_id)
+
+    def still_keeps_click(self, impression_id: bytes) -> bool:
+        """The same for a click."""
+        return self._clicks.holds(impression_id)
+
+    def still_keeps_conversion(self, impression_id: bytes) -> bool:
+        """The same for a conversion."""
+        return self._conversions.holds(impression_id)
+
+    # ---- folding --------------------------------------------------------------------------------
+
+    def apply(self, recorded: Recorded) -> None:
+        event = recorded.payload
+        now_s = recorded.ts_us // 1_000_000
+        if isinstance(event, ImpressionBilled | ImpressionUnbilled):
+            billed = isinstance(event, ImpressionBilled)
+            self._impressions.keep(event.impression_id, event.impression_id, billed, now_s)
+        elif isinstance(event, ClickRecorded):
+            self._clicks.keep(event.impression_id, event.impression_id, event.charged_nanos, now_s)
+        elif isinstance(event, ConversionRecorded):
+            key = _conversion_key(event.campaign_id, event.conversion_id)
+            self._conversions.keep(event.impression_id, key, event.impression_id, now_s)
+
+    def clear(self) -> None:
+        self._impressions: _Memory[bytes, bool] = _Memory(MAX_HOLD_S + MAX_LATE_S)
+        self._clicks: _Memory[bytes, int] = _Memory(MAX_CLICK_WINDOW_S)
+        self._conversions: _Memory[str, bytes] = _Memory(MAX_CONVERSION_WINDOW_S)
+
+    def dump(self) -> bytes:
+        return msgspec.msgpack.encode(
+            (self._impressions.state(), self._clicks.state(), self._conversions.state())
+        )
+
+    def load(self, state: bytes) -> None:
+        impressions, clicks, conversions = _decoder.decode(state)
+        self._impressions.restore(impressions)
+        self._clicks.restore(clicks)
+        self._conversions.restore(conversions)
+
+
+_decoder: Final = msgspec.msgpack.Decoder(
+    tuple[
+        tuple[dict[bytes, bool], dict[int, list[bytes]], int],
+        tuple[dict[bytes, int], dict[int, list[bytes]], int],
+        tuple[dict[str, bytes], dict[int, list[str]], int],
+    ]
+)
+
+
+def _conversion_key(campaign_id: str, conversion_id: str) -> str:
+    """An advertiser's conversion ids are its own: two advertisers may both have an order 1."""
+    return f"{campaign_id} {conversion_id}"
