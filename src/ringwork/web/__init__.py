@@ -1,0 +1,4 @@
+"""What every HTTP surface shares.
+
+Fast lane, strict bodies, problems, idempotency, auth, metrics.
+"""
