@@ -1,6 +1,7 @@
 """A whole ad part on a memory log: what tests need to advertise, sell and bill."""
 
 import asyncio
+import hmac
 from collections.abc import Callable
 from typing import Self, TypeVar
 
@@ -35,9 +36,7 @@ from ringwork.storage.memory import MemoryEventLog, MemoryKeyStore, MemorySnapsh
 
 T = TypeVar("T")
 
-TYPES = EventTypes(
-    (*EVENTS, AccountOpened, TransferCreated, TransferRefused, TransferExpired)
-)
+TYPES = EventTypes((*EVENTS, AccountOpened, TransferCreated, TransferRefused, TransferExpired))
 SITE = Context(site="news.example", publisher_id="pub", region="PRT-11", device_type="phone")
 BANNER = Slot(id="1", format="banner", sizes=((300, 250),))
 
@@ -47,7 +46,7 @@ def euros(nanos: int) -> Money:
 
 
 def pseudonym(subject: str) -> bytes:
-    return subject.encode().ljust(16, b"\0")[:16]
+    return hmac.digest(b"tenant secret", subject.encode(), "sha256")[:16]
 
 
 class Folds:
@@ -70,7 +69,7 @@ class House:
     def __init__(self, settings: AdsSettings | None = None) -> None:
         self.clock = ManualClock()
         self.loop = asyncio.new_event_loop()
-        entropy = SeededEntropy("house")
+        self.entropy = entropy = SeededEntropy("house")
         self.ids = IdGenerator(self.clock, entropy)
         self.log = MemoryEventLog(clock=self.clock)
         self.keys = MemoryKeyStore(entropy=entropy)

@@ -57,7 +57,7 @@ def test_quality_lets_a_lower_bid_win_and_is_undone_in_its_price():
 
 
 def test_a_click_price_is_in_clicks():
-    # 0.5 % clicks: a bid of 1,000,000 a click is worth 5,000 an impression; 4,000 cost 800,000 a click.
+    # At 0.5 % a bid of 1,000,000 a click is worth 5,000 an impression; 4,000 are 800,000 a click.
     sale = clear([cpm("a", 1_000_000, p_ppb=5_000_000), cpm("b", 4_000)], rule="second")
     assert (sale.ad_id, sale.price_nanos) == ("a", 800_000)
 

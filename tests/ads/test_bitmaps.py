@@ -23,9 +23,7 @@ def test_values_admit_those_that_name_one_of_them_or_none(named, asked):
     }
 
 
-@given(
-    st.dictionaries(st.integers(0, 299), st.integers(-5, 50), max_size=300), st.integers(-6, 51)
-)
+@given(st.dictionaries(st.integers(0, 299), st.integers(-5, 50), max_size=300), st.integers(-6, 51))
 def test_a_threshold_keeps_the_high_and_the_unmeasured(amounts, least):
     passing = {ad for ad in range(300) if amounts.get(ad, least) >= least}
     assert set(numbers(Threshold(amounts, 300).at_least(least))) == passing

@@ -77,6 +77,11 @@ REASONS = [
     ("mime", {}, VIDEO, {"format": "video", "mimes": ("video/webm",)}),
     ("duration", {}, VIDEO, {"format": "video", "max_duration_s": 14}),
     ("duration", {}, VIDEO, {"format": "video", "min_duration_s": 16}),
+    ("needs", {}, {}, {"needs": ("image",)}),
+    ("needs", {}, {"image_url": "https://adv.example/i"}, {"needs": ("image", "text")}),
+    ("needs", {}, {"image_url": "http://adv.example/i"}, {"needs": ("https",)}),
+    ("needs", {}, {"html": "<img src = 'http://adv.example/i'>"}, {"needs": ("https",)}),
+    ("needs", {}, {"html": "<p style='background: URL(http://x.example)'>"}, {"needs": ("https",)}),
     # Worth one nano, but half of it is no score: such an ad can never win.
     ("floor", {"bid_nanos": 1}, {"quality_ppm": 500_000}, {}),
 ]
@@ -109,6 +114,13 @@ FITS = [
 def test_what_is_targeted_is_found(of_campaign):
     found = shortlisted(catalogue_of([(campaign(**of_campaign), creative())]))
     assert (list(found.contenders), found.excluded) == (["a"], {})
+
+
+def test_a_namespace_is_nothing_that_is_loaded():
+    svg = "<svg xmlns='http://www.w3.org/2000/svg'><image href='https://adv.example/i'/></svg>"
+    ads = [(campaign(), creative(html=svg, text="t", image_url="https://adv.example/i"))]
+    slot = Slot(id="1", format="banner", needs=("https", "image", "text"))
+    assert shortlisted(catalogue_of(ads), slot=slot).eligible == 1
 
 
 def test_a_blocked_domain_blocks_its_subdomains_and_not_its_neighbours():
@@ -165,9 +177,7 @@ def test_a_change_of_the_catalogue_is_seen_by_the_next_request():
 
 
 def test_a_campaign_starts_and_ends_without_any_event_and_a_clock_may_go_back():
-    index = Index(
-        catalogue_of([(campaign(starts_us=10, ends_us=20), creative())]), p_ppb=P_PPB
-    )
+    index = Index(catalogue_of([(campaign(starts_us=10, ends_us=20), creative())]), p_ppb=P_PPB)
     seen = [
         index.shortlist(CONTEXT, SLOT, now_us=now_us, funded=lambda one: True).eligible
         for now_us in (9, 10, 19, 20, 15, 3)
@@ -209,6 +219,8 @@ creatives = st.builds(
     categories=some(["gambling", "food"]),
     attributes=some([8, 3]),
     quality_ppm=st.sampled_from([1, 500_000, 10**6]),
+    text=st.sampled_from(["", "words"]),
+    image_url=st.sampled_from([None, "http://i.example/i", "https://i.example/i"]),
 )
 contexts = st.builds(
     Context,
@@ -231,6 +243,7 @@ slots = st.builds(
     min_duration_s=st.integers(0, 7),
     max_duration_s=st.none() | st.integers(5, 9),
     blocked_attributes=st.sampled_from([(), (8,)]),
+    needs=st.sampled_from([(), (), ("text",), ("image", "https")]),
 )
 
 
@@ -246,15 +259,22 @@ def first_reason(one: Campaign, ad: Creative, domain: str, context: Context, slo
     )
     sizes = slot.sizes or ((ad.width, ad.height),)
     elsewhere = not (set(target.sites) & set(within) or context.app in target.apps)
+    regions = (context.region, context.region[:3])
+    met = {
+        "text": bool(ad.text),
+        "image": bool(ad.image_url),
+        "https": ad.image_url != "http://i.example/i",
+    }
     rules = [
         ("format", ad.format != slot.format),
         ("schedule", one.starts_us > 1_000 or (one.ends_us or 10**9) <= 1_000),
         ("size", is_banner and (ad.width, ad.height) not in sizes),
         ("mime", is_video and bool(slot.mimes) and ad.video_mime not in slot.mimes),
         ("duration", is_video and not slot.min_duration_s <= ad.duration_s <= longest),
+        ("needs", not all(met[need] for need in slot.needs)),
         ("app" if context.app else "site", bool(target.sites + target.apps) and elsewhere),
-        ("category", bool(target.categories) and not set(target.categories) & set(context.categories)),
-        ("region", bool(target.regions) and not {context.region, context.region[:3]} & set(target.regions)),
+        ("category", bool(target.categories) and not {*target.categories} & {*context.categories}),
+        ("region", bool(target.regions) and not {*target.regions} & {*regions}),
         ("device", bool(target.device_types) and context.device_type not in target.device_types),
         ("hour", bool(target.hours) and context.hour not in target.hours),
         ("blocked", bool(
@@ -285,9 +305,7 @@ def test_the_shortlist_is_what_brute_force_finds(drawn, context, slot, broke):
         ads.append((Campaign(**own), Creative(**{**shown, "id": id, "campaign_id": id})))
     catalogue = catalogue_of(ads)
     for owner, domain in domains.items():
-        event = AdvertiserRegistered(
-            Advertiser(id=owner, name="A", domain=domain, currency="EUR")
-        )
+        event = AdvertiserRegistered(Advertiser(id=owner, name="A", domain=domain, currency="EUR"))
         catalogue.apply(Recorded(0, 1, b"e", 0, b"r", None, "main", None, None, event))
 
     expected: dict[str, int] = {}

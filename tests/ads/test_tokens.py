@@ -76,6 +76,15 @@ def test_any_changed_character_makes_a_token_nothing(data):
     assert tokens.verify(token + other, "impression") is None
 
 
+def test_a_token_has_one_spelling():
+    tokens = Tokens({1: OLD}, current=1)
+    for length in range(1, 5):
+        token = tokens.sign(msgspec.structs.replace(CLAIM, placement="t" * length))
+        spellings = [token[:-1] + last for last in ALPHABET]
+        genuine = [one for one in spellings if tokens.verify(one, "impression")]
+        assert genuine == [token]
+
+
 @given(st.text(max_size=300))
 def test_no_text_raises(text):
     assert Tokens({1: OLD}, current=1).verify(text, "click") is None

@@ -1,5 +1,6 @@
 """SQLite connections whose disk stalls, fills up or fails when a test says so."""
 
+import asyncio
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from ringwork.kernel.ports import EventLog, Row
 from ringwork.storage.memory import MemoryEventLog
 from ringwork.storage.sqlite.log import SqliteEventLog
 from ringwork.storage.sqlite.segment import Rotation
+from ringwork.testing.check_event_log import ticks
+
+EMPTY_FILE_BYTES = 4 * 4096
 
 
 def sqlite_error(code: int) -> sqlite3.OperationalError:
@@ -30,13 +34,20 @@ class Disk:
         self.commits = 0
         self.fail_with: int | None = None
         """A SQLite result code for every COMMIT from now on."""
+        self.connections: list[sqlite3.Connection] = []
 
     def commit(self) -> None:
+        fail_with = self.fail_with
         self.arrived.release()
         assert self.running.wait(30)
-        if self.fail_with is not None:
-            raise sqlite_error(self.fail_with)
+        if fail_with is not None:
+            raise sqlite_error(fail_with)
         self.commits += 1
+
+    def forget_arrivals(self) -> None:
+        """From now on ``arrived`` counts commits that begin later."""
+        while self.arrived.acquire(blocking=False):
+            pass
 
     @contextmanager
     def stall(self) -> Iterator[None]:
@@ -55,9 +66,11 @@ class Disk:
                     disk.commit()
                 return super().execute(sql, parameters)
 
-        return sqlite3.connect(
+        connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, factory=Connection
         )
+        self.connections.append(connection)
+        return connection
 
 
 def open_log(directory: Path, **options: object) -> SqliteEventLog:
@@ -66,6 +79,15 @@ def open_log(directory: Path, **options: object) -> SqliteEventLog:
     options.setdefault("entropy", SeededEntropy(7))
     options.setdefault("probe_interval_s", 0.001)
     return SqliteEventLog.open(directory, **options)
+
+
+def append(log: EventLog, first: int, count: int = 1) -> None:
+    """Append one frame of numbered events in a loop of its own."""
+
+    async def one() -> None:
+        await log.append(ticks(first, count), count)
+
+    asyncio.run(one())
 
 
 class MemoryHarness:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import ClassVar, Final, TypeVar
 
@@ -24,7 +24,7 @@ from ringwork.kernel.events import Event, Recorded
 from ringwork.kernel.money import Money
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
-_Item = TypeVar("_Item", Advertiser, Campaign, Creative, Publisher, Placement)
+_Item = TypeVar("_Item")
 
 
 class Catalogue:
@@ -50,8 +50,10 @@ class Catalogue:
         self.placements: dict[str, Placement] = {}
         self.registrations: dict[str, bytes] = {}
         """Advertiser id -> the event that registered it: what its contact is sealed for."""
-        self.generation = 0
-        """Grows with every change, so that what derives from the catalogue knows when to follow."""
+        self.ads_generation = 0
+        """Grows when campaigns or creatives change: what derives from them knows when to follow."""
+        self.publishers_generation = 0
+        """The same for publishers."""
 
     def apply(self, recorded: Recorded) -> None:
         event = recorded.payload
@@ -60,26 +62,36 @@ class Catalogue:
             self.registrations[event.advertiser.id] = recorded.id
         elif isinstance(event, CampaignCreated | CampaignChanged):
             self.campaigns[event.campaign.id] = event.campaign
+            self.ads_generation += 1
         elif isinstance(event, CreativeCreated | CreativeChanged):
             self.creatives[event.creative.id] = event.creative
+            self.ads_generation += 1
         elif isinstance(event, PublisherRegistered):
             self.publishers[event.publisher.id] = event.publisher
+            self.publishers_generation += 1
         elif isinstance(event, PlacementCreated):
             self.placements[event.placement.id] = event.placement
-        self.generation += 1
 
     def clear(self) -> None:
         for kept in self._state():
             kept.clear()
-        self.generation += 1
+        self.ads_generation += 1
+        self.publishers_generation += 1
 
     def dump(self) -> bytes:
         return msgspec.msgpack.encode(self._state())
 
     def load(self, state: bytes) -> None:
         self.clear()
-        for kept, stored in zip(self._state(), _decoder.decode(state), strict=True):
-            kept.update(stored)  # type: ignore[arg-type]  # both follow the order of _state
+        advertisers, campaigns, creatives, publishers, placements, registrations = _decoder.decode(
+            state
+        )
+        self.advertisers.update(advertisers)
+        self.campaigns.update(campaigns)
+        self.creatives.update(creatives)
+        self.publishers.update(publishers)
+        self.placements.update(placements)
+        self.registrations.update(registrations)
 
     def live_ads(self) -> Iterator[tuple[Creative, Campaign, Advertiser]]:
         """The creatives that may be shown: active ones of active campaigns."""
@@ -126,7 +138,7 @@ _decoder: Final = msgspec.msgpack.Decoder(
 )
 
 
-def page(items: dict[str, _Item], after: int, limit: int) -> list[_Item]:
+def page(items: Mapping[str, _Item], after: int, limit: int) -> list[_Item]:
     """At most ``limit`` items in the order of their creation, from position ``after``.
 
     Nothing is ever removed from the catalogue, so a position is a cursor that stays right.

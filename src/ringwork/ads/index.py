@@ -12,6 +12,7 @@ both. A country that is targeted includes its subdivisions.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
@@ -21,7 +22,16 @@ from msgspec import Struct
 from ringwork.ads.auction import score, value
 from ringwork.ads.bitmaps import Threshold, Values, bitmap, numbers
 from ringwork.ads.catalogue import Catalogue
-from ringwork.ads.model import Advertiser, Campaign, Candidate, Context, Creative, Pricing, Slot
+from ringwork.ads.model import (
+    Advertiser,
+    Campaign,
+    Candidate,
+    Context,
+    Creative,
+    Need,
+    Pricing,
+    Slot,
+)
 
 SHORTLIST_MAX: Final = 8
 """Funded ads that compete for one slot: the price needs two, the log and "why" show the rest."""
@@ -85,9 +95,9 @@ class Index:
 
     def refresh(self) -> _Tables:
         """Rebuild if the catalogue has changed since the last call."""
-        if self._generation != self._catalogue.generation:
+        if self._generation != self._catalogue.ads_generation:
             self._tables = _Tables(self._contenders())
-            self._generation = self._catalogue.generation
+            self._generation = self._catalogue.ads_generation
         return self._tables
 
     def _contenders(self) -> list[Contender]:
@@ -153,6 +163,7 @@ class _Tables:
         self._regions = Values([target.regions for target in targets])
         self._devices = Values([target.device_types for target in targets])
         self._hours = Values([target.hours for target in targets])
+        self._meeting = Values([tuple(_met(ad)) for ad in ads])
         self._ad_categories = Values([ad.categories for ad in ads])
         self._ad_attributes = Values([ad.attributes for ad in ads])
         self._ad_domains = Values(
@@ -171,6 +182,8 @@ class _Tables:
         if slot.mimes:
             yield "mime", self._mimes.admitting(slot.mimes)
         yield "duration", self._lengths.admitting(self._lengths_within(slot))
+        if slot.needs:
+            yield "needs", self._meeting_all(slot.needs)
         places = (*_with_parents(context.site), _app_key(context.app))
         yield "app" if context.app else "site", self._places.admitting(places)
         yield "category", self._categories.admitting(context.categories)
@@ -179,6 +192,12 @@ class _Tables:
         yield "hour", self._hours.admitting((context.hour,))
         yield "blocked", self.everyone & ~self._blocked(context, slot)
         yield "floor", self._worth.at_least(slot.floor_nanos) & self._scored
+
+    def _meeting_all(self, needs: Sequence[Need]) -> int:
+        admitted = self.everyone
+        for need in needs:
+            admitted &= self._meeting.naming((need,))
+        return admitted
 
     def _lengths_within(self, slot: Slot) -> Sequence[int]:
         lengths = self._known_lengths
@@ -221,6 +240,24 @@ class _Schedule:
 
 def _runs(campaign: Campaign, now_us: int) -> bool:
     return campaign.starts_us <= now_us and (campaign.ends_us is None or now_us < campaign.ends_us)
+
+
+_FETCHES_PLAIN: Final = re.compile(
+    r"""(?:(?:src|srcset|poster|data|href)\s*=\s*["']?|url\(\s*["']?|@import\s+["']?)\s*http://""",
+    re.IGNORECASE,
+)
+"""What makes a browser load something without TLS; a namespace with a URL for a name does not."""
+
+
+def _met(ad: Creative) -> Iterator[Need]:
+    """What a place may demand and this ad has."""
+    if ad.image_url:
+        yield "image"
+    if ad.text:
+        yield "text"
+    media = (ad.image_url or "", ad.video_url or "")
+    if not any(url.startswith("http://") for url in media) and not _FETCHES_PLAIN.search(ad.html):
+        yield "https"
 
 
 def _with_parents(domain: str) -> Iterator[str]:

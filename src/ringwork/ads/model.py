@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from ringwork.kernel.money import MAX_PRICE_NANOS, Currency, Money
 
@@ -82,7 +82,7 @@ class Campaign(Struct, frozen=True, kw_only=True):
     """At most this per UTC day, reserved and spent together."""
     starts_us: int = 0
     ends_us: int | None = None
-    targeting: Targeting = Targeting()
+    targeting: Targeting = field(default_factory=Targeting)
     status: Status = "active"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from ringwork.ads.model import (
     HTML_MAX_CHARS,
@@ -58,7 +58,7 @@ class NewCampaign(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     daily_budget: Money | None = None
     starts_us: TimeUs = 0
     ends_us: TimeUs | None = None
-    targeting: Targeting = Targeting()
+    targeting: Targeting = field(default_factory=Targeting)
     status: Status = "active"
 
 

@@ -18,7 +18,6 @@ from ringwork.ads.budgets import CAMPAIGN_PREFIX, PUBLISHER_PREFIX, Budgets
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.events import (
     ClickRecorded,
-    Considered,
     ConversionRecorded,
     ImpressionBilled,
     ImpressionUnbilled,
@@ -28,6 +27,7 @@ from ringwork.ads.index import Contender, Index, Shortlist
 from ringwork.ads.model import Ask, Context, Pricing, Sale, Served, Slot
 from ringwork.ads.outcomes import Outcomes
 from ringwork.ads.personal import Personal
+from ringwork.ads.sales import outcome_of, sell, served_of, sold_outcome
 from ringwork.ads.settings import AdsSettings
 from ringwork.ads.tokens import Claim, Kind, Tokens
 from ringwork.kernel.errors import Conflict
@@ -102,33 +102,51 @@ class Ads:
         outcome still recomputes: it holds those who could pay.
         """
         running = list(ranked)
-        impression_id = self._ids.new()
         timeout_s = self.settings.timeout_s(slot.hold_s)
-        sale = _sell(running, ask, slot)
-        while sale is not None:
+        impression_id = self._ids.new()
+        while (sale := sell(running, ask, slot)) is not None:
             contender = shortlist.contenders[sale.ad_id]
             if self._reserve(command, ask.context, contender, sale, impression_id, timeout_s):
                 break
             running = running[1:]
-            sale = _sell(running, ask, slot)
-        refused = len(ranked) - len(running)
-        outcome = _outcome(ask, slot, shortlist, running, refused)
+        outcome = outcome_of(ask, slot, shortlist, running, refused=len(ranked) - len(running))
         if sale is None:
             return outcome, None
         contender = shortlist.contenders[sale.ad_id]
-        claim = self._claim(
-            command, ask, contender, sale, impression_id, auction_id, command.now_s + timeout_s
+        expires_s = command.now_s + timeout_s
+        claim = Claim(
+            "impression",
+            impression_id,
+            auction_id,
+            ask.request_id,
+            contender.campaign.id,
+            sale.ad_id,
+            ask.context.publisher_id,
+            ask.context.placement_id,
+            contender.campaign.pricing,
+            sale.price_nanos,
+            self.currency,
+            command.now_s,
+            expires_s,
         )
-        outcome = replace(
-            outcome,
-            impression_id=impression_id,
-            ad_id=sale.ad_id,
-            campaign_id=claim.campaign_id,
-            pricing=claim.pricing,
-            price_nanos=sale.price_nanos,
-            expires_s=claim.expires_s,
-        )
-        return outcome, self._served(slot, contender, claim)
+        sold = sold_outcome(outcome, claim)
+        tokens = self._tokens_of(claim)
+        return sold, served_of(slot, contender, sale, self.currency, impression_id, tokens)
+
+    def rehearse(self, ask: Ask, *, now_s: int) -> list[Served]:
+        """What ``ask`` would be sold now; nothing is recorded or reserved (OpenRTB ``test``).
+
+        There are no tokens: what was not sold can have no outcome.
+        """
+        served = []
+        for slot in ask.slots:
+            shortlist = self.candidates(ask.context, slot, now_s=now_s)
+            sale = sell(self.rank(shortlist), ask, slot)
+            if sale is not None:
+                contender = shortlist.contenders[sale.ad_id]
+                impression_id = self._ids.new()
+                served.append(served_of(slot, contender, sale, self.currency, impression_id, {}))
+        return served
 
     def _reserve(
         self,
@@ -158,51 +176,10 @@ class Ads:
             return False
         return self._ledger.transfer(command, hold) == CREATED
 
-    def _claim(
-        self,
-        command: Command,
-        ask: Ask,
-        contender: Contender,
-        sale: Sale,
-        impression_id: bytes,
-        auction_id: bytes,
-        expires_s: int,
-    ) -> Claim:
-        return Claim(
-            "impression",
-            impression_id,
-            auction_id,
-            ask.request_id,
-            contender.campaign.id,
-            sale.ad_id,
-            ask.context.publisher_id,
-            ask.context.placement_id,
-            contender.campaign.pricing,
-            sale.price_nanos,
-            self.currency,
-            command.now_s,
-            expires_s,
-        )
-
-    def _served(self, slot: Slot, contender: Contender, claim: Claim) -> Served:
-        click = replace(
-            claim, kind="click", expires_s=claim.issued_s + self.settings.click_window_s
-        )
-        return Served(
-            slot_id=slot.id,
-            impression_id=claim.impression_id,
-            creative=contender.creative,
-            campaign_id=claim.campaign_id,
-            advertiser_domain=contender.advertiser.domain,
-            pricing=claim.pricing,
-            price_nanos=claim.price_nanos,
-            impression_price_nanos=claim.price_nanos * contender.candidate.p_ppb // 10**9,
-            currency=claim.currency,
-            tokens={
-                "impression": self._tokens.sign(claim),
-                "click": self._tokens.sign(click),
-            },
-        )
+    def _tokens_of(self, sold: Claim) -> dict[str, str]:
+        ends_s = sold.issued_s + self.settings.click_window_s
+        click = replace(sold, kind="click", expires_s=ends_s)
+        return {"impression": self._tokens.sign(sold), "click": self._tokens.sign(click)}
 
     # ---- billing --------------------------------------------------------------------------------
 
@@ -361,41 +338,3 @@ class Ads:
             return 0, result
         self._ledger.transfer(command, charge)
         return claim.price_nanos, ""
-
-
-def _sell(running: list[Ranked], ask: Ask, slot: Slot) -> Sale | None:
-    rule = "first" if ask.charge_bid else slot.rule
-    return auction.sell(running, rule=rule, reserve_nanos=slot.floor_nanos)
-
-
-def _outcome(
-    ask: Ask, slot: Slot, shortlist: Shortlist, running: list[Ranked], refused: int
-) -> SlotOutcome:
-    """What happened to the slot, before any sale is written into it."""
-    excluded = dict(shortlist.excluded)
-    if refused:
-        excluded["budget"] = excluded.get("budget", 0) + refused
-    return SlotOutcome(
-        slot.id,
-        slot.format,
-        slot.rule,
-        slot.floor_nanos,
-        shortlist.eligible - refused,
-        excluded,
-        [_considered(one, shortlist) for one in running],
-        charge_bid=ask.charge_bid,
-    )
-
-
-def _considered(ranked: Ranked, shortlist: Shortlist) -> Considered:
-    candidate = ranked.candidate
-    return Considered(
-        candidate.ad_id,
-        shortlist.contenders[candidate.ad_id].campaign.id,
-        candidate.bid_nanos,
-        candidate.p_ppb,
-        candidate.quality_ppm,
-        candidate.multiplier_ppm,
-        candidate.shift_nanos,
-        ranked.score_nanos,
-    )

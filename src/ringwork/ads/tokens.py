@@ -70,7 +70,7 @@ class Tokens:
         """The token of a claim: letters, digits, ``-`` and ``_``."""
         signed = bytes((self._current,)) + _encoder.encode(claim)
         tag = _tag(self._keys[self._current], signed)
-        return base64.urlsafe_b64encode(signed[:1] + tag + signed[1:]).rstrip(b"=").decode()
+        return _text(signed[:1] + tag + signed[1:])
 
     def verify(self, token: str, kind: Kind) -> Claim | None:
         """The claim of a genuine token of that kind, expired or not; None for anything else."""
@@ -80,6 +80,8 @@ class Tokens:
             raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         except (ValueError, binascii.Error):
             return None
+        if _text(raw) != token:  # the unused bits of the last character: one token, one spelling
+            return None
         secret = self._keys.get(raw[0]) if len(raw) > _HEAD_BYTES else None
         if secret is None:
             return None
@@ -88,6 +90,10 @@ class Tokens:
             return None
         claim = _decoder.decode(raw[_HEAD_BYTES:])
         return claim if claim.kind == kind else None
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _tag(secret: bytes, signed: bytes) -> bytes:

@@ -35,7 +35,9 @@ class ServeAd:
         outcomes: list[SlotOutcome] = []
         stages = StageTimes(journal)
 
-        with journal.command(tenant=self._tenant, request_id=ask.request_id) as command:
+        with journal.command(
+            tenant=self._tenant, request_id=ask.request_id, cause_id=auction_id
+        ) as command:
             for slot in ask.slots:
                 shortlist = ads.candidates(ask.context, slot, now_s=command.now_s)
                 stages.end("candidates")

@@ -86,6 +86,8 @@ class Command:
         request_id = request_id or self.request_id
         event_id = event_id or journal.ids.new()
         cause_id = cause_id or self.cause_id
+        if cause_id == event_id:
+            cause_id = None  # the event that causes the command's others has no cause among them
         encoded = encode_event(
             event,
             id=event_id,

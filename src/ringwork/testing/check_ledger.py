@@ -128,6 +128,7 @@ class Oracle:
     def __init__(self) -> None:
         self._accounts: dict[str, tuple[str, bool]] = {}
         self._asked: list[tuple[int, Transfer, str]] = []
+        self._now_s = 0
 
     def open_account(self, id: str, currency: str, *, limited: bool) -> str:
         """See LedgerUnderTest."""
@@ -138,6 +139,7 @@ class Oracle:
 
     def transfer(self, now_s: int, transfer: Transfer) -> str:
         """See LedgerUnderTest."""
+        self._now_s = now_s
         for _, earlier, result in self._asked:
             if earlier.id == transfer.id:
                 different = (n for n, f in _REPEATED if getattr(earlier, f) != getattr(transfer, f))
@@ -154,7 +156,7 @@ class Oracle:
 
     def totals(self, account: str) -> Totals:
         """See LedgerUnderTest; as of the last command."""
-        return self._totals(account, self._asked[-1][0] if self._asked else 0)
+        return self._totals(account, self._now_s)
 
     def _totals(self, account: str, now_s: int) -> Totals:
         totals = dict.fromkeys(TOTALS, 0)
@@ -238,22 +240,44 @@ _ACCOUNTS: Final = (
 )
 
 
-def random_transfer(rng: random.Random, number_of_ids: int) -> Transfer:
-    """A command over few ids and accounts, so that repeats, resolutions and refusals are frequent."""
-    kind: Kind = rng.choice(("single", "pending", "pending", "post", "post", "void"))
-    moves = kind in ("single", "pending")
-    names = ("cash", "adv", "adv", "rev", "dollars", "nobody")
-    given = moves or rng.random() < 0.1  # a post may repeat what its pending transfer says
+def random_transfer(rng: random.Random, asked: Sequence[Transfer]) -> Transfer:
+    """The next command: mostly sensible, now and then a repeat or one with something wrong."""
+    if asked and rng.random() < 0.1:
+        return rng.choice(asked)
+    fresh = _random_move(rng) if not asked or rng.random() < 0.6 else _random_end(rng, asked)
+    number = rng.randrange(len(asked)) if asked and rng.random() < 0.1 else len(asked)
+    return msgspec.structs.replace(fresh, id=f"t{number}")
+
+
+def _random_move(rng: random.Random) -> Transfer:
+    odd = rng.random() < 0.15
     return Transfer(
-        id=f"t{rng.randrange(number_of_ids)}",
+        id="",
+        kind=rng.choice(("single", "pending", "pending")),
+        debit_account=rng.choice(("cash", "adv", "adv", "nobody") if odd else ("cash", "adv")),
+        credit_account=rng.choice(("adv", "nobody", "dollars") if odd else ("adv", "rev", "rev")),
+        amount_nanos=rng.choice((0, -1, MAX_NANOS, MAX_NANOS - 60) if odd else (1, 5, 20, 50)),
+        currency=rng.choice(("EUR", "USD") if odd else ("EUR",)),
+        timeout_s=rng.choice((0, 0, 0, 0, 1, 4)),
+        reference=rng.choice(("", "r")),
+    )
+
+
+def _random_end(rng: random.Random, asked: Sequence[Transfer]) -> Transfer:
+    pending = [transfer for transfer in asked if transfer.kind == "pending"]
+    target = rng.choice(asked if not pending or rng.random() < 0.1 else pending)
+    kind = rng.choice(("post", "void"))
+    amounts = (0, target.amount_nanos, target.amount_nanos // 2, target.amount_nanos + 1)
+    named = rng.random() < 0.3  # it may repeat what its pending transfer says
+    return Transfer(
+        id="",
         kind=kind,
-        debit_account=rng.choice(names) if given else "",
-        credit_account=rng.choice(names) if given else "",
-        amount_nanos=rng.choice((0, 1, 5, 20, 50, -1, MAX_NANOS, MAX_NANOS - 60)),
-        currency=rng.choice(("EUR", "EUR", "EUR", "USD")) if given else "",
-        pending_id="" if moves else f"t{rng.randrange(number_of_ids)}",
-        timeout_s=rng.choice((0, 0, 1, 3)) if kind == "pending" or rng.random() < 0.05 else 0,
-        reference=rng.choice(("", "", "", "r")),
+        debit_account=rng.choice((target.debit_account, "rev")) if named else "",
+        credit_account=rng.choice((target.credit_account, "cash")) if named else "",
+        amount_nanos=rng.choice(amounts),
+        currency=rng.choice((target.currency, "USD")) if named else "",
+        pending_id=target.id if rng.random() < 0.95 else "nothing",
+        timeout_s=1 if rng.random() < 0.05 else 0,
     )
 
 
@@ -267,9 +291,11 @@ def compare_with_oracle(ledger: LedgerUnderTest, seed: int, *, commands: int = 1
         assert book.open_account("adv", "EUR", limited=True) == "exists"
         assert book.open_account("adv", "EUR", limited=False) == "account-exists"
     now_s = 0
+    asked: list[Transfer] = []
     for number in range(commands):
-        now_s += rng.choice((0, 0, 1, 2))
-        transfer = random_transfer(rng, number_of_ids=commands // 2)
+        now_s += rng.choice((0, 0, 0, 1))
+        transfer = random_transfer(rng, asked)
+        asked.append(transfer)
         expected, result = oracle.transfer(now_s, transfer), ledger.transfer(now_s, transfer)
         assert result == expected, f"seed {seed}, command {number}, {transfer}: {result}"
         for id, _, _ in _ACCOUNTS:

@@ -53,6 +53,10 @@ class Promise(Struct):
     def expect(self, holds: bool, detail: Callable[[], str]) -> None:
         """Count one check; ``detail`` is asked for words only when it fails."""
         self.checked += 1
+        self.require(holds, detail)
+
+    def require(self, holds: bool, detail: Callable[[], str]) -> None:
+        """One of several conditions of something that is counted already."""
         if not holds:
             self.violations += 1
             if len(self.detail) < _VIOLATIONS_KEPT:
@@ -186,6 +190,8 @@ class LogReading:
             "impression_billed": self._billed,
         }
         self.promises["I2"].unit = "keys"
+        self.promises["I5"].unit = "postings"
+        self.promises["I6"].unit = "auctions"
         self.promises["I8"].unit = "impressions"
 
     def read(self, rows: Iterable[Row], progress: Callable[[int], None] | None = None) -> None:
@@ -244,7 +250,7 @@ class LogReading:
 
     def _release(self, pending_id: str) -> tuple[_Transfer, int] | None:
         reserved = self._pending.pop(pending_id, None)
-        self.promises["I8"].expect(
+        self.promises["I8"].require(
             reserved is not None, lambda: f"pending transfer {pending_id} is resolved twice"
         )
         if reserved is not None:
@@ -300,38 +306,40 @@ class LogReading:
                 self._sale(slot, slot.impression_id, envelope.request_id)
 
     def _sale(self, slot: _Slot, impression_id: bytes, request_id: bytes) -> None:
-        expect, name = self.promises["I8"].expect, impression_id.hex()
+        require, name = self.promises["I8"].require, impression_id.hex()
         expected = recompute(slot)
-        expect(
+        require(
             expected == (slot.ad_id, slot.price_nanos),
             lambda: (
                 f"impression {name}: sold to {slot.ad_id} at {slot.price_nanos}, "
                 f"recomputed {expected}"
             ),
         )
-        expect(impression_id not in self._sold, lambda: f"impression {name} is sold twice")
+        require(impression_id not in self._sold, lambda: f"impression {name} is sold twice")
         self._sold[impression_id] = _Sold(slot.price_nanos, slot.pricing, slot.ad_id, request_id)
 
     def _billed(self, view: Struct, envelope: Envelope) -> None:
         assert isinstance(view, _Billed)
         name = view.impression_id.hex()
         sold = self._sold.get(view.impression_id)
-        expect = self.promises["I8"].expect
-        expect(sold is not None, lambda: f"impression {name} is billed but was never sold")
+        require = self.promises["I8"].require
+        self.promises["I8"].expect(
+            sold is not None, lambda: f"impression {name} is billed but was never sold"
+        )
         if sold is None:
             return
         sold.billed += 1
         due = sold.price_nanos if sold.pricing == "cpm" else 0
-        expect(sold.billed == 1, lambda: f"impression {name} is billed {sold.billed} times")
-        expect(
+        require(sold.billed == 1, lambda: f"impression {name} is billed {sold.billed} times")
+        require(
             view.price_nanos == due,
             lambda: f"impression {name} is billed {view.price_nanos}, sold at {due}",
         )
         posted = self._posted.pop(format_id(view.impression_id), 0)
-        expect(
+        require(
             posted == due, lambda: f"impression {name} is billed {due}, its hold posted {posted}"
         )
-        expect(
+        require(
             envelope.request_id == sold.request_id,
             lambda: f"impression {name} is billed in another trace than its sale",
         )

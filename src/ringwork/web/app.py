@@ -89,15 +89,23 @@ def principal_of(request: HttpRequest) -> Principal:
 
 
 async def run_command(
-    request: HttpRequest, executor: Executor, decide: Decide, *, key_required: bool = False
+    request: HttpRequest,
+    executor: Executor,
+    decide: Decide,
+    *,
+    key_required: bool = False,
+    takes_key: bool = True,
 ) -> Response[bytes]:
-    """Execute a command of a handler: key, decision, one frame, durable, answered."""
+    """Execute a command of a handler: key, decision, one frame, durable, answered.
+
+    ``takes_key=False`` ignores an idempotency key: for answers that must not be kept in the log.
+    """
     intent = Intent(
         tenant=principal_of(request).tenant,
         request_id=request_id(request),
         method=request.method,
         path=request.scope["path"],
-        key=request.headers.get("idempotency-key"),
+        key=request.headers.get("idempotency-key") if takes_key else None,
         body=await request.body(),
     )
     return reply(await executor(intent, decide, key_required=key_required))

@@ -185,9 +185,7 @@ def _imp_refusal(imp: Imp, terms: BidderTerms) -> NoBid | None:
 
 def _has_floor(imp: Imp) -> bool:
     video = imp.video
-    return bool(imp.bidfloor) or (
-        video is not None and bool(video.mincpmpersec or video.durfloors)
-    )
+    return bool(imp.bidfloor) or (video is not None and bool(video.mincpmpersec or video.durfloors))
 
 
 def _needs(imp: Imp) -> tuple[Need, ...]:

@@ -27,7 +27,7 @@ def _convert(type: type, value: object) -> object:
     """Called by msgspec for the one member that is JSON in a string; its errors get the path."""
     assert type is NativeAsk, type
     if not isinstance(value, str):
-        raise ValueError("Expected `str`")  # noqa: TRY004  # msgspec turns ValueError into its own
+        raise ValueError("Expected `str`")  # msgspec turns ValueError into its own
     return parse(value)
 
 

@@ -19,9 +19,7 @@ def lift(request: BidRequest, warnings: list[str] | None = None) -> None:
     regs, user, source = request.regs, request.user, request.source
     if regs is not None and regs.ext is not None:
         regs.gdpr = _newer(regs.gdpr, regs.ext.gdpr, "regs", "gdpr", notes)
-        regs.us_privacy = _newer(
-            regs.us_privacy, regs.ext.us_privacy, "regs", "us_privacy", notes
-        )
+        regs.us_privacy = _newer(regs.us_privacy, regs.ext.us_privacy, "regs", "us_privacy", notes)
     if user is not None and user.ext is not None:
         user.consent = _newer(user.consent, user.ext.consent, "user", "consent", notes)
     if source is not None and source.ext is not None:
@@ -42,9 +40,7 @@ def _lift_rewarded(imp: Imp, notes: list[str]) -> None:
     imp.rwdd = _newer(imp.rwdd, older, "imp", "rwdd", notes)
 
 
-def _newer(
-    newer: T | None, older: T | None, parent: str, name: str, notes: list[str]
-) -> T | None:
+def _newer(newer: T | None, older: T | None, parent: str, name: str, notes: list[str]) -> T | None:
     if newer is None:
         return older
     if older is not None and older != newer:

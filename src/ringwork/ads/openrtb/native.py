@@ -13,9 +13,6 @@ from msgspec import Meta, Struct
 
 from ringwork.ads.model import Need
 
-
-
-
 IMAGE_MAIN: Final = 3
 DATA_SPONSORED: Final = 1
 DATA_DESCRIPTION: Final = 2
@@ -157,9 +154,7 @@ def _check_asset(asset: Asset, where: str) -> None:
         raise ValueError(f"{where} must have exactly one of title, img, video, data")
     if asset.title is not None and asset.title.len < 1:
         raise ValueError(f"{where}.title.len must be positive")
-    if asset.data is not None and not (
-        1 <= asset.data.type <= 12 or asset.data.type >= _EXCHANGE
-    ):
+    if asset.data is not None and not (1 <= asset.data.type <= 12 or asset.data.type >= _EXCHANGE):
         raise ValueError(f"{where}.data.type must be 1 to 12 or at least 500")
     if asset.video is not None:
         _check_video(asset.video, where)

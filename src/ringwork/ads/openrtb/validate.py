@@ -49,7 +49,9 @@ def validate(request: BidRequest) -> None:
     for position, imp in enumerate(request.imp):
         _check_imp(imp, position)
         if first.setdefault(imp.id or "", position) != position:
-            raise BadBidRequest(f"imp[{position}].id", f"is also the id of imp[{first[imp.id or '']}]")
+            raise BadBidRequest(
+                f"imp[{position}].id", f"is also the id of imp[{first[imp.id or '']}]"
+            )
     _check_place(request)
     device = request.device
     if device is not None and device.language and device.langb:

@@ -10,16 +10,18 @@ import errno
 import os
 import re
 import sqlite3
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+import msgspec
 from msgspec import Struct
 
 from ringwork.kernel.errors import LogCorrupt
 from ringwork.kernel.ports import Head, Row
-from ringwork.storage.chain import FORMAT, check_row
+from ringwork.storage.chain import FORMAT, check_row, genesis
 
 Connect = Callable[[str], sqlite3.Connection]
 """Opens a database file for writing; tests give one whose connections fail on purpose."""
@@ -30,6 +32,7 @@ _TABLES: Final = (
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT",
 )
 ROW_COLUMNS: Final = "first_seq, n, ts_us, chain, payload"
+_INSERT: Final = f"INSERT INTO frames({ROW_COLUMNS}) VALUES (?, ?, ?, ?, ?)"
 _NAME: Final = re.compile(r"p(\d+)-(\d{20})\.db")
 
 
@@ -59,6 +62,11 @@ def log_files(directory: Path, partition: int) -> list[LogFile]:
         if named is not None and int(named[1]) == partition:
             found.append(LogFile(path, partition, int(named[2])))
     return sorted(found, key=lambda file: file.first_seq)
+
+
+def file_of(files: Sequence[LogFile], seq: int) -> LogFile:
+    """The file that holds a sequence number, of files in order that reach back to it."""
+    return files[bisect_right(files, seq, key=lambda file: file.first_seq) - 1]
 
 
 def partitions(directory: Path) -> list[int]:
@@ -140,11 +148,22 @@ def read_meta(connection: sqlite3.Connection, file: LogFile) -> Meta:
         )
         if meta.partition != file.partition:
             raise ValueError(f"partition {file.partition} was expected, {meta.partition} is stored")
+        if not meta.prev_file and (
+            file.first_seq != 1 or meta.prev_chain != genesis(meta.log_id, meta.partition)
+        ):
+            raise ValueError("the first file must begin with the chain of the log's identity")
     except (sqlite3.Error, KeyError, ValueError, TypeError, AttributeError) as error:
         raise LogCorrupt(
             file.path.name, file.first_seq, f"the meta rows of a log file were expected: {error}"
         ) from error
     return meta
+
+
+def insert_rows(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    """One transaction, on disk when this returns; an error may leave it open."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany(_INSERT, map(msgspec.structs.astuple, rows))
+    connection.execute("COMMIT")
 
 
 def read_head(connection: sqlite3.Connection, file: LogFile, meta: Meta) -> Head:
@@ -169,12 +188,13 @@ def read_head(connection: sqlite3.Connection, file: LogFile, meta: Meta) -> Head
 
 
 def seal(path: Path, open_database: Connect) -> None:
-    """Fold the WAL into a finished file, so that it stands alone.
+    """Fold the WAL into a file, so that it stands alone and is read without a trace.
 
     Where a reader is in the way the WAL stays beside the file (nothing is lost) until the next
     start.
     """
     connection = open_database(str(path))
+    connection.execute("PRAGMA busy_timeout=0")
     try:
         if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0:
             connection.execute("PRAGMA journal_mode=DELETE").fetchone()

@@ -129,6 +129,14 @@ class TransferIndex:
         return None if row is None else _entry(row.transfer, row.result, row.state)
 
     @staticmethod
+    def placed(connection: sa.Connection, transfer_id: str) -> tuple[int, int, Entry] | None:
+        """(sequence, wall time in us, entry) of one transfer."""
+        row = connection.execute(sa.select(transfers).where(transfers.c.id == transfer_id)).first()
+        if row is None:
+            return None
+        return row.seq, row.ts_us, _entry(row.transfer, row.result, row.state)
+
+    @staticmethod
     def latest(
         connection: sa.Connection, *, limit: int, account: str | None = None
     ) -> list[tuple[int, int, Entry]]:

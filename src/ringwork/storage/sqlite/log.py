@@ -64,9 +64,10 @@ class SqliteEventLog:
         self._anchored_ns = clock.monotonic_ns()
         self._next_seq = self._head.seq + 1
         self._refuse: Callable[[], Exception] | None = None
-        self._wake = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._wake = threading.Condition(self._lock)
         self._open: Batch | None = None
-        self._waiting_bytes = 0
+        self._storing_bytes = 0
         self._closing = False
         self._writer = threading.Thread(
             target=self._write, name=f"log-writer-{segment.partition}", daemon=True
@@ -118,17 +119,18 @@ class SqliteEventLog:
     def admit(self) -> None:
         if self._refuse is not None:
             raise self._refuse()
-        check_room(self._next_seq - 1 - self._head.seq, self._waiting_bytes)
+        batch = self._open
+        waiting_bytes = self._storing_bytes + (0 if batch is None else batch.size)
+        check_room(self._next_seq - 1 - self._head.seq, waiting_bytes)
 
     def append(self, frame: bytes, events: int) -> asyncio.Future[None]:
         self.admit()
-        with self._wake:
+        with self._lock:
             batch = self._open
             if batch is None:
                 batch = self._open = Batch(asyncio.get_running_loop())
                 self._wake.notify()
             batch.add(frame, events)
-            self._waiting_bytes += len(frame)
         self._next_seq += events
         return batch.future
 
@@ -148,9 +150,8 @@ class SqliteEventLog:
 
     def _fail_waiting(self, batch: Batch, refuse: Callable[[], Exception]) -> None:
         """Fail a batch and everything queued behind it, and refuse from now on."""
-        with self._wake:
+        with self._lock:
             behind, self._open = self._open, None
-            self._waiting_bytes = 0
         self._next_seq = self._head.seq + 1
         self._refuse = refuse
         batch.fail(refuse())
@@ -182,6 +183,8 @@ class SqliteEventLog:
                 if self._open is None and not self._closing:
                     self._wake.wait(None if self._is_anchored() else ANCHOR_INTERVAL_S)
                 batch, self._open = self._open, None
+                if batch is not None:
+                    self._storing_bytes = batch.size
                 if batch is not None or self._closing:
                     return batch
             self._anchor()
@@ -195,9 +198,9 @@ class SqliteEventLog:
                 raise
             self._segment.roll_back()
             return False
+        finally:
+            self._storing_bytes = 0
         self._head = head
-        with self._wake:
-            self._waiting_bytes -= batch.size
         _post(batch, batch.resolve)
         return True
 
@@ -219,7 +222,7 @@ class SqliteEventLog:
         self._on_fatal(error)
         self._segment.abandon()
         self._refuse = _failed
-        with self._wake:
+        with self._lock:
             behind, self._open = self._open, None
         for doomed in (batch, behind):
             if doomed is not None:

@@ -34,7 +34,7 @@ from ringwork.storage.projection import Projection, RemembersAnswers
 from ringwork.storage.sqlite.state import State, checkpoints
 
 BATCH_EVENTS_MAX: Final = 4096
-"""Events per transaction: enough to spread its cost, few enough that a reader sees progress."""
+"""Events per transaction, or one larger row: it spreads the cost, and progress stays visible."""
 
 POLL_S: Final = 0.5
 """How late a projection may notice events that nobody announced."""
@@ -260,6 +260,8 @@ class _Batch:
         self.last_seq = after_seq
         events = 0
         for row in log.rows(after_seq):
+            if events and events + row.count > BATCH_EVENTS_MAX:
+                break
             seq = row.first_seq
             for frame in decode_frames(row.payload):
                 if seq > after_seq:
@@ -267,8 +269,6 @@ class _Batch:
                 seq += len(frame.events)
             self.last_seq = seq - 1
             events += row.count
-            if events >= BATCH_EVENTS_MAX:
-                break
 
     def apply(self, connection: sa.Connection, follower: _Follower) -> None:
         """Give a projection the part of the batch that it hears."""

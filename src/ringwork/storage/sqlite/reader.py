@@ -38,15 +38,15 @@ class SqliteLogReader:
 
     def rows(self, after_seq: int = 0) -> Iterator[Row]:
         """Durable rows in order, from the row that holds ``after_seq + 1``. Raises LogCorrupt."""
-        wanted = after_seq + 1
+        wanted, chain = after_seq + 1, None
         while True:
             # The list first: a file that appears later follows what is read below.
             files = log_files(self._directory, self.partition)
             holding = [file for file in files if file.first_seq <= wanted]
             start = wanted
             if holding:
-                for row in _rows(holding[-1], wanted):
-                    wanted = row.first_seq + row.count
+                for row in _rows(holding[-1], wanted, chain):
+                    wanted, chain = row.first_seq + row.count, row.chain
                     yield row
             if wanted == start:
                 if len(holding) < len(files):
@@ -66,12 +66,14 @@ def _open(file: LogFile) -> sqlite3.Connection:
         ) from error
 
 
-def _rows(file: LogFile, wanted: int) -> Iterator[Row]:
-    """The rows of one file from the one that holds ``wanted``."""
+def _rows(file: LogFile, wanted: int, chain: bytes | None) -> Iterator[Row]:
+    """The rows of one file from the one that holds ``wanted``, which continues ``chain``."""
     name = file.path.name
     with closing(_open(file)) as connection:
         meta = read_meta(connection, file)
         previous, expected_seq = meta.prev_chain, file.first_seq
+        if wanted == expected_seq and chain not in (None, previous):
+            raise LogCorrupt(name, wanted, "the chain of the file before was expected in its meta")
         try:
             # The row that holds `wanted` and the one before it, whose chain it continues.
             query = f"SELECT {ROW_COLUMNS} FROM frames WHERE first_seq <= ? ORDER BY first_seq DESC LIMIT 2"  # fmt: skip  # noqa: E501

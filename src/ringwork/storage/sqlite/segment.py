@@ -18,7 +18,6 @@ from ringwork.kernel.ports import Clock, Entropy, Head, Row
 from ringwork.storage.chain import genesis
 from ringwork.storage.sqlite.anchor import read_anchor
 from ringwork.storage.sqlite.files import (
-    ROW_COLUMNS,
     Connect,
     LogFile,
     Meta,
@@ -26,6 +25,7 @@ from ringwork.storage.sqlite.files import (
     connect_to_read,
     connect_to_write,
     create_file,
+    insert_rows,
     is_full,
     log_files,
     read_head,
@@ -38,8 +38,6 @@ from ringwork.storage.sqlite.reader import SqliteLogReader
 MAX_FILE_BYTES: Final = 1024**3
 MAX_FILE_AGE_US: Final = 24 * 3600 * 1_000_000
 """When a new file begins, whichever comes first."""
-
-_INSERT: Final = f"INSERT INTO frames({ROW_COLUMNS}) VALUES (?, ?, ?, ?, ?)"
 
 
 class Rotation(Struct, frozen=True):
@@ -114,10 +112,7 @@ class Segment:
         """One transaction, on disk when this returns; an error may leave it open."""
         if self._is_finished():
             self._begin_next()
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(_INSERT, map(msgspec.structs.astuple, rows))
-        connection.execute("COMMIT")
+        insert_rows(self._connection, rows)
         last = rows[-1]
         self._file_bytes += sum(len(row.payload) for row in rows)
         self.head = Head(self.partition, last.first_seq + last.count - 1, last.chain)
@@ -147,9 +142,10 @@ class Segment:
 
     def close(self) -> None:
         """Fold the WAL in and let another process have the partition."""
-        with self._lock, closing(self._connection):
+        with self._lock:
+            self._connection.close()
             try:
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                seal(self._file.path, self._rotation.open_database)
             except sqlite3.Error as error:
                 if not is_full(error):  # else the rows stay in the WAL, where they are as durable
                     raise
@@ -178,7 +174,7 @@ class Segment:
         open_database = self._rotation.open_database
         file = create_file(self.directory, self.head.seq + 1, meta, open_database)
         self._connection = connect_to_write(file.path, open_database)
-        self.meta, self._file, self._file_bytes = meta, file, 0
+        self.meta, self._file, self._file_bytes = meta, file, file.path.stat().st_size
         old.close()
         seal(finished.path, open_database)
 
@@ -214,28 +210,19 @@ def _newest_file(
 
 def _check_start(file: LogFile, meta: Meta) -> None:
     """The newest file goes on where the one before it ends (which retention may have deleted)."""
-    if not meta.prev_file:
-        expected = Head(file.partition, 0, genesis(meta.log_id, file.partition))
-    else:
-        previous = file.path.with_name(meta.prev_file)
-        if not previous.exists():
-            return
-        expected = _head_of(previous, file.partition)
-    if (expected.seq + 1, expected.chain) != (file.first_seq, meta.prev_chain):
+    files = log_files(file.path.parent, file.partition)
+    before = next((f for f in files if f.path.name == meta.prev_file), None)
+    if before is None:
+        return
+    with closing(connect_to_read(before.path)) as connection:
+        end = read_head(connection, before, read_meta(connection, before))
+    if (end.seq + 1, end.chain) != (file.first_seq, meta.prev_chain):
         raise LogCorrupt(
             file.path.name,
             file.first_seq,
-            f"the end of {meta.prev_file or 'nothing'} was expected: "
-            f"sequence {expected.seq}, chain {expected.chain.hex()}",
+            f"the end of {meta.prev_file} was expected before it: sequence {end.seq}, "
+            f"chain {end.chain.hex()}",
         )
-
-
-def _head_of(path: Path, partition: int) -> Head:
-    found = next((f for f in log_files(path.parent, partition) if f.path == path), None)
-    if found is None:
-        raise LogCorrupt(path.name, 0, "the name of a log file was expected in meta.prev_file")
-    with closing(connect_to_read(path)) as connection:
-        return read_head(connection, found, read_meta(connection, found))
 
 
 def _check_anchor(directory: Path, head: Head) -> None:

@@ -1,0 +1,181 @@
+"""The hot endpoints of ads, on the fast lane: exchange, tag, beacons.
+
+Every handler is a decode, one call of the flow and an encode. A beacon's genuineness is its token;
+asking for ads takes a key with the scope ``ads:request``, except over loopback and from the pages
+of a publisher's registered origins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from ringwork.ads import openrtb
+from ringwork.ads.catalogue import Catalogue
+from ringwork.ads.http_native import NativeAds
+from ringwork.ads.landing import with_rwclid
+from ringwork.ads.markup import Markup
+from ringwork.ads.model import Ask, Served
+from ringwork.ads.openrtb import BidderTerms, NoBid
+from ringwork.ads.openrtb.reasons import NOTHING_ELIGIBLE
+from ringwork.ads.service import Ads
+from ringwork.ads.tokens import Claim
+from ringwork.kernel.errors import NotFound, Refused
+from ringwork.kernel.ports import Clock
+from ringwork.web.auth import require
+from ringwork.web.keys import ApiKeys
+from ringwork.web.lane import Exchange, Lane, Reply, problem_reply
+from ringwork.web.strict import check_json
+
+Serve = Callable[[Ask], Awaitable[list[Served]]]
+RecordImpression = Callable[[str], Awaitable[Literal["recorded", "repeated", "late"] | None]]
+RecordClick = Callable[[str], Awaitable[Claim | None]]
+
+OPENRTB_VERSION: Final = (b"x-openrtb-version", b"2.6")
+TEST_BEACON: Final = "test"
+"""What beacons of a test request carry: they are answered and record nothing."""
+TAG_MAX_AGE_S: Final = 3600
+
+_JSON: Final = (b"content-type", b"application/json")
+_NOT_KEPT: Final = (b"cache-control", b"no-store")
+_EMPTY: Final = Reply(204, b"", (_NOT_KEPT,))
+
+
+class AdLanes:
+    """The handlers and what they share."""
+
+    def __init__(
+        self,
+        *,
+        ads: Ads,
+        catalogue: Catalogue,
+        keys: ApiKeys,
+        clock: Clock,
+        markup: Markup,
+        terms: BidderTerms,
+        flow: AdFlow,
+        tag: bytes,
+    ) -> None:
+        """``tag``: the script for publishers' pages."""
+        self._ads = ads
+        self._catalogue = catalogue
+        self._keys = keys
+        self._clock = clock
+        self._markup = markup
+        self._terms = terms
+        self._flow = flow
+        self._native = NativeAds(catalogue, markup)
+        self._tag = tag
+
+    def lanes(self) -> Sequence[Lane]:
+        """Every hot endpoint of the part."""
+        return (
+            Lane(path="/openrtb2/auction", methods=("POST",), handle=self.auction),
+            Lane(
+                path="/v1/ads/request",
+                methods=("POST", "OPTIONS"),
+                handle=self.native,
+                error_form=self._native_refusal,
+            ),
+            Lane(path="/b/", methods=("GET",), handle=self.beacon),
+            Lane(path="/c/", methods=("GET",), handle=self.click),
+            Lane(path="/ringwork.js", methods=("GET",), handle=self.tag),
+        )
+
+    async def auction(self, exchange: Exchange) -> Reply:
+        """An exchange asks for bids: 200 with bids, 204 with the reason in a header, or 400."""
+        self._require_key(exchange)
+        check_json(exchange.content_type, b"", required=False)
+        warnings: list[str] = []
+        request = openrtb.decode(exchange.body, warnings)
+        now_us = self._clock.wall_us()
+        ask = openrtb.to_ask(request, self._terms, request_id=exchange.request_id, now_us=now_us)
+        if isinstance(ask, NoBid):
+            return _no_bid(request, ask)
+        if request.test:
+            served = self._ads.rehearse(ask, now_s=now_us // 1_000_000)
+        else:
+            served = await self._flow.serve(ask)
+        if not served:
+            return _no_bid(request, NOTHING_ELIGIBLE)
+        body = openrtb.to_response(
+            request, served, terms=self._terms, markup=self._markup, warnings=warnings
+        )
+        return Reply(200, body, (_JSON, OPENRTB_VERSION))
+
+    async def native(self, exchange: Exchange) -> Reply:
+        """A publisher's page or server asks for the ad of one of its placements."""
+        if exchange.method == "OPTIONS":
+            return self._native.preflight(exchange.origin)
+        check_json(exchange.content_type, b"", required=False)
+        wanted = self._native.decode(exchange.body)
+        privileged = exchange.authorization != b""
+        if privileged or not self._native.is_at_home(exchange.origin, wanted):
+            self._require_key(exchange)
+        ask = self._native.to_ask(
+            wanted, request_id=exchange.request_id, now_us=self._clock.wall_us()
+        )
+        served = await self._flow.serve(ask)
+        body = self._native.answer(ask, served, with_prices=privileged)
+        return Reply(200, body, (_JSON, _NOT_KEPT, *self._native.cors(exchange.origin)))
+
+    def _native_refusal(self, refused: Refused, exchange: Exchange) -> Reply:
+        """A refusal that a page of a registered origin may read."""
+        reply = problem_reply(refused, exchange)
+        return Reply(
+            reply.status, reply.body, (*reply.headers, *self._native.cors(exchange.origin))
+        )
+
+    async def beacon(self, exchange: Exchange) -> Reply:
+        """An impression was shown: 204 for genuine first, repeated and late ones, else 404."""
+        token = exchange.token
+        if token == TEST_BEACON:
+            return _EMPTY
+        if await self._flow.impression(token) is None:
+            raise NotFound("no such beacon")
+        return _EMPTY
+
+    async def click(self, exchange: Exchange) -> Reply:
+        """A click: 302 to the creative's own landing page, with the token for its conversion."""
+        token = exchange.token
+        if token == TEST_BEACON:
+            return _EMPTY
+        claim = await self._flow.click(token)
+        creative = None if claim is None else self._catalogue.creatives.get(claim.ad_id)
+        if claim is None or creative is None:
+            raise NotFound("no such click")
+        url = with_rwclid(creative.landing_url, self._ads.conversion_token(claim))
+        return Reply(302, b"", ((b"location", url.encode()), _NOT_KEPT))
+
+    async def tag(self, exchange: Exchange) -> Reply:
+        """The script that fills a publisher's placements."""
+        age = b"public, max-age=%d" % TAG_MAX_AGE_S
+        kind = (b"content-type", b"text/javascript; charset=utf-8")
+        return Reply(200, self._tag, (kind, (b"cache-control", age)))
+
+    def _require_key(self, exchange: Exchange) -> None:
+        """401 or 403 without a key that may ask for ads; loopback may without one."""
+        given = exchange.authorization
+        if exchange.is_local and not given:
+            return
+        kind, _, token = given.decode("latin-1").partition(" ")
+        principal = self._keys.principal(token) if kind.lower() == "bearer" else None
+        require(principal, "ads:request")
+
+
+class AdFlow(Struct, frozen=True, kw_only=True):
+    """What the flow does with a request and its beacons."""
+
+    serve: Serve
+    impression: RecordImpression
+    click: RecordClick
+
+
+def _no_bid(request: openrtb.BidRequest, no_bid: NoBid) -> Reply:
+    reason = (openrtb.NO_BID_HEADER.encode(), no_bid.reason.encode())
+    body = openrtb.explain_no_bid(request, no_bid)
+    if body is None:
+        return Reply(204, b"", (reason, OPENRTB_VERSION))
+    return Reply(200, body, (_JSON, reason, OPENRTB_VERSION))

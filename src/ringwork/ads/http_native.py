@@ -1,0 +1,243 @@
+"""The native endpoint ``POST /v1/ads/request``: one placement in, its ad out, ready to be shown.
+
+A browser may ask from the registered origins of the placement's publisher (CORS); what it sends
+about the page is believed only as far as the publisher's own domain. Nothing about a person is
+taken: a member that this version does not know is refused, not ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from ringwork.ads.catalogue import Catalogue
+from ringwork.ads.markup import Markup
+from ringwork.ads.model import (
+    Ask,
+    Category,
+    Context,
+    DeviceType,
+    Domain,
+    Format,
+    Id,
+    Placement,
+    Region,
+    Served,
+    Slot,
+    Targeting,
+    Url,
+)
+from ringwork.kernel.errors import Fault, Invalid
+from ringwork.kernel.ids import format_id
+from ringwork.web.lane import Reply
+from ringwork.web.problems import Forbidden
+from ringwork.web.strict import decode
+
+PREFLIGHT_MAX_AGE_S: Final = 600
+_US_PER_HOUR: Final = 3_600_000_000
+
+Header = tuple[bytes, bytes]
+
+
+class Page(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The page that the ad is for."""
+
+    url: Url | None = None
+    categories: Annotated[list[Category], Meta(max_length=50)] = []
+    """What it is about, besides what its placement says."""
+
+
+class AdRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request for one placement's ad."""
+
+    placement: Id
+    page: Page = field(default_factory=Page)
+    device_type: DeviceType = "other"
+    region: Region | None = None
+    """As the publisher knows it: a country or a subdivision."""
+    blocked_categories: Annotated[list[Category], Meta(max_length=200)] = []
+    blocked_domains: Annotated[list[Domain], Meta(max_length=200)] = []
+
+
+class Beacons(Struct, frozen=True):
+    """URLs to call, each when its event has happened."""
+
+    impression: str
+
+
+class ShownAd(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An ad, ready to be shown: ``markup`` for banners and native cards, ``vast`` for videos."""
+
+    impression_id: str
+    slot: str
+    ad: str
+    format: Format
+    width: int = 0
+    height: int = 0
+    markup: str | UnsetType = UNSET
+    vast: str | UnsetType = UNSET
+    beacons: Beacons
+    click: str
+    advertiser: str
+    """The domain of who pays: the ad must say so."""
+    why: str
+    """What the ad was chosen by."""
+    price_nanos: int | UnsetType = UNSET
+    """Per impression, click or conversion; only for requests with a key."""
+    currency: str | UnsetType = UNSET
+
+
+class AdAnswer(Struct, frozen=True):
+    """The ads for a request; an empty list when there is none."""
+
+    request_id: str
+    ads: list[ShownAd]
+
+
+_decoder: Final = msgspec.json.Decoder(AdRequest)
+_encoder: Final = msgspec.json.Encoder()
+
+
+class NativeAds:
+    """From a request to an ``Ask``, from sold slots to an answer, and who may ask from where."""
+
+    def __init__(self, catalogue: Catalogue, markup: Markup) -> None:
+        self._catalogue = catalogue
+        self._markup = markup
+        self._origins: frozenset[str] = frozenset()
+        self._generation = -1
+
+    def decode(self, body: bytes) -> tuple[AdRequest, Placement]:
+        """The request and its placement; Malformed, or Invalid with a pointer."""
+        request = decode(body, _decoder)
+        placement = self._catalogue.placements.get(request.placement)
+        if placement is None:
+            detail = f"no placement {request.placement!r}"
+            raise Invalid(f"/placement: {detail}", [Fault("/placement", detail)])
+        return request, placement
+
+    def is_at_home(self, origin: bytes, wanted: tuple[AdRequest, Placement]) -> bool:
+        """Whether a browser asks from a page of the placement's publisher; others are Forbidden."""
+        if not origin:
+            return False
+        publisher = self._catalogue.publishers[wanted[1].publisher_id]
+        if origin.decode("latin-1") not in publisher.origins:
+            raise Forbidden(f"the origin is not one of publisher {publisher.id!r}")
+        return True
+
+    def to_ask(self, wanted: tuple[AdRequest, Placement], *, request_id: bytes, now_us: int) -> Ask:
+        """What is asked for, in the terms of the auction."""
+        request, placement = wanted
+        publisher = self._catalogue.publishers[placement.publisher_id]
+        sized = bool(placement.width and placement.height)
+        return Ask(
+            request_id=request_id,
+            source="native",
+            context=Context(
+                site=_site(request.page.url, publisher.domain),
+                publisher_id=publisher.id,
+                placement_id=placement.id,
+                categories=tuple(dict.fromkeys((*placement.categories, *request.page.categories))),
+                region=request.region or "",
+                device_type=request.device_type,
+                hour=now_us // _US_PER_HOUR % 24,
+                blocked_categories=tuple(request.blocked_categories),
+                blocked_domains=tuple(request.blocked_domains),
+            ),
+            slots=(
+                Slot(
+                    id=placement.id,
+                    format=placement.format,
+                    sizes=((placement.width, placement.height),) if sized else (),
+                    floor_nanos=placement.floor_nanos,
+                    rule=placement.rule,
+                ),
+            ),
+        )
+
+    def answer(self, ask: Ask, served: Sequence[Served], *, with_prices: bool) -> bytes:
+        """The JSON of the sold slots."""
+        ads = [self._shown(ask.context, one, with_prices=with_prices) for one in served]
+        return _encoder.encode(AdAnswer(format_id(ask.request_id), ads))
+
+    def _shown(self, context: Context, served: Served, *, with_prices: bool) -> ShownAd:
+        creative = served.creative
+        impression_url, click_url = self._markup.beacons(served)
+        markup: str | UnsetType = UNSET
+        vast: str | UnsetType = UNSET
+        if creative.format == "video":
+            vast = self._markup.video(served)
+        elif creative.format == "native":
+            markup = self._markup.card(served)
+        else:
+            markup = self._markup.banner(served, pixel=False)
+        targeting = self._catalogue.campaigns[served.campaign_id].targeting
+        return ShownAd(
+            impression_id=format_id(served.impression_id),
+            slot=served.slot_id,
+            ad=creative.id,
+            format=creative.format,
+            width=creative.width,
+            height=creative.height,
+            markup=markup,
+            vast=vast,
+            beacons=Beacons(impression_url),
+            click=click_url,
+            advertiser=served.advertiser_domain,
+            why=_why(context, targeting),
+            price_nanos=served.price_nanos if with_prices else UNSET,
+            currency=served.currency if with_prices else UNSET,
+        )
+
+    # ---- cross-origin requests ------------------------------------------------------------------
+
+    def preflight(self, origin: bytes) -> Reply:
+        """Whether a page of that origin may ask at all (Fetch standard, CORS-preflight)."""
+        headers = self.cors(origin)
+        if not headers:
+            raise Forbidden("the origin is not one of a registered publisher")
+        allowed = (
+            (b"access-control-allow-methods", b"POST"),
+            (b"access-control-allow-headers", b"content-type"),
+            (b"access-control-max-age", b"%d" % PREFLIGHT_MAX_AGE_S),
+        )
+        return Reply(204, b"", (*headers, *allowed))
+
+    def cors(self, origin: bytes) -> tuple[Header, ...]:
+        """The headers that let a page of a registered origin read the answer."""
+        if self._generation != self._catalogue.publishers_generation:
+            self._origins = self._catalogue.origins()
+            self._generation = self._catalogue.publishers_generation
+        if not origin or origin.decode("latin-1") not in self._origins:
+            return ()
+        return ((b"access-control-allow-origin", origin), (b"vary", b"origin"))
+
+
+def _site(url: str | None, domain: str) -> str:
+    """The page's host where it lies in the publisher's domain, else that domain."""
+    try:
+        host = urlsplit(url or "").hostname or ""
+    except ValueError:  # an IPv6 literal that is none
+        return domain
+    return host if host == domain or host.endswith(f".{domain}") else domain
+
+
+def _why(context: Context, targeting: Targeting) -> str:
+    """What the ad was chosen by, in words for the person who sees it."""
+    reasons = []
+    if targeting.sites or targeting.apps:
+        reasons.append(f"the place ({context.app or context.site})")
+    if targeting.categories:
+        reasons.append("what the page is about")
+    if targeting.regions:
+        reasons.append(f"the region ({context.region})")
+    if targeting.device_types:
+        reasons.append(f"the kind of device ({context.device_type})")
+    if targeting.hours:
+        reasons.append("the hour")
+    chosen = ", ".join(reasons) or "the auction for this place alone"
+    return f"Chosen by {chosen}. Nothing about you was used."

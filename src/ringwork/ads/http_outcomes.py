@@ -1,0 +1,135 @@
+"""The management API of ads: conversions, why an ad at its price, and the billing totals."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from litestar import Response, get, post
+from litestar.params import JSONBody, Parameter
+from litestar.types import ControllerRouterHandler
+from msgspec import Struct
+
+from ringwork.ads import projections
+from ringwork.ads.budgets import CAMPAIGN_PREFIX, PUBLISHER_PREFIX
+from ringwork.ads.events import AuctionCleared
+from ringwork.ads.http_api import AdsApi, status_of
+from ringwork.ads.requests import NewConversion
+from ringwork.ads.views import Conversion, LedgerTotals, Why
+from ringwork.kernel.errors import Conflict, Fault, Invalid, NotFound
+from ringwork.kernel.events import Recorded, decode_frames
+from ringwork.kernel.ids import format_id, parse_id
+from ringwork.kernel.journal import Command, Journal, recorded_of
+from ringwork.kernel.money import Money
+from ringwork.web.app import HttpRequest, run_command
+from ringwork.web.auth import requires
+
+UuidText = Annotated[str, Parameter(pattern=r"^[0-9a-fA-F-]{36}$")]
+
+
+def outcome_routes(api: AdsApi) -> list[ControllerRouterHandler]:
+    """Every handler about what became of sales."""
+
+    @post("/v1/conversions", guards=[requires("outcomes:write")])
+    async def report_conversion(
+        request: HttpRequest, data: JSONBody[NewConversion]
+    ) -> Response[bytes]:
+        """Report a conversion, with the `rwclid` that the click brought to the landing page."""
+        return await run_command(request, api.execute, lambda command: _convert(api, command, data))
+
+    @get("/v1/why/{impression_id:str}", guards=[requires("log:read")])
+    async def why(impression_id: UuidText) -> Why:
+        """Why this ad and why this price: the logged inputs, and the price computed from them."""
+        await api.indexed()
+        return await asyncio.to_thread(_explain, api, _id_of(impression_id))
+
+    @get("/v1/ledger/totals", guards=[requires("ledger:read")])
+    async def ledger_totals() -> LedgerTotals:
+        """What campaigns were charged and publishers credited: equal, whatever happened."""
+        await api.indexed()
+        debits, credits = _charged(api), _credited(api)
+        counts = await asyncio.to_thread(_counts, api)
+        return LedgerTotals(counts.impressions, debits, credits)
+
+    return [report_conversion, why, ledger_totals]
+
+
+def _id_of(impression_id: str) -> bytes:
+    try:
+        return parse_id(impression_id)
+    except ValueError as error:
+        raise Invalid(str(error), [Fault("path/impression_id", str(error))]) from None
+
+
+def _explain(api: AdsApi, impression_id: bytes) -> Why:
+    with api.reader.connect() as connection:
+        sale = projections.sale(connection, impression_id)
+    recorded = None if sale is None else _event_at(api.journal, sale.seq)
+    if recorded is None:
+        raise NotFound(f"no sale of the impression {format_id(impression_id)} is kept")
+    cleared = recorded.payload
+    assert isinstance(cleared, AuctionCleared), "a sale's row names the event that decided it"
+    slot = next(one for one in cleared.slots if one.impression_id == impression_id)
+    return Why.of(recorded, cleared, slot)
+
+
+def _event_at(journal: Journal, wanted: int) -> Recorded | None:
+    """The durable event with that sequence number, unless its log file was removed."""
+    row = next(journal.log.rows(wanted - 1), None)
+    if row is None or not row.first_seq <= wanted < row.first_seq + row.count:
+        return None
+    envelopes = [one for frame in decode_frames(row.payload) for one in frame.events]
+    envelope = envelopes[wanted - row.first_seq]
+    return recorded_of(envelope, journal.types.decode(envelope), wanted, journal.log.partition)
+
+
+def _counts(api: AdsApi) -> projections.Counts:
+    with api.reader.connect() as connection:
+        return projections.totals(connection)
+
+
+def _charged(api: AdsApi) -> Money:
+    """What has left the campaigns' accounts: their budgets less what they still hold."""
+    nanos = 0
+    for campaign in api.catalogue.campaigns.values():
+        account = api.ledger.accounts[CAMPAIGN_PREFIX + campaign.id]
+        held = account.credits_posted - account.debits_posted
+        nanos += campaign.budget.total_nanos - held
+    return Money.of_nanos(api.ads.currency, nanos)
+
+
+def _credited(api: AdsApi) -> Money:
+    """What has come to the publishers' accounts."""
+    accounts = (api.ledger.accounts[PUBLISHER_PREFIX + id] for id in api.catalogue.publishers)
+    nanos = sum(account.credits_posted for account in accounts)
+    return Money.of_nanos(api.ads.currency, nanos)
+
+
+# ---- conversions --------------------------------------------------------------------------------
+
+
+def _convert(api: AdsApi, command: Command, data: NewConversion) -> tuple[int, Struct]:
+    claim = api.ads.verify(data.rwclid, "conversion")
+    if claim is None:
+        raise Invalid("/rwclid: no click of this platform", [Fault("/rwclid", "not genuine")])
+    value = data.value
+    if value is not None and (value.currency != api.ads.currency or value.total_nanos < 0):
+        detail = f"expected {api.ads.currency}, zero or more; got {value}"
+        raise Invalid(f"/value: {detail}", [Fault("/value", detail)])
+    outcome = api.ads.record_conversion(
+        command,
+        claim,
+        conversion_id=data.conversion_id,
+        value_nanos=0 if value is None else value.total_nanos,
+        customer=data.customer,
+    )
+    if outcome == "late":
+        raise Conflict(
+            "conversion-late", f"conversion {data.conversion_id!r} came after its window"
+        )
+    return status_of(outcome == "recorded"), Conversion(
+        conversion_id=data.conversion_id,
+        impression_id=format_id(claim.impression_id),
+        campaign_id=claim.campaign_id,
+        ad_id=claim.ad_id,
+    )

@@ -1,0 +1,123 @@
+"""The fast lane's endpoints in the OpenAPI document: they are no framework's handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from ringwork.ads.http_native import AdAnswer, AdRequest
+
+LANE_TYPES: Final = (AdRequest, AdAnswer)
+"""Structs whose schemas the document takes from msgspec."""
+
+_PROBLEM: Final = {
+    "description": "A refusal",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+_TOKEN: Final = {
+    "name": "token",
+    "in": "path",
+    "required": True,
+    "description": "as it stands in the markup of an ad",
+    "schema": {"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9_-]+$"},
+}
+
+
+def _operation(
+    id: str,
+    summary: str,
+    responses: Mapping[str, object],
+    *,
+    body: Mapping[str, object] | None = None,
+    token: bool = False,
+    open_to_all: bool = False,
+) -> dict[str, object]:
+    operation: dict[str, object] = {
+        "operationId": id,
+        "summary": summary,
+        "responses": {**responses, "default": _PROBLEM},
+    }
+    if body is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": body}},
+        }
+    if token:
+        operation["parameters"] = [_TOKEN]
+    if open_to_all:
+        operation["security"] = []
+    return operation
+
+
+LANE_PATHS: Final[Mapping[str, object]] = {
+    "/openrtb2/auction": {
+        "post": _operation(
+            "OpenrtbAuction",
+            "Ask for bids (OpenRTB 2.6)",
+            {
+                "200": {
+                    "description": "Bids",
+                    "content": {"application/json": {"schema": {"type": "object"}}},
+                },
+                "204": {
+                    "description": "No bid",
+                    "headers": {
+                        "x-ringwork-no-bid": {
+                            "description": "why not",
+                            "schema": {"type": "string"},
+                        }
+                    },
+                },
+                "400": _PROBLEM,
+            },
+            body={"type": "object", "required": ["id", "imp"]},
+        )
+    },
+    "/v1/ads/request": {
+        "post": _operation(
+            "AdsRequest",
+            "Ask for a placement's ad",
+            {
+                "200": {
+                    "description": "The ads; none is an empty list",
+                    "content": {
+                        "application/json": {"schema": {"$ref": "#/components/schemas/AdAnswer"}}
+                    },
+                },
+                "422": _PROBLEM,
+            },
+            body={"$ref": "#/components/schemas/AdRequest"},
+        )
+    },
+    "/b/{token}": {
+        "get": _operation(
+            "Beacon",
+            "Report an impression",
+            {"204": {"description": "Genuine: first, repeated or late"}, "404": _PROBLEM},
+            token=True,
+            open_to_all=True,
+        )
+    },
+    "/c/{token}": {
+        "get": _operation(
+            "Click",
+            "Follow a click to the advertiser",
+            {
+                "302": {"description": "To the creative's landing page"},
+                "204": {"description": "The click of a test request"},
+                "404": _PROBLEM,
+            },
+            token=True,
+            open_to_all=True,
+        )
+    },
+    "/ringwork.js": {
+        "get": _operation(
+            "Tag",
+            "The script that fills a page's placements",
+            {"200": {"description": "JavaScript", "content": {"text/javascript": {}}}},
+            open_to_all=True,
+        )
+    },
+}
+"""Path -> operations, to be merged into the document."""

@@ -1,0 +1,166 @@
+"""What is shown: HTML for banners and native cards, VAST for video, with our beacon and click URLs.
+
+A creative's HTML runs in a sandbox of its own without scripts, forms or pop-ups; the click belongs
+to a link that covers it and leads through the click URL, so that a creative can neither navigate
+the page nor forge a click. Everything written by an advertiser is escaped where it is put.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from typing import Final
+from urllib.parse import quote
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ringwork.ads import vast
+from ringwork.ads.model import Creative, Served
+from ringwork.kernel.ids import format_id
+
+KEPT_MAX: Final = 4096
+"""Creatives whose markup is kept ready; past that the store starts anew."""
+
+_LINK: Final = 'target="_blank" rel="noopener noreferrer nofollow sponsored"'
+# Private-use characters mark where URLs go in a VAST template; the advertiser's texts and URLs lose
+# theirs first, so that a mark is ours.
+_IMPRESSION_MARK: Final = "\ue0001\ue000"
+_CLICK_MARK: Final = "\ue0002\ue000"
+_ID_MARK: Final = "\ue0003\ue000"
+
+
+class Urls(Struct, frozen=True):
+    """Where the outside world reaches the beacon and click endpoints.
+
+    Tokens are percent-encoded, so that the URLs need no escaping in HTML, XML or JSON.
+    """
+
+    base: str
+    """Scheme, host and port, without a slash at the end."""
+
+    def impression(self, token: str) -> str:
+        return f"{self.base}/b/{quote(token, safe='')}"
+
+    def click(self, token: str) -> str:
+        return f"{self.base}/c/{quote(token, safe='')}"
+
+
+class _Kept(Struct):
+    creative: Creative
+    advertiser: str
+    pieces: tuple[str, ...]
+
+
+class Markup:
+    """Writes the markup of sold slots; the parts that do not change are kept per creative."""
+
+    def __init__(self, urls: Urls) -> None:
+        self.urls = urls
+        self._kept: dict[tuple[str, str], _Kept] = {}
+
+    def banner(self, served: Served, *, pixel: bool, billable: bool = True) -> str:
+        """The HTML of a banner.
+
+        With ``pixel`` it reports its own impression; without, whoever shows it does.
+        ``billable=False`` writes URLs that record nothing (OpenRTB ``test``).
+        """
+        before, after = self._pieces(served, "banner", _banner_pieces)
+        impression_url, click_url = self.beacons(served, billable=billable)
+        image = (
+            f'<img src="{impression_url}" alt="" width="1" height="1" style="position:absolute">'
+        )
+        return f"{before}{click_url}{after}{image if pixel else ''}</div>"
+
+    def card(self, served: Served) -> str:
+        """The HTML of a native ad for pages that do not lay it out themselves."""
+        before, after = self._pieces(served, "card", _card_pieces)
+        return f"{before}{self.urls.click(served.tokens['click'])}{after}"
+
+    def video(self, served: Served, version: vast.Version = "4.2", *, billable: bool = True) -> str:
+        """The VAST document of a video."""
+        first, second, third, last = self._pieces(
+            served, f"video {version}", lambda creative, by: _video_pieces(creative, by, version)
+        )
+        impression_url, click_url = self.beacons(served, billable=billable)
+        if version >= "4.1":
+            serving_id = format_id(served.impression_id)
+            return f"{first}{impression_url}{second}{serving_id}{third}{click_url}{last}"
+        return f"{first}{impression_url}{second}{third}{click_url}{last}"
+
+    def beacons(self, served: Served, *, billable: bool = True) -> tuple[str, str]:
+        """(impression URL, click URL)."""
+        tokens, urls = served.tokens, self.urls
+        if not billable:
+            return urls.impression("test"), urls.click("test")
+        return urls.impression(tokens["impression"]), urls.click(tokens["click"])
+
+    def _pieces(
+        self, served: Served, kind: str, write: Callable[[Creative, str], tuple[str, ...]]
+    ) -> tuple[str, ...]:
+        creative, advertiser = served.creative, served.advertiser_domain
+        kept = self._kept.get((creative.id, kind))
+        # The catalogue replaces a changed creative by another object.
+        if kept is None or kept.creative is not creative or kept.advertiser != advertiser:
+            if len(self._kept) >= KEPT_MAX:
+                self._kept.clear()
+            kept = _Kept(creative, advertiser, write(creative, advertiser))
+            self._kept[(creative.id, kind)] = kept
+        return kept.pieces
+
+
+def _banner_pieces(creative: Creative, advertiser: str) -> tuple[str, str]:
+    width, height, by = creative.width, creative.height, escape(f"Ad by {advertiser}")
+    before = (
+        f'<div style="position:relative;width:{width}px;height:{height}px;overflow:hidden">'
+        f'<iframe sandbox="" srcdoc="{escape(creative.html)}" width="{width}" height="{height}" '
+        f'title="{by}" tabindex="-1" scrolling="no" style="border:0;display:block"></iframe>'
+        f'<a href="'
+    )
+    after = f'" {_LINK} aria-label="{by}" title="{by}" style="position:absolute;inset:0"></a>'
+    return before, after
+
+
+def _card_pieces(creative: Creative, advertiser: str) -> tuple[str, str]:
+    image = ""
+    if creative.image_url:
+        image = (
+            f'<img src="{escape(creative.image_url)}" alt="" '
+            'style="width:100%;height:auto;display:block">'
+        )
+    after = (
+        f'" {_LINK} style="display:block;font:14px/1.4 system-ui,sans-serif;color:inherit;'
+        f'text-decoration:none">{image}<strong>{escape(creative.title)}</strong>'
+        f'<span style="display:block">{escape(creative.text)}</span>'
+        f"<small>Ad by {escape(advertiser)}</small></a>"
+    )
+    return '<a href="', after
+
+
+def _video_pieces(
+    creative: Creative, advertiser: str, version: vast.Version
+) -> tuple[str, str, str, str]:
+    """A document around four marks; ``write`` puts impression, id and click in that order."""
+    document = vast.write(
+        vast.VideoAd(
+            creative=_without_marks(creative),
+            advertiser=advertiser,
+            serving_id=_ID_MARK,
+            impression_url=_IMPRESSION_MARK,
+            click_url=_CLICK_MARK,
+        ),
+        version,
+    )
+    first, rest = document.split(_IMPRESSION_MARK)
+    second, _, third = rest.rpartition(_ID_MARK) if _ID_MARK in rest else ("", "", rest)
+    third, last = third.split(_CLICK_MARK)
+    return first, second, third, last
+
+
+def _without_marks(creative: Creative) -> Creative:
+    """As a URL is written on the wire; the private-use characters of texts are dropped."""
+    return replace(
+        creative,
+        name=creative.name.replace("\ue000", ""),
+        video_url=quote(creative.video_url or "", safe=":/?#[]@!$&'()*+,;=%~"),
+    )

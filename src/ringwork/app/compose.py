@@ -1,0 +1,216 @@
+"""Settings to ASGI: platform, handlers, lanes, authentication, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+import msgspec
+from litestar import Response, get
+from litestar.types import ControllerRouterHandler
+from msgspec import Struct
+
+from ringwork.ads import http as ads_http
+from ringwork.ads.http_api import AdsApi
+from ringwork.ads.http_lanes import AdFlow, AdLanes
+from ringwork.ads.http_paths import LANE_PATHS, LANE_TYPES
+from ringwork.ads.markup import Markup, Urls
+from ringwork.ads.openrtb import BidderTerms
+from ringwork.app import ledger_http, platform_http
+from ringwork.app.log_api import LogApi
+from ringwork.app.platform import Platform
+from ringwork.app.settings import Settings
+from ringwork.kernel.clock import ScaledClock, SystemClock
+from ringwork.kernel.entropy import SystemEntropy
+from ringwork.kernel.ports import Clock, Entropy
+from ringwork.storage.sqlite.indexes import RequestIndex
+from ringwork.storage.sqlite.log import exit_at_once
+from ringwork.web import openapi
+from ringwork.web.app import create_litestar
+from ringwork.web.auth import Authentication, requires
+from ringwork.web.lane import ASGI, FastLane, Receive, Scope, Send
+from ringwork.web.metrics import Metrics
+
+TAG: Final = Path(ads_http.__file__).parent / "static" / "ringwork.js"
+"""The script for publishers' pages."""
+
+
+class Application:
+    """The ASGI application, with the platform behind it for embedding and tests."""
+
+    def __init__(self, platform: Platform, asgi: ASGI, log_api: LogApi) -> None:
+        self.platform = platform
+        self._asgi = asgi
+        self._log_api = log_api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        await self._asgi(scope, receive, send)
+
+    async def local_admin(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI for the owner's socket: whoever may open it is the administrator."""
+        state = dict(scope.get("state") or {})  # type: ignore[call-overload]  # ASGI: a mapping
+        await self._asgi({**scope, "state": {**state, "local_admin": True}}, receive, send)
+
+    def end_streams(self) -> None:
+        """Let live streams finish, so that a shutdown does not wait for their readers."""
+        self._log_api.is_closing = True
+
+
+def create(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    entropy: Entropy | None = None,
+    on_fatal: Callable[[Exception], None] = exit_at_once,
+) -> Application:
+    """Open the store of ``settings`` and build the application on it.
+
+    Background work runs between the lifespan's startup and shutdown; shutdown closes the store.
+    Raises LogCorrupt, Busy, ConfigurationError.
+    """
+    platform = Platform(
+        settings,
+        clock=clock or clock_of(settings),
+        entropy=entropy or SystemEntropy(),
+        on_fatal=on_fatal,
+    )
+    log_api = LogApi(
+        log=platform.log,
+        types=platform.types,
+        request_seqs=lambda request_id, limit: _request_seqs(platform, request_id, limit),
+        indexed=platform.indexed,
+    )
+    metrics = metrics_of(platform)
+    lanes = ad_lanes(platform).lanes()
+    documented: dict[str, Any] = {}
+    litestar = create_litestar(
+        [
+            *platform_http.routes(platform, log_api),
+            *ledger_http.routes(platform),
+            *ads_http.routes(ads_api(platform)),
+            *_console(platform, settings, log_api),
+            *_meta(metrics, documented),
+        ],
+        lifespan=[platform.lifespan],
+    )
+    types: tuple[type[Struct], ...] = (
+        *platform_http.TYPES,
+        *ledger_http.TYPES,
+        *ads_http.TYPES,
+        *LANE_TYPES,
+    )
+    documented.update(openapi.document(litestar, types, LANE_PATHS))
+    guarded = Authentication(
+        cast("ASGI", litestar),  # the same protocol under stricter names of its own
+        keys=platform.memory.api_keys,
+        sign_in=platform.sign_in,
+        tenant=settings.tenant,
+        hosts=_hosts(settings),
+        new_request_id=platform.ids.new,
+    )
+    fast = FastLane(
+        lanes,
+        guarded,
+        new_request_id=platform.ids.new,
+        monotonic_ns=platform.clock.monotonic_ns,
+        metrics={lane.path: metrics.lane(lane.path) for lane in lanes},
+        concurrency_max=settings.http.concurrency_max,
+    )
+    return Application(platform, fast, log_api)
+
+
+def clock_of(settings: Settings) -> Clock:
+    """The machine's clock, or the world's where one is set."""
+    world = settings.clock
+    if world is None:
+        return SystemClock()
+    return ScaledClock(
+        real_start_us=world.real_start_us,
+        world_start_us=world.world_start_us,
+        world_end_us=world.world_end_us,
+        speed=world.speed,
+    )
+
+
+def ad_lanes(platform: Platform) -> AdLanes:
+    """The hot endpoints, on the flow."""
+    settings = platform.settings
+    return AdLanes(
+        ads=platform.ads,
+        catalogue=platform.memory.catalogue,
+        keys=platform.memory.api_keys,
+        clock=platform.clock,
+        markup=Markup(Urls(settings.http.public_url_or_own)),
+        terms=BidderTerms(currency=settings.ads.currency, hold_s=settings.ads.hold_s),
+        flow=AdFlow(
+            serve=platform.serve_ad,
+            impression=platform.record_outcome.impression,
+            click=platform.record_outcome.click,
+        ),
+        tag=TAG.read_bytes(),
+    )
+
+
+def ads_api(platform: Platform) -> AdsApi:
+    """What the ad part's management handlers work with."""
+    return AdsApi(
+        ads=platform.ads,
+        management=platform.management,
+        catalogue=platform.memory.catalogue,
+        ledger=platform.memory.ledger,
+        journal=platform.journal,
+        execute=platform.execute,
+        reader=platform.state.reader,
+        indexed=platform.indexed,
+    )
+
+
+def metrics_of(platform: Platform) -> Metrics:
+    """The gauges of this process."""
+    return Metrics(
+        {
+            "ringwork_events_total": lambda: platform.log.head.seq,
+            "ringwork_events_waiting": lambda: platform.log.waiting_events,
+            "ringwork_projection_lag_events": lambda: platform.projections.lag,
+            "ringwork_holds_pending": lambda: sum(1 for _ in platform.memory.ledger.pending()),
+        }
+    )
+
+
+def _console(
+    platform: Platform, settings: Settings, log_api: LogApi
+) -> list[ControllerRouterHandler]:
+    if not settings.console.enabled:
+        return []
+    from ringwork.app.console import console_routes  # noqa: PLC0415  # templates, only where shown
+
+    return console_routes(platform, settings, lambda: log_api.is_closing)
+
+
+def _meta(metrics: Metrics, documented: dict[str, Any]) -> list[ControllerRouterHandler]:
+    @get("/metrics", guards=[requires("log:read")], sync_to_thread=False, include_in_schema=False)
+    def read_metrics() -> Response[bytes]:
+        return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @get("/openapi.json", sync_to_thread=False, include_in_schema=False)
+    def read_openapi() -> Response[bytes]:
+        return Response(msgspec.json.encode(documented), media_type="application/json")
+
+    return [read_metrics, read_openapi]
+
+
+def _request_seqs(platform: Platform, request_id: bytes, limit: int) -> list[int]:
+    with platform.state.reader.begin() as connection:
+        return RequestIndex.seqs(connection, request_id, limit=limit)
+
+
+def _hosts(settings: Settings) -> frozenset[str]:
+    """Host names that this server answers to besides those of the loopback interface."""
+    names = {settings.http.host.lower()}
+    public = urlsplit(settings.http.public_url_or_own).hostname
+    if public:
+        names.add(public.lower())
+    return frozenset(names)

@@ -1,0 +1,91 @@
+"""The console's sources: what its pages read from, in this process."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from litestar.types import ControllerRouterHandler
+
+from ringwork.app.platform import Platform
+from ringwork.app.settings import Settings
+from ringwork.app.verify import VERIFICATION
+from ringwork.console.data import ConsoleData
+from ringwork.console.facts import Verification
+from ringwork.console.http import routes
+from ringwork.console.live import Live
+from ringwork.console.sources import Sources, StoreFacts
+from ringwork.storage.batch import WAITING_EVENTS_MAX
+from ringwork.storage.sqlite.indexes import RequestIndex, TransferIndex
+
+WORLD: Final = "world.json"
+"""Written by a demo world: says whose traffic the figures are of."""
+
+
+def console_routes(
+    platform: Platform, settings: Settings, is_closing: Callable[[], bool]
+) -> list[ControllerRouterHandler]:
+    """Every page of the console on this platform's stores."""
+    data = settings.data_path
+    sources = Sources(
+        clock=platform.clock,
+        journal=platform.journal,
+        catalogue=platform.memory.catalogue,
+        ledger=platform.memory.ledger,
+        state=platform.state.reader,
+        projections=platform.projections,
+        request_events=RequestIndex(),
+        transfers=TransferIndex(),
+        currency=settings.ads.currency,
+        queue_events_max=WAITING_EVENTS_MAX,
+        store=lambda: store_facts(data),
+        verification=lambda: last_verification(data),
+        source=world_of(data),
+    )
+    return routes(
+        data=ConsoleData(sources),
+        sign_in=platform.sign_in,
+        live_values=Live(is_closing=is_closing),
+        session_s=settings.console.session_hours * 3600,
+        is_secure=settings.http.public_url.startswith("https://"),
+    )
+
+
+def store_facts(data: Path) -> StoreFacts:
+    """Files of the data directory by name, and the disk below it."""
+    files = {
+        str(path.relative_to(data)): path.stat().st_size
+        for path in sorted(data.rglob("*"))
+        if path.is_file() and not path.is_symlink()
+    }
+    disk = shutil.disk_usage(data)
+    return StoreFacts(files=files, disk_free=disk.free, disk_total=disk.total)
+
+
+def last_verification(data: Path) -> Verification | None:
+    """What the last ``ringwork verify`` found, if one was run on this directory."""
+    path = data / VERIFICATION
+    if not path.exists():
+        return None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Verification)
+    except msgspec.DecodeError:
+        return None
+
+
+class _World(msgspec.Struct):
+    seed: int = 0
+
+
+def world_of(data: Path) -> str:
+    """``demo world, seed 7`` where a world drives this directory, else nothing."""
+    path = data / WORLD
+    if not path.exists():
+        return ""
+    try:
+        return f"demo world, seed {msgspec.json.decode(path.read_bytes(), type=_World).seed}"
+    except msgspec.DecodeError:
+        return ""

@@ -1,0 +1,303 @@
+"""Everything one process holds, opened in order: secrets, log, state, memory; closed in reverse.
+
+The only place that names adapters. Opening is synchronous, so that what is wrong stops the start;
+the background work lives as long as the server's lifespan.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack, asynccontextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from ringwork.ads.budgets import Budgets
+from ringwork.ads.catalogue import Catalogue
+from ringwork.ads.events import EVENTS as ADS_EVENTS
+from ringwork.ads.management import Management
+from ringwork.ads.outcomes import Outcomes
+from ringwork.ads.personal import Personal
+from ringwork.ads.projections import PROJECTIONS as ADS_PROJECTIONS
+from ringwork.ads.service import Ads
+from ringwork.ads.tokens import Tokens
+from ringwork.app.erasure import Erasures, SubjectErased
+from ringwork.app.secrets import Pseudonyms, load_or_make
+from ringwork.app.settings import Settings
+from ringwork.flow.record_outcome import RecordOutcome
+from ringwork.flow.serve_ad import ServeAd
+from ringwork.kernel.errors import LogCorrupt, Unavailable
+from ringwork.kernel.events import Event, EventTypes, Idempotency
+from ringwork.kernel.ids import IdGenerator
+from ringwork.kernel.journal import Journal
+from ringwork.kernel.ledger import (
+    AccountOpened,
+    Entry,
+    Ledger,
+    TransferCreated,
+    TransferExpired,
+    TransferRefused,
+)
+from ringwork.kernel.ports import Clock, Entropy
+from ringwork.storage.sqlite.indexes import AnswerIndex, RequestIndex, TransferIndex
+from ringwork.storage.sqlite.keys import SqliteKeyStore
+from ringwork.storage.sqlite.log import SqliteEventLog, exit_at_once
+from ringwork.storage.sqlite.projections import ProjectionRunner
+from ringwork.storage.sqlite.reader import SqliteLogReader
+from ringwork.storage.sqlite.search import rows_naming
+from ringwork.storage.sqlite.segment import Rotation
+from ringwork.storage.sqlite.state import SqliteSnapshots, open_state
+from ringwork.web.execute import CommandAnswered, Executor
+from ringwork.web.idempotency import IdempotencyKeys
+from ringwork.web.keys import ApiKeyCreated, ApiKeyRevoked, ApiKeys
+from ringwork.web.sessions import SignIn
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+SNAPSHOT_EVENTS: Final = 200_000
+"""Events between two snapshots: about half a second of replay at the next start."""
+EXPIRE_AT_ONCE: Final = 1_000
+"""Expired holds recorded in one command, so that no frame grows without bound."""
+TICK_S: Final = 1.0
+BEACON_KEY_ID: Final = 1
+
+_log: Final = logging.getLogger(__name__)
+
+EVENTS: Final[tuple[type[Event], ...]] = (
+    AccountOpened,
+    TransferCreated,
+    TransferRefused,
+    TransferExpired,
+    CommandAnswered,
+    ApiKeyCreated,
+    ApiKeyRevoked,
+    SubjectErased,
+    *ADS_EVENTS,
+)
+"""Every event that this version writes."""
+
+
+class Memory:
+    """The folds: what decisions read. Also what ``verify`` folds anew beside the live ones."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+        self.catalogue = Catalogue()
+        self.budgets = Budgets(self.ledger)
+        self.outcomes = Outcomes()
+        self.api_keys = ApiKeys()
+        self.folds = (
+            self.ledger,
+            self.catalogue,
+            self.budgets,
+            self.outcomes,
+            self.api_keys,
+        )
+
+
+class Platform:
+    """One data directory, open. Use ``close``, or the ``lifespan``."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        on_fatal: Callable[[Exception], None] = exit_at_once,
+    ) -> None:
+        """Open or begin the store. Raises LogCorrupt, Busy, ConfigurationError.
+
+        ``on_fatal`` is told when the log fails beyond repair; by default the process ends at once.
+        """
+        self.settings = settings
+        self.clock = clock
+        self.entropy = entropy
+        self.ids = IdGenerator(clock, entropy)
+        self._opened = ExitStack()
+        with ExitStack() as undo:
+            undo.callback(self._opened.close)
+            self._open_stores(on_fatal)
+            self._open_memory()
+            self._build_parts()
+            undo.pop_all()
+
+    def _open_stores(self, on_fatal: Callable[[Exception], None]) -> None:
+        data = self.settings.data_path
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.secrets = load_or_make(data, self.entropy)
+        self.log = SqliteEventLog.open(
+            data / "log",
+            clock=self.clock,
+            entropy=self.entropy,
+            rotation=Rotation(
+                max_file_bytes=self.settings.log.max_file_mib * 1024 * 1024,
+                max_file_age_us=self.settings.log.max_file_hours * 3_600_000_000,
+            ),
+            on_fatal=on_fatal,
+        )
+        self._opened.callback(self.log.close)
+        self.keys = SqliteKeyStore.open(data / "keys.db", data / "kek", entropy=self.entropy)
+        self._opened.callback(self.keys.close)
+        self.state = open_state(data / "state.db")
+        self._opened.callback(self.state.close)
+        self.reader = SqliteLogReader(data / "log")
+        self.snapshots = SqliteSnapshots(self.state)
+        self.types = EventTypes(EVENTS)
+        self.projections = ProjectionRunner(
+            self.log,
+            self.state,
+            self.types,
+            (RequestIndex(), TransferIndex(), AnswerIndex(), *ADS_PROJECTIONS),
+        )
+
+    def _open_memory(self) -> None:
+        self.memory = Memory()
+        self.answers = IdempotencyKeys(self._recall_answer)
+        self.journal = Journal(
+            log=self.log,
+            types=self.types,
+            folds=self.memory.folds,
+            clock=self.clock,
+            ids=self.ids,
+            snapshots=self.snapshots,
+            answers=self.answers,
+        )
+        seq, _ = self.snapshots.load()
+        if seq > self.log.head.seq:
+            raise LogCorrupt(
+                str(self.settings.data_path / "log"),
+                self.log.head.seq,
+                f"the log ends here, the snapshot in state.db is at sequence {seq}",
+            )
+        self.journal.refold()
+        self._snapshot_seq = seq
+
+    def _build_parts(self) -> None:
+        settings, memory = self.settings, self.memory
+        pseudonyms = Pseudonyms(self.secrets.pseudonym)
+        personal = Personal(self.keys, pseudonyms)
+        self.ads = Ads(
+            catalogue=memory.catalogue,
+            budgets=memory.budgets,
+            outcomes=memory.outcomes,
+            ledger=memory.ledger,
+            tokens=Tokens({BEACON_KEY_ID: self.secrets.beacon}, current=BEACON_KEY_ID),
+            ids=self.ids,
+            personal=personal,
+            settings=settings.ads,
+        )
+        self.management = Management(
+            catalogue=memory.catalogue,
+            ledger=memory.ledger,
+            ids=self.ids,
+            personal=personal,
+            currency=settings.ads.currency,
+        )
+        self.serve_ad = ServeAd(ads=self.ads, journal=self.journal, tenant=settings.tenant)
+        self.record_outcome = RecordOutcome(
+            ads=self.ads, journal=self.journal, tenant=settings.tenant
+        )
+        self.execute = Executor(self.journal, self.answers)
+        self.erasures = Erasures(
+            keys=self.keys,
+            types=self.types,
+            pseudonym=pseudonyms,
+            rows=self.reader.rows,
+            rows_naming=partial(rows_naming, self.state.reader),
+        )
+        self.sign_in = SignIn(
+            secret=self.secrets.session,
+            clock=self.clock,
+            entropy=self.entropy,
+            tenant=settings.tenant,
+            session_s=settings.console.session_hours * 3600,
+        )
+
+    # ---- older than memory ----------------------------------------------------------------------
+
+    def _recall_answer(self, tenant: str, scope: str, key: str) -> Idempotency | None:
+        with self.state.reader.begin() as connection:
+            return AnswerIndex.recall(connection, tenant, scope, key)
+
+    def stored_transfer(self, transfer_id: str) -> Entry | None:
+        """A transfer from its projection row."""
+        with self.state.reader.begin() as connection:
+            return TransferIndex.entry(connection, transfer_id)
+
+    async def indexed(self) -> None:
+        """Resolves when everything acknowledged so far is durable and in the projections."""
+        await self.journal.settled()
+        await self.projections.caught_up(self.log.head.seq)
+
+    async def recall_transfers(self, *transfer_ids: str) -> None:
+        """Make sure that memory knows these transfers, if they ever existed.
+
+        What memory does not know may be in the projection, once that has caught up.
+        """
+        ledger = self.memory.ledger
+        missing = [one for one in transfer_ids if one and ledger.entry(one) is None]
+        if not missing:
+            return
+        await self.indexed()
+        for transfer_id in missing:
+            entry = self.stored_transfer(transfer_id)
+            if entry is not None and ledger.entry(transfer_id) is None:
+                ledger.recall(entry)
+
+    # ---- living ---------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def lifespan(self, app: object) -> AsyncIterator[None]:
+        """Background work while the server runs; afterwards everything durable and closed."""
+        self.projections.start()
+        housekeeping = asyncio.create_task(self._housekeep())
+        try:
+            yield
+        finally:
+            housekeeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await housekeeping
+            with suppress(Unavailable):
+                await self.journal.settled()
+                self._snapshot_if_durable()
+            await asyncio.to_thread(self.close)
+
+    async def _housekeep(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.projections.notify()
+            try:
+                self.expire_due()
+                if self.log.head.seq - self._snapshot_seq >= SNAPSHOT_EVENTS:
+                    await self.journal.settled()
+                    self._snapshot_if_durable()
+            except Unavailable:  # the log is full or overloaded: next time
+                continue
+
+    def expire_due(self) -> int:
+        """Record the expiry of holds that are due; returns how many."""
+        ledger = self.memory.ledger
+        if ledger.next_due(self.clock.wall_us() // 1_000_000) is None:
+            return 0
+        with self.journal.command(
+            tenant=self.settings.tenant, request_id=self.ids.new()
+        ) as command:
+            expired = ledger.expire_due(command, limit=EXPIRE_AT_ONCE)
+            if command.recorded:
+                command.commit()
+        return expired
+
+    def _snapshot_if_durable(self) -> None:
+        """Save memory's state when every event in it is on disk; else the next tick tries again."""
+        seq, states = self.journal.snapshot()
+        if seq == self.log.head.seq and seq > self._snapshot_seq:
+            self.snapshots.save(seq, states)
+            self._snapshot_seq = seq
+
+    def close(self) -> None:
+        """Stop the projections, store what waits, close every file. Idempotent."""
+        self.projections.close()
+        self._opened.close()

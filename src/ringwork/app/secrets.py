@@ -1,0 +1,62 @@
+"""Secrets of one installation: made on first start, owner-only, never printed, never in the log."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from ringwork.kernel.errors import ConfigurationError
+from ringwork.kernel.ports import Entropy
+
+FILE_NAME: Final = "secrets.json"
+
+
+class Secrets(Struct, forbid_unknown_fields=True):
+    """256-bit keys, each for one purpose."""
+
+    pseudonym: bytes
+    """Keys the pseudonyms of subjects."""
+    beacon: bytes
+    """Signs beacon tokens."""
+    session: bytes
+    """Signs console sessions."""
+
+
+def load_or_make(data_dir: Path, entropy: Entropy) -> Secrets:
+    """The installation's secrets; a file that others can read is refused."""
+    path = data_dir / FILE_NAME
+    if not path.exists():
+        made = Secrets(entropy.take(32), entropy.take(32), entropy.take(32))
+        partial = path.with_suffix(".new")
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(msgspec.json.encode(made))
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+        return made
+    if path.stat().st_mode & 0o077:
+        raise ConfigurationError(
+            f"{path}: others can read it; expected mode 0600: chmod 600 {path}"
+        )
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Secrets)
+    except msgspec.DecodeError as error:
+        raise ConfigurationError(f"{path}: {error}; restore it from a backup") from error
+
+
+class Pseudonyms:
+    """Subject -> 16 bytes, keyed, so that the log and its readers never hold the subject itself."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def __call__(self, subject: str) -> bytes:
+        """HMAC-SHA-256 of the subject, first 16 bytes."""
+        return hmac.digest(self._secret, subject.encode(), sha256)[:16]

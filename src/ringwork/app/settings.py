@@ -1,0 +1,100 @@
+"""What an operator may set.
+
+Every default works; ``ringwork config show --explain`` prints this page.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from ringwork.ads.settings import AdsSettings
+
+
+class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the server listens and how much it takes at once."""
+
+    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65535, description="TCP port.")] = 8080
+    public_url: Annotated[
+        str, Meta(description="Address that others reach it by, for beacons; empty: host and port.")
+    ] = ""
+    allow_remote: Annotated[
+        bool, Meta(description="Listen beyond loopback although the server itself speaks no TLS.")
+    ] = False
+    concurrency_max: Annotated[
+        int, Meta(ge=1, le=10_000, description="Hot requests answered at once; more get 503.")
+    ] = 256
+    shutdown_s: Annotated[
+        int, Meta(ge=1, le=300, description="Seconds that running requests get at shutdown.")
+    ] = 10
+
+    @property
+    def public_url_or_own(self) -> str:
+        """The address without a trailing slash."""
+        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
+
+
+class LogSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The event log's files."""
+
+    max_file_mib: Annotated[
+        int, Meta(ge=1, le=65_536, description="A new log file begins at this size, in MiB.")
+    ] = 1024
+    max_file_hours: Annotated[
+        int, Meta(ge=1, le=8784, description="A new log file begins after this many hours.")
+    ] = 24
+
+
+class ConsoleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The web console."""
+
+    enabled: Annotated[bool, Meta(description="Serve the console under /console/.")] = True
+    session_hours: Annotated[
+        int, Meta(ge=1, le=720, description="How long a sign-in lasts, in hours.")
+    ] = 12
+
+
+class ClockSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A world's clock instead of the machine's: for demos, never for real money."""
+
+    real_start_us: Annotated[int, Meta(description="Machine time at which the world begins, us.")]
+    world_start_us: Annotated[int, Meta(description="World time at that moment, us.")]
+    world_end_us: Annotated[
+        int, Meta(description="World time from which it runs in real time, us.")
+    ]
+    speed: Annotated[
+        int, Meta(ge=1, le=100_000, description="World seconds per second until then.")
+    ]
+
+
+class LoggingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Log lines for operators, on stderr."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="The least severe line.")
+    ] = "info"
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole tree."""
+
+    data: Annotated[str, Meta(description="Data directory: log, state, keys, secrets.")] = (
+        "./ringwork-data"
+    )
+    tenant: Annotated[
+        str, Meta(pattern="^[a-z0-9-]{1,32}$", description="Name that events carry.")
+    ] = "main"
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
+    ads: AdsSettings = AdsSettings()
+    console: ConsoleSettings = ConsoleSettings()
+    logging: LoggingSettings = LoggingSettings()
+    clock: ClockSettings | None = None
+
+    @property
+    def data_path(self) -> Path:
+        """The data directory."""
+        return Path(self.data)

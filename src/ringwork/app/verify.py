@@ -1,0 +1,166 @@
+"""``ringwork verify``: the nine promises.
+
+Checked on a data directory by a second reader of its log.
+
+Works on a stopped directory, and read-only beside a live server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from ringwork.app.erasure import SubjectErased, envelopes, sealed_members
+from ringwork.app.platform import EVENTS, Memory
+from ringwork.kernel.entropy import SystemEntropy
+from ringwork.kernel.errors import LogCorrupt
+from ringwork.kernel.events import EventTypes
+from ringwork.kernel.journal import appliers_of, replay
+from ringwork.kernel.ledger import TOTALS
+from ringwork.kernel.ports import Fold, Row
+from ringwork.storage.sqlite.anchor import read_anchor
+from ringwork.storage.sqlite.keys import SqliteKeyStore
+from ringwork.storage.sqlite.reader import SqliteLogReader
+from ringwork.storage.sqlite.state import SqliteSnapshots, State, read_state
+from ringwork.testing.invariants import LogReading, Promise
+
+VERIFICATION: Final = "verify.json"
+"""The last result, kept for the console."""
+
+Progress = Callable[[str, int], None]
+"""(what is being done, events so far)."""
+
+
+def check_all(data: Path, progress: Progress) -> list[Promise]:
+    """Every promise with how much was checked; a log that cannot be read breaks I1."""
+    reader = SqliteLogReader(data / "log")
+    reading = LogReading()
+    promises = reading.promises
+    try:
+        reading.read(reader.rows(), lambda events: progress("reading the log", events))
+    except (LogCorrupt, msgspec.DecodeError) as error:
+        _expect(promises["I1"], False, str(error))
+        return list(promises.values())
+    promises["I1"].checked = reading.events
+    _check_end(data, reader, promises["I1"])
+    memory = _check_replay(data, reader, promises["I3"], progress)
+    _check_ledger(memory, reading, promises["I4"])
+    _check_erased(data, reader, promises["I7"])
+    return list(promises.values())
+
+
+def _check_end(data: Path, reader: SqliteLogReader, promise: Promise) -> None:
+    """The log reaches as far as the anchor that was written when it was longer or as long."""
+    anchor = read_anchor(data / "log", reader.partition)
+    if anchor is not None:
+        breach = f"the log ends at {reader.head.seq}, it was anchored at {anchor.seq}"
+        _expect(promise, reader.head.seq >= anchor.seq, breach)
+
+
+def _check_replay(
+    data: Path, reader: SqliteLogReader, promise: Promise, progress: Progress
+) -> Memory:
+    """Folding everything from the start gives what the snapshot holds, and what follows from it."""
+    types = EventTypes(EVENTS)
+    promise.unit = "states"
+    engine = read_state(data / "state.db")
+    seq, states = SqliteSnapshots(State(writer=engine, reader=engine)).load()
+    engine.dispose()
+    memory = Memory()
+    appliers = appliers_of(memory.folds)
+    progress("folding again", 0)
+    if seq:
+        replay(_until(reader, seq), types, appliers)
+        stored = {fold.name: states.get(f"{fold.name}/{fold.version}") for fold in memory.folds}
+        _compare(memory.folds, stored, seq, promise)
+    replay(reader.rows(seq), types, appliers, after_seq=seq)
+    again = Memory()
+    replay(reader.rows(), types, appliers_of(again.folds))
+    _compare(memory.folds, {fold.name: fold.dump() for fold in again.folds}, seq, promise)
+    return again
+
+
+def _compare(
+    folds: Sequence[Fold], states: Mapping[str, bytes | None], seq: int, promise: Promise
+) -> None:
+    for fold in folds:
+        other = states[fold.name]
+        if other is not None:  # a snapshot of another version is not used either
+            breach = f"{fold.name}: replay gives another state than the snapshot at {seq}"
+            _expect(promise, fold.dump() == other, breach)
+
+
+def _until(reader: SqliteLogReader, seq: int) -> Iterator[Row]:
+    """Rows up to a snapshot's sequence: snapshots are taken between rows."""
+    for row in reader.rows():
+        if row.first_seq > seq:
+            return
+        yield row
+
+
+def _check_ledger(memory: Memory, reading: LogReading, promise: Promise) -> None:
+    """Debits equal credits, and the platform's accounts equal those of the second reader."""
+    promise.unit = "accounts"
+    for currency, sums in memory.ledger.trial_balance().items():
+        for phase in ("pending", "posted"):
+            gap = sums[f"debits_{phase}"] - sums[f"credits_{phase}"]
+            _expect(promise, gap == 0, f"{currency}: {phase} debits exceed credits by {gap} nanos")
+    for name, account in memory.ledger.accounts.items():
+        own = reading.accounts.get(name, {})
+        same = all(own.get(total) == getattr(account, total) for total in TOTALS)
+        _expect(promise, same, f"account {name}: the totals do not follow from the log")
+
+
+def _expect(promise: Promise, holds: bool, breach: str) -> None:
+    promise.expect(holds, lambda: breach)
+
+
+def _check_erased(data: Path, reader: SqliteLogReader, promise: Promise) -> None:
+    """No sealed member of an erased subject can be unsealed.
+
+    Unless it was sealed after the erasure.
+    """
+    promise.unit = "members"
+    types = EventTypes(EVENTS)
+    erased: dict[bytes, int] = {}
+    for envelope, seq in envelopes(reader.rows()):
+        if envelope.type == SubjectErased.TYPE and envelope.subject is not None:
+            erased[envelope.subject] = seq
+    if not erased:
+        return
+    keys = SqliteKeyStore.open(data / "keys.db", data / "kek", entropy=SystemEntropy())
+    try:
+        for envelope, seq in envelopes(reader.rows()):
+            subject = envelope.subject
+            if subject is None or seq >= erased.get(subject, 0):
+                continue
+            for sealed, context in sealed_members(envelope, types):
+                unreadable = keys.unseal(subject, sealed, context=context) is None
+                breach = f"subject {subject.hex()}: a member of event {seq} is still readable"
+                _expect(promise, unreadable, breach)
+    finally:
+        keys.close()
+
+
+def keep(data: Path, promises: Sequence[Promise], *, took_s: float, ts_us: int) -> None:
+    """Leave the result in the data directory, where the console shows it with its time."""
+    kept = {
+        "ts_us": ts_us,
+        "took_s": round(took_s, 3),
+        "promises": [
+            {
+                "id": one.name,
+                "title": one.title,
+                "checked": one.checked,
+                "violations": one.violations,
+                "unit": one.unit,
+            }
+            for one in promises
+        ],
+    }
+    partial = data / f"{VERIFICATION}.new"
+    partial.write_bytes(msgspec.json.encode(kept))
+    partial.rename(data / VERIFICATION)

@@ -1,0 +1,1 @@
+"""The ``ringwork`` command. Sub-commands are loaded when they are called, so ``--help`` is fast."""

@@ -1,0 +1,51 @@
+"""``ringwork keys``: API keys, made here because the first one cannot be made over HTTP."""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+from ringwork.app.call import call
+from ringwork.cli.common import DEFAULTS, Options, answer_of
+from ringwork.web.keys import Role
+
+app = App(name="keys", help="Make, list and revoke API keys.")
+
+
+@app.command
+def create(*, role: Role, label: str = "", common: Options = DEFAULTS) -> None:
+    """Make an API key; its token is printed once and kept nowhere.
+
+    Example: ringwork keys create --role finance --label bookkeeping
+
+    Parameters
+    ----------
+    role: What the key may do.
+    label: A name to know it by.
+    """
+    made = answer_of(call(common.settings(), "POST", "/v1/keys", {"role": role, "label": label}))
+    common.show(made, made["token"])
+
+
+@app.command(name="list")
+def list_keys(*, common: Options = DEFAULTS) -> None:
+    """List every key, without its secret.
+
+    Example: ringwork keys list --json
+    """
+    keys = answer_of(call(common.settings(), "GET", "/v1/keys"))["keys"]
+    columns = {"id": "Id", "role": "Role", "label": "Label", "revoked": "Revoked"}
+    common.table(keys, columns, title="API keys")
+
+
+@app.command
+def revoke(key_id: str, /, *, common: Options = DEFAULTS) -> None:
+    """Revoke a key: it opens nothing from now on.
+
+    Example: ringwork keys revoke 3f9a0c1d2e4b
+
+    Parameters
+    ----------
+    key_id: The id, as `keys list` shows it.
+    """
+    key = answer_of(call(common.settings(), "DELETE", f"/v1/keys/{key_id}"))
+    common.show(key, f"revoked {key['id']} ({key['role']})")

@@ -1,0 +1,119 @@
+"""What the pages read from memory: catalogue, ledger, the log's end, and what waits for a person.
+
+All of it on the event loop's thread, in one go, so that one page sees one moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec.structs import replace
+
+from ringwork.ads.model import Campaign
+from ringwork.ads.projections import Counts
+from ringwork.console.facts import CampaignFacts, Lag, LogFacts
+from ringwork.console.format import minute
+from ringwork.console.pages import Shell
+from ringwork.console.sources import Names, Sources
+from ringwork.console.views.matters import matters
+from ringwork.kernel.errors import Unavailable
+from ringwork.kernel.ledger import Account
+
+CAMPAIGNS_MAX: Final = 2_000
+"""Campaigns that a page looks at: the newest ones and those that spent today."""
+
+
+class Memory:
+    """Reads the process's memory for the pages."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._from = sources
+        self._active: tuple[int, dict[str, int]] = (-1, {})
+        self.names = Names(sources.catalogue)
+
+    def shell(self) -> Shell:
+        """What stands around every page."""
+        verification = self._from.verification()
+        found = matters(
+            campaigns=[self.campaign(each, None, 0) for each in self.looked_at({})],
+            log=self.log(),
+            lags=self.lags(),
+            balanced=self.balanced(),
+            verification=verification,
+            now_us=self._from.clock.wall_us(),
+        )
+        waiting: dict[str, int] = {}
+        for matter in found:
+            waiting[matter.page] = waiting.get(matter.page, 0) + 1
+        return Shell(
+            events=self._from.journal.log.head.seq,
+            verified=f"Verified {minute(verification.ts_us)} UTC"
+            if verification
+            else "Not verified yet",
+            waiting=waiting,
+            source=self._from.source,
+        )
+
+    def balanced(self) -> bool:
+        """Whether debits equal credits in every currency and phase."""
+        return all(
+            sums["debits_posted"] == sums["credits_posted"]
+            and sums["debits_pending"] == sums["credits_pending"]
+            for sums in self._from.ledger.trial_balance().values()
+        )
+
+    def log(self) -> LogFacts:
+        log = self._from.journal.log
+        refuses = ""
+        try:
+            log.admit()
+        except Unavailable as refused:
+            refuses = refused.detail
+        head = log.head
+        return LogFacts(events=head.seq, chain=head.chain.hex(), refuses=refuses)
+
+    def lags(self) -> list[Lag]:
+        projections = self._from.projections
+        troubles = "; ".join(f"{name}: {why}" for name, why in projections.troubles.items())
+        return [Lag("Projections", projections.seq, troubles)]
+
+    def looked_at(self, spent: Mapping[str, int]) -> list[Campaign]:
+        """The newest campaigns, and of the older ones those that spent today."""
+        campaigns = self._from.catalogue.campaigns
+        newest = list(campaigns)[-CAMPAIGNS_MAX:]
+        ids = dict.fromkeys([*newest, *list(spent)[:CAMPAIGNS_MAX]])
+        return [campaigns[id] for id in ids if id in campaigns]
+
+    def campaign(
+        self, campaign: Campaign, counts: Counts | None, today_nanos: int
+    ) -> CampaignFacts:
+        advertiser = self._from.catalogue.advertisers.get(campaign.advertiser_id)
+        account = self._from.ledger.accounts.get(f"campaign/{campaign.id}")
+        counts = counts or Counts()
+        return CampaignFacts(
+            campaign=campaign,
+            advertiser=advertiser.name if advertiser else campaign.advertiser_id,
+            account=copy_of(account) if account else None,
+            creatives=self._active_creatives().get(campaign.id, 0),
+            impressions=counts.impressions,
+            clicks=counts.clicks,
+            conversions=counts.conversions,
+            today_nanos=today_nanos,
+        )
+
+    def _active_creatives(self) -> dict[str, int]:
+        """Campaign -> how many of its creatives are active; counted when the catalogue changed."""
+        catalogue = self._from.catalogue
+        if self._active[0] != catalogue.generation:
+            counted: dict[str, int] = {}
+            for creative in catalogue.creatives.values():
+                if creative.status == "active":
+                    counted[creative.campaign_id] = counted.get(creative.campaign_id, 0) + 1
+            self._active = (catalogue.generation, counted)
+        return self._active[1]
+
+
+def copy_of(account: Account) -> Account:
+    """The account as it is now: the one in memory goes on changing."""
+    return replace(account)

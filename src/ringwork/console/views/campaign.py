@@ -1,0 +1,337 @@
+"""One campaign: will it spend what it should, at what price."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from ringwork.console.facts import CampaignPageFacts, CreativeFacts
+from ringwork.console.format import (
+    MISSING,
+    NARROW,
+    TIMES,
+    amount,
+    between,
+    count,
+    day,
+    minute,
+    money,
+    percent,
+    price,
+    second,
+    share,
+    short_day,
+)
+from ringwork.console.intervals import wilson
+from ringwork.console.pages import Bold, Page, say
+from ringwork.console.views.campaigns import (
+    VERDICTS,
+    Funds,
+    State,
+    bid_text,
+    flight,
+    funds_of,
+    state_of,
+)
+from ringwork.console.views.figures import Figure
+from ringwork.console.views.ledger import TransferRow, transfer_row
+
+
+class ChanceRow(Struct, frozen=True, kw_only=True):
+    """A step from ranked to shown; ``start`` and ``part`` are shares of the first step."""
+
+    step: str
+    number: int
+    start: float
+    part: float
+    remark: str
+    kept: bool
+
+
+class CreativeRow(Struct, frozen=True, kw_only=True):
+    """One ad of the campaign."""
+
+    id: str
+    name: str
+    format: str
+    size: str
+    status: str
+    quality_ppm: int
+    impressions: int
+    clicks: int
+    nanos: int
+    rate: str
+    interval: str
+
+
+class SpendCurve(Struct, frozen=True, kw_only=True):
+    """Cumulative spend in units of the currency; x from 0 (first spend) to 1 (now)."""
+
+    title: str
+    points: list[tuple[float, float]]
+    marks: list[tuple[float, str]]
+    now: tuple[float, float, str] | None
+    budget: float
+    budget_text: str
+    days: list[tuple[str, int]]
+    """Day -> spend booked on it, nanos."""
+
+
+class CampaignBody(Struct, frozen=True, kw_only=True):
+    """The body of the page."""
+
+    id: str
+    state: State
+    verdict: str
+    currency: str
+    pricing: str
+    figures: list[Figure]
+    funds: Funds
+    shares: tuple[float, float]
+    """Spent and reserved, of what was put in."""
+    share_texts: tuple[str, str, str]
+    curve: SpendCurve
+    chances: list[ChanceRow]
+    creatives: list[CreativeRow]
+    transfers: list[TransferRow]
+    targeting: list[tuple[str, str]]
+
+
+def campaign(facts: CampaignPageFacts, *, live: bool = True) -> Page:
+    """The page from its facts."""
+    subject = facts.facts.campaign
+    funds, currency = funds_of(facts.facts), subject.budget.currency
+    state = state_of(facts.facts, facts.now_us)
+    put_in = funds.put_in.total_nanos
+    shares = (
+        funds.spent.total_nanos / put_in if put_in else 0.0,
+        funds.reserved.total_nanos / put_in if put_in else 0.0,
+    )
+    figures = _figures(facts, funds)
+    body = CampaignBody(
+        id=subject.id,
+        state=state,
+        verdict=VERDICTS[state],
+        currency=currency,
+        pricing=subject.pricing,
+        figures=figures,
+        funds=funds,
+        shares=shares,
+        share_texts=_share_texts(funds),
+        curve=_curve(facts, funds),
+        chances=_chances(facts),
+        creatives=[_creative(each) for each in facts.creatives],
+        transfers=[transfer_row(line) for line in facts.transfers],
+        targeting=_targeting(facts),
+    )
+    return Page(
+        name="campaign",
+        title="Campaign",
+        subject=subject.id,
+        question="Will it spend what it should, at what price?",
+        answer=say(*_answer(facts, funds, state)),
+        now_us=facts.now_us,
+        body=body,
+        notes=(f"{facts.facts.advertiser}, {subject.name}", flight(subject), bid_text(subject)),
+        command=f"ringwork ads campaigns {subject.id}",
+        live=campaign_texts(facts),
+        stream=f"/console/live/campaign?id={quote(subject.id)}" if live else "",
+    )
+
+
+def campaign_texts(facts: CampaignPageFacts) -> dict[str, str]:
+    """The texts that change while one looks, by the name of their node."""
+    funds = funds_of(facts.facts)
+    figures = _figures(facts, funds)
+    texts = {figure.key: figure.value for figure in figures}
+    texts |= {f"{figure.key}-note": figure.note for figure in figures}
+    return texts | {
+        "answer-spent": money(funds.spent.total_nanos, funds.spent.currency),
+        "now": f"{second(facts.now_us)} UTC",
+    }
+
+
+def _answer(facts: CampaignPageFacts, funds: Funds, state: State) -> list[str | Bold]:
+    currency = funds.spent.currency
+    opening = {
+        "running": "Running.",
+        "spent out": "Spent out.",
+        "no ad": "Nothing to show.",
+        "paused": "Paused.",
+        "ended": "Ended.",
+        "not begun": "Not begun.",
+        "over": "Over.",
+    }[state]
+    parts: list[str | Bold] = [
+        Bold(opening),
+        f" {facts.facts.campaign.name} has spent ",
+        Bold(money(funds.spent.total_nanos, currency), "answer-spent"),
+        f" of {money(funds.put_in.total_nanos, currency)}",
+    ]
+    if state == "spent out":
+        left = money(funds.free.total_nanos, currency)
+        return [*parts, f"; the {left} left do not pay for one more bid. It cannot spend more."]
+    if state == "no ad":
+        return [*parts, "; it has no active creative, so it cannot win."]
+    return [*parts, ". It cannot spend more than was put in."]
+
+
+def _figures(facts: CampaignPageFacts, funds: Funds) -> list[Figure]:
+    own, currency = facts.facts, funds.spent.currency
+    spent = funds.spent.total_nanos
+    low, high = wilson(own.clicks, own.impressions)
+    per_thousand = spent * 1000 // own.impressions if own.impressions else None
+    running, trend = 0, []
+    for each in facts.spent:
+        running += each.nanos
+        trend.append(float(running))
+    return [
+        Figure(
+            key="spent",
+            label="Spent",
+            value=money(spent, currency),
+            note=f"{amount(own.today_nanos, currency)} today",
+            trend=trend,
+            trend_title="Spend since the first sale, cumulative",
+        ),
+        Figure(
+            key="free",
+            label="Left to spend",
+            value=money(funds.free.total_nanos, currency),
+            note=f"{percent(funds.free.total_nanos, funds.put_in.total_nanos)} of what was put in",
+        ),
+        Figure(
+            key="thousand",
+            label="Per 1,000 impressions",
+            value=MISSING if per_thousand is None else money(per_thousand, currency),
+            note=f"of {count(own.impressions)} billed",
+        ),
+        Figure(
+            key="clicks",
+            label="Clicks an impression",
+            value=share(own.clicks, own.impressions, 2),
+            unit="%" if own.impressions else "",
+            note=f"95{NARROW}%: {between(f'{low * 100:.2f}', f'{high * 100:.2f}')}"
+            if own.impressions
+            else "no impression yet",
+        ),
+    ]
+
+
+def _share_texts(funds: Funds) -> tuple[str, str, str]:
+    whole = funds.put_in.total_nanos
+    reserved = funds.reserved.total_nanos
+    return (
+        f"spent {percent(funds.spent.total_nanos, whole)}",
+        f"reserved {price(reserved, funds.reserved.currency)}" if reserved else "",
+        f"free {percent(funds.free.total_nanos, whole)}",
+    )
+
+
+def _curve(facts: CampaignPageFacts, funds: Funds) -> SpendCurve:
+    currency = funds.spent.currency
+    budget = funds.put_in.total_nanos / 1e9
+    budget_text = f"budget {money(funds.put_in.total_nanos, currency)}, never passed"
+    spans = facts.spent
+    if not spans:
+        return SpendCurve(
+            title="No spend yet",
+            points=[],
+            marks=[],
+            now=None,
+            budget=budget,
+            budget_text=budget_text,
+            days=[],
+        )
+    start, end = spans[0].ts_us, max(facts.now_us, spans[0].ts_us + 1)
+    points, total, days = [(0.0, 0.0)], 0, dict[str, int]()
+    for index, span in enumerate(spans):
+        total += span.nanos
+        days[day(span.ts_us)] = days.get(day(span.ts_us), 0) + span.nanos
+        booked = spans[index + 1].ts_us if index + 1 < len(spans) else end
+        points.append(((booked - start) / (end - start), total / 1e9))
+    one_day = end - start <= 86_400_000_000
+    named = minute if one_day else short_day
+    return SpendCurve(
+        title=f"Spend since {day(start)}: {money(total, currency)}; {budget_text}",
+        points=points,
+        budget=budget,
+        budget_text=budget_text,
+        days=list(days.items()),
+        marks=[(x, named(round(start + x * (end - start)))) for x in (0.0, 0.25, 0.5, 0.75, 1.0)],
+        now=(1.0, total / 1e9, f"now {amount(total, currency)}"),
+    )
+
+
+def _chances(facts: CampaignPageFacts) -> list[ChanceRow]:
+    seen = facts.chances
+    if not seen.ranked:
+        return []
+    lost, unseen = seen.ranked - seen.won, seen.won - seen.billed
+    rows = (
+        ("Ranked in an auction", seen.ranked, 0, "among the eight best scores of a place", False),
+        (
+            "Lost to a higher score",
+            lost,
+            0,
+            f"{percent(lost, seen.ranked)} of where it was ranked",
+            False,
+        ),
+        (
+            "Won, not shown in time",
+            unseen,
+            lost,
+            "no beacon yet or too late; nothing was charged",
+            False,
+        ),
+        (
+            "Shown",
+            seen.billed,
+            lost + unseen,
+            f"{percent(seen.billed, seen.ranked)} of where it was ranked",
+            True,
+        ),
+    )
+    return [
+        ChanceRow(
+            step=step,
+            number=number,
+            start=start / seen.ranked,
+            part=number / seen.ranked,
+            remark=remark,
+            kept=kept,
+        )
+        for step, number, start, remark, kept in rows
+    ]
+
+
+def _creative(facts: CreativeFacts) -> CreativeRow:
+    ad = facts.creative
+    low, high = wilson(facts.clicks, facts.impressions)
+    return CreativeRow(
+        id=ad.id,
+        name=ad.name,
+        format=ad.format,
+        status=ad.status,
+        quality_ppm=ad.quality_ppm,
+        size=f"{ad.width} {TIMES} {ad.height}" if ad.width and ad.height else MISSING,
+        impressions=facts.impressions,
+        clicks=facts.clicks,
+        nanos=facts.nanos,
+        rate=share(facts.clicks, facts.impressions, 2),
+        interval=between(f"{low * 100:.2f}", f"{high * 100:.2f}") if facts.impressions else MISSING,
+    )
+
+
+def _targeting(facts: CampaignPageFacts) -> list[tuple[str, str]]:
+    wanted = facts.facts.campaign.targeting
+    pairs = (
+        ("Sites", wanted.sites),
+        ("Apps", wanted.apps),
+        ("Categories", wanted.categories),
+        ("Regions", wanted.regions),
+        ("Devices", wanted.device_types),
+        ("Hours, UTC", [str(hour) for hour in wanted.hours]),
+    )
+    return [(name, ", ".join(values) if values else "any") for name, values in pairs]

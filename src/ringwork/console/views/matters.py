@@ -1,0 +1,142 @@
+"""What needs a person: conditions that the platform cannot mend by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from ringwork.console.facts import CampaignFacts, Lag, LogFacts, Verification
+from ringwork.console.format import count, plural
+
+LAG_EVENTS: Final = 20_000
+"""A projection further behind than ten seconds of full load has stopped or cannot keep up."""
+_SHOWN: Final = 8
+
+
+class Matter(Struct, frozen=True, kw_only=True):
+    """One thing to do: what is wrong, where to look, what would mend it."""
+
+    title: str
+    href: str
+    advice: str
+    page: str
+    """The entry of the navigation that counts it."""
+
+
+def is_running(facts: CampaignFacts, now_us: int) -> bool:
+    """Active and inside its dates."""
+    campaign = facts.campaign
+    return (
+        campaign.status == "active"
+        and campaign.starts_us <= now_us
+        and (campaign.ends_us is None or now_us < campaign.ends_us)
+    )
+
+
+def is_exhausted(facts: CampaignFacts) -> bool:
+    """What is left does not pay for one bid."""
+    account = facts.account
+    return account is not None and account.available_nanos < facts.campaign.bid_nanos
+
+
+def campaign_href(id: str) -> str:
+    """The campaign's page."""
+    return f"/console/campaigns/{quote(id, safe='')}"
+
+
+def matters(
+    *,
+    campaigns: Sequence[CampaignFacts],
+    log: LogFacts,
+    lags: Sequence[Lag],
+    balanced: bool,
+    verification: Verification | None,
+    now_us: int,
+) -> list[Matter]:
+    """Gravest first."""
+    found = [*_platform(log, lags, balanced, verification)]
+    running = [facts for facts in campaigns if is_running(facts, now_us)]
+    exhausted = [facts for facts in running if is_exhausted(facts)]
+    mute = [facts for facts in running if not facts.creatives and facts not in exhausted]
+    found += [
+        Matter(
+            title=f"{facts.campaign.name} has spent its budget",
+            href=campaign_href(facts.campaign.id),
+            page="campaigns",
+            advice="It still asks for ads but cannot win. Raise the budget or end the campaign.",
+        )
+        for facts in exhausted
+    ]
+    found += [
+        Matter(
+            title=f"{facts.campaign.name} has no ad to show",
+            href=campaign_href(facts.campaign.id),
+            page="campaigns",
+            advice="The campaign runs without an active creative. Add one or pause it.",
+        )
+        for facts in mute
+    ]
+    return found
+
+
+def shown(found: Sequence[Matter]) -> tuple[list[Matter], int]:
+    """The first ones, and how many more there are."""
+    return list(found[:_SHOWN]), max(0, len(found) - _SHOWN)
+
+
+def _platform(
+    log: LogFacts, lags: Sequence[Lag], balanced: bool, verification: Verification | None
+) -> list[Matter]:
+    found = []
+    if log.refuses:
+        found.append(
+            Matter(
+                title="The log takes nothing",
+                href="/console/health",
+                page="health",
+                advice=f"{log.refuses}. Reads go on; nothing acknowledged is lost.",
+            )
+        )
+    if not balanced:
+        found.append(
+            Matter(
+                title="The ledger does not balance",
+                href="/console/ledger",
+                page="ledger",
+                advice="Debits and credits differ. Stop the server and run ringwork verify.",
+            )
+        )
+    broken = [p.id for p in verification.promises if p.violations] if verification else []
+    if broken:
+        found.append(
+            Matter(
+                title=f"{plural(len(broken), 'promise is', 'promises are')} broken",
+                href="/console/#h-oath",
+                page="overview",
+                advice=f"{', '.join(broken)}: ringwork verify names every violation.",
+            )
+        )
+    found += [
+        Matter(
+            title=f"{lag.name} is {count(log.events - lag.seq)} events behind",
+            href="/console/health",
+            page="health",
+            advice="What it feeds is older than the log. It catches up by itself once it runs.",
+        )
+        for lag in lags
+        if log.events - lag.seq > LAG_EVENTS and not lag.trouble
+    ]
+    found += [
+        Matter(
+            title=f"{lag.name} stopped",
+            href="/console/health",
+            page="health",
+            advice=f"{lag.trouble}. What it feeds stands still until the server starts again.",
+        )
+        for lag in lags
+        if lag.trouble
+    ]
+    return found

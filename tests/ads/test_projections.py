@@ -1,0 +1,212 @@
+"""The tables against a recount of the events by hand, in any batches."""
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ringwork.ads import projections
+from ringwork.ads.events import AnswerTimed
+from ringwork.ads.projections import (
+    HOUR_US,
+    MINUTE_US,
+    PROJECTIONS,
+    AdRequests,
+    Counts,
+    RequestFilter,
+    Span,
+    metadata,
+)
+from ringwork.kernel.events import Recorded
+from ringwork.storage.sqlite.state import open_state
+from tests.ads.house import BANNER, House, changed, euros
+
+
+@pytest.fixture(scope="module")
+def story():
+    """Two requests in one hour, a third in the next; one of each outcome."""
+    with House() as house:
+        house.open()
+        house.campaign("c1")
+        house.creative("a1", "c1")
+        house.campaign("c2", pricing="cpc", bid_nanos=10**8, budget=euros(10**10))
+        house.creative("a2", "c2")
+        house.clock.set_wall_us(1_764_158_400_000_000)
+        _, [one, two] = house.serve(BANNER, changed(BANNER, id="2"))
+        house.impression(one.tokens["impression"])
+        house.impression(one.tokens["impression"])
+        house.click(one.tokens["click"])
+        house.clock.advance_us(6 * MINUTE_US)
+        house.impression(two.tokens["impression"])
+        house.serve(changed(BANNER, floor_nanos=10**9))
+        house.clock.advance_us(HOUR_US)
+        house.expire()
+        house.campaign("c3", bid_nanos=10**6)
+        _, [three] = house.serve()
+        house.do(lambda c: c.record(AnswerTimed(700)), request_id=house.ads.verify(
+            three.tokens["impression"], "impression").request_id)  # fmt: skip
+        house.impression(three.tokens["impression"])
+        yield house.events(), (one, two, three)
+
+
+def applied(events: list[Recorded], sizes: list[int], following=PROJECTIONS) -> sa.Connection:
+    """The tables after the events came in batches of ``sizes``, over and over."""
+    engine = sa.create_engine("sqlite://")
+    connection = engine.connect()
+    metadata.create_all(connection)
+    for projection in following:
+        heard = [event for event in events if isinstance(event.payload, projection.hears)]
+        position, turn = 0, 0
+        while position < len(heard):
+            size = sizes[turn % len(sizes)]
+            projection.apply(connection, heard[position : position + size])
+            position, turn = position + size, turn + 1
+    return connection
+
+
+@pytest.fixture
+def tables(story):
+    connection = applied(story[0], [3])
+    yield connection
+    connection.close()
+    connection.engine.dispose()
+
+
+START_US = 1_764_158_400_000_000
+FIRST = Counts(requests=1, slots=2, sold=2, impressions=1, clicks=1, spent_nanos=500_000)
+LATER = Counts(requests=1, slots=1, unbilled=1)
+
+
+def test_minutes(tables):
+    found = projections.minutes(tables, since_us=0, until_us=2**60)
+    assert [span.ts_us - START_US for span in found] == [0, 6 * MINUTE_US, 66 * MINUTE_US]
+    one, two, three = (span.counts for span in found)
+    assert (one, two) == (FIRST, LATER)
+    assert (three.requests, three.sold, three.impressions) == (1, 1, 1)
+    assert (three.answers, three.disk_ns) == (1, 700)
+
+
+def test_minutes_can_be_joined_and_cut(tables):
+    ten = projections.minutes(tables, since_us=START_US, until_us=START_US + HOUR_US, step=10)
+    both = Counts(
+        requests=2, slots=3, sold=2, impressions=1, unbilled=1, clicks=1, spent_nanos=500_000
+    )
+    assert ten == [Span(START_US, both)]
+    assert projections.minutes(tables, since_us=START_US, until_us=START_US) == []
+
+
+def test_totals(tables):
+    found = projections.totals(tables)
+    assert (found.requests, found.slots, found.sold, found.impressions) == (3, 4, 3, 2)
+    assert projections.totals(tables, since_us=START_US + HOUR_US).requests == 1
+
+
+def test_campaigns_and_ads(tables):
+    found = projections.campaign_counts(tables)
+    assert set(found) == {"c1", "c2"}, "c3 has no ad, so nothing ever happened to it"
+    assert (found["c1"].ranked, found["c1"].sold, found["c1"].impressions) == (3, 3, 2)
+    assert (found["c1"].unbilled, found["c1"].clicks) == (1, 1)
+    assert (found["c2"].ranked, found["c2"].sold) == (3, 0)
+    assert set(projections.campaign_counts(tables, ["c2", "none"])) == {"c2"}
+    hours = projections.campaign_hours(tables, "c1")
+    assert [span.ts_us for span in hours] == [START_US, START_US + HOUR_US]
+    assert projections.campaign_hours(tables, "c1", since_us=START_US + HOUR_US) == hours[1:]
+    [(ad_id, counts)] = projections.creative_counts(tables, "c1").items()
+    assert (ad_id, counts.sold, counts.impressions, counts.clicks) == ("a1", 3, 2, 1)
+    assert projections.creative_counts(tables, "c2") == {}
+
+
+def test_requests_newest_first(tables, story):
+    one, two, _ = story[1]
+    rows = projections.requests(tables, RequestFilter(), limit=10)
+    assert [(row.outcome, row.slots, row.sold) for row in rows] == [
+        ("billed", 1, 1), ("unsold", 1, 0), ("clicked", 2, 2),
+    ]  # fmt: skip
+    assert rows[0].disk_ns == 700
+    assert {sale.impression_id for sale in rows[2].sales} == {one.impression_id, two.impression_id}
+    assert (rows[0].source, rows[0].place, rows[0].formats) == ("native", "news.example", "banner")
+    assert projections.requests(tables, RequestFilter(), limit=1) == rows[:1]
+    assert projections.requests(tables, RequestFilter(before_seq=rows[1].seq), limit=9) == rows[2:]
+    for wanted, expected in (
+        (RequestFilter(id=rows[2].request_id), rows[2:]),
+        (RequestFilter(id=two.impression_id), rows[2:]),
+        (RequestFilter(id=b"x" * 16), []),
+        (RequestFilter(campaign_id="c1"), [rows[0], rows[2]]),
+        (RequestFilter(campaign_id="c2"), []),
+        (RequestFilter(placement="top"), []),
+        (RequestFilter(outcome="unsold"), rows[1:2]),
+    ):
+        assert projections.requests(tables, wanted, limit=9) == expected
+    assert projections.waits_ns(tables, limit=5) == [700]
+
+
+def test_a_sale_is_found_by_its_impression(tables, story):
+    _, _, three = story[1]
+    found = projections.sale(tables, three.impression_id)
+    assert (found.campaign_id, found.ad_id, found.pricing) == ("c1", "a1", "cpm")
+    assert found.price_nanos == three.price_nanos
+    assert projections.sale(tables, b"x" * 16) is None
+
+
+def test_the_oldest_requests_are_forgotten(story):
+    connection = applied(story[0], [1], (AdRequests(kept_events=5),))
+    rows = projections.requests(connection, RequestFilter(), limit=10)
+    assert [row.outcome for row in rows] == ["billed"]
+    connection.close()
+    connection.engine.dispose()
+
+
+def test_clear_leaves_nothing(story):
+    connection = applied(story[0], [100])
+    for projection in PROJECTIONS:
+        projection.clear(connection)
+    assert contents(connection) == {name: [] for name in metadata.tables}
+    connection.close()
+    connection.engine.dispose()
+
+
+def contents(connection: sa.Connection) -> dict[str, list[tuple[object, ...]]]:
+    return {
+        name: sorted(map(tuple, connection.execute(sa.select(table))))
+        for name, table in metadata.tables.items()
+    }
+
+
+@settings(max_examples=25)
+@given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4))
+def test_batches_do_not_matter(story, sizes):
+    one, other = applied(story[0], [1]), applied(story[0], sizes)
+    assert contents(one) == contents(other)
+    for connection in (one, other):
+        connection.close()
+        connection.engine.dispose()
+
+
+def test_the_projections_have_names_of_their_own():
+    names = [projection.name for projection in PROJECTIONS]
+    assert len(names) == len(set(names))
+    assert AdRequests.name in names
+
+
+def test_the_migrations_create_these_tables(tmp_path):
+    state = open_state(tmp_path / "state.db")
+    migrated = schema(state.reader)
+    state.close()
+    engine = sa.create_engine("sqlite://")
+    metadata.create_all(engine)
+    declared = schema(engine)
+    engine.dispose()
+    assert {name: migrated[name] for name in declared} == declared
+
+
+def schema(engine: sa.Engine) -> dict[str, object]:
+    """Table -> its columns, and its indexes with theirs."""
+    with engine.connect() as connection:
+        inspector = sa.inspect(connection)
+        return {
+            name: (
+                connection.exec_driver_sql(f"PRAGMA table_info({name})").all(),
+                sorted((one["name"], one["column_names"]) for one in inspector.get_indexes(name)),
+            )
+            for name in inspector.get_table_names()
+        }

@@ -1,0 +1,80 @@
+"""Every page in every state worth looking at, from the hand-made day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from ringwork.console.facts import Chances, Search
+from ringwork.console.pages import Page, Shell
+from ringwork.console.render import Frame, Renderer
+from ringwork.console.views.campaign import campaign
+from ringwork.console.views.campaigns import campaigns
+from ringwork.console.views.errors import problem
+from ringwork.console.views.found import Hit, found
+from ringwork.console.views.health import health
+from ringwork.console.views.ledger import account, ledger, transfer
+from ringwork.console.views.overview import overview
+from ringwork.console.views.requests import requests
+from ringwork.console.views.trace import trace
+from tests.console import day as d
+
+ASSETS = {
+    name: f"/console/static/{name}"
+    for name in ("console.css", "console.js", "mark.svg", "vendor/htmx.min.js")
+}
+SHELL = Shell(
+    events=188, verified="Verified 16:19 UTC", waiting={"campaigns": 2}, source="demo world, seed 7"
+)
+NEW = replace(
+    d.CAMPAIGN,
+    facts=replace(d.LOANS, account=None),
+    spent=[],
+    chances=Chances(),
+    creatives=[],
+    transfers=[],
+)
+
+PAGES: dict[str, Callable[[], Page]] = {
+    "overview": lambda: overview(d.OVERVIEW),
+    "overview-empty": lambda: overview(d.EMPTY_OVERVIEW, live=False),
+    "requests": lambda: requests(d.REQUESTS, Search()),
+    "requests-none": lambda: requests(
+        replace(d.REQUESTS, lines=[], older=0), Search(id="0197", outcome="billed")
+    ),
+    "trace": lambda: trace(d.TRACE),
+    "trace-unsold": lambda: trace(
+        replace(d.TRACE, events=[d.recorded(1, d.cleared(d.UNSOLD), id=d.AUCTION)])
+    ),
+    "trace-two-places": lambda: trace(
+        replace(
+            d.TRACE,
+            events=[d.recorded(1, d.cleared(d.SOLD, replace(d.SOLD, slot_id="2")), id=d.AUCTION)],
+        )
+    ),
+    "campaigns": lambda: campaigns(d.CAMPAIGN_LIST),
+    "campaigns-none": lambda: campaigns(replace(d.CAMPAIGN_LIST, campaigns=[])),
+    "campaign": lambda: campaign(d.CAMPAIGN),
+    "campaign-new": lambda: campaign(NEW),
+    "ledger": lambda: ledger(d.LEDGER),
+    "ledger-none": lambda: ledger(
+        replace(d.LEDGER, trial={}, accounts=[], account_count=0, transfers=[])
+    ),
+    "account": lambda: account(d.ACCOUNT),
+    "transfer": lambda: transfer(d.TRANSFER),
+    "health": lambda: health(d.HEALTH),
+    "health-new": lambda: health(replace(d.HEALTH, waits_ns=[], lags=[], store_bytes={})),
+    "found": lambda: found("autumn", [Hit("Autumn exteriors", "/console/", "campaign")], d.NOW),
+    "found-none": lambda: found("nothing", [], d.NOW),
+    "not-found": lambda: problem(404, "There is no page here.", "0197-1", d.NOW),
+    "broken": lambda: problem(500, "", "0197-2", d.NOW),
+}
+
+RENDERER = Renderer()
+
+
+def html_of(name: str, *, fragment: bool = False) -> str:
+    """The page as a signed-in person gets it."""
+    frame = Frame(shell=SHELL, path=f"/console/{name}", csrf="token", signed_in=True, assets=ASSETS)
+    return RENDERER.html(PAGES[name](), frame, fragment=fragment)

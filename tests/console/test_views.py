@@ -1,0 +1,467 @@
+"""What the pages say, from hand-made facts that can be added up on paper."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from ringwork.ads.events import AuctionCleared
+from ringwork.console.facts import (
+    CampaignFacts,
+    Chances,
+    Lag,
+    Promise,
+    Search,
+    TransferLine,
+)
+from ringwork.console.intervals import wilson
+from ringwork.console.pages import Page
+from ringwork.console.render import json_of
+from ringwork.console.views import bins
+from ringwork.console.views.campaign import CampaignBody, campaign
+from ringwork.console.views.campaigns import campaigns, state_of
+from ringwork.console.views.events import describe
+from ringwork.console.views.health import Health, health
+from ringwork.console.views.ledger import LedgerBody, account, ledger, transfer, transfer_row
+from ringwork.console.views.matters import LAG_EVENTS, matters, shown
+from ringwork.console.views.overview import Overview, overview
+from ringwork.console.views.requests import RequestsBody, requests
+from ringwork.console.views.stages import scale_end, steps
+from ringwork.console.views.trace import TraceBody, trace
+from ringwork.kernel.events import UnknownEvent
+from ringwork.kernel.ledger import TransferCreated, TransferRefused
+from tests.console import day as d
+
+
+def plain(text: str) -> str:
+    """Without the spaces that do not break."""
+    return text.replace("\u202f", " ").replace("\u00a0", " ")
+
+
+def answer(page: Page) -> str:
+    return plain(page.answer.text)
+
+
+# ---- overview -----------------------------------------------------------------------------------
+
+
+def test_the_overview_answers_with_money_impressions_and_what_waits() -> None:
+    # 1801 impressions at 0.002; by 16:20 last Thursday 900 at 0.002 = 1.80.
+    assert answer(overview(d.OVERVIEW)) == (
+        "€ 3.60 earned today from 1,801 impressions, 100 % more than last Thursday by now. "
+        "All three promises checked hold; two matters need a person."
+    )
+
+
+def test_an_empty_platform_says_so() -> None:
+    page = overview(d.EMPTY_OVERVIEW)
+    assert answer(page) == (
+        "€ 0.00 earned today from 0 impressions. No promise has been checked yet; "
+        "nothing needs a person."
+    )
+    assert isinstance(page.body, Overview)
+    assert page.body.flow.title == "Impressions a minute today: none yet"
+
+
+def test_a_broken_promise_stands_in_the_answer() -> None:
+    broken = replace(
+        d.VERIFIED, promises=(Promise("I1", "Kept", 188, 0), Promise("I4", "Balanced", 1, 2))
+    )
+    page = overview(replace(d.OVERVIEW, verification=broken))
+    assert "1 promise is broken" in answer(page)
+    assert isinstance(page.body, Overview)
+    assert page.body.promises is not None
+    assert page.body.promises.broken == 1
+
+
+def test_the_figures_of_the_overview() -> None:
+    page = overview(d.OVERVIEW)
+    assert isinstance(page.body, Overview)
+    found = {figure.key: (plain(figure.value), plain(figure.note)) for figure in page.body.figures}
+    assert found == {
+        "earned": ("€ 3.60", "1.80 last Thursday by now"),
+        "requests": ("3,602", "120 a minute now"),  # 600 requests in the five minutes to 16:20
+        "filled": ("50.0", "50.0 % last Thursday"),
+        "thousand": ("€ 2.00", "clicks 1.00 % (0.63 \u2013 1.57)"),  # 18 of 1801
+        "wait": ("99.0", "median 50.0 ms, last 100"),
+    }
+
+
+def test_live_texts_are_those_of_the_page() -> None:
+    page = overview(d.OVERVIEW)
+    assert page.stream == "/console/live/overview"
+    assert page.live["answer-earned"] in page.answer.text
+    assert page.live["now"] == "16:20:04 UTC"
+    assert overview(d.OVERVIEW, live=False).stream == ""
+
+
+def test_the_chart_compares_with_the_same_weekday() -> None:
+    page = overview(d.OVERVIEW)
+    assert isinstance(page.body, Overview)
+    flow = page.body.flow
+    assert flow.earlier_name == "last Thursday"
+    assert flow.today[0] == pytest.approx(((9 * 60 + 2.5) / 1440, 200.0))
+    assert flow.now is not None
+    assert plain(flow.now[2]) == "now 16:20, 60"
+    hours = {row.hour: (row.today, row.earlier) for row in flow.hours}
+    assert hours["09:00"] == (1000, 900)
+    assert hours["16:00"] == (801, 0)
+    assert len(flow.hours) == 8  # 09 to 16, the quiet hours too
+
+
+# ---- bins and intervals -------------------------------------------------------------------------
+
+
+def test_the_running_bin_is_divided_by_what_has_passed_of_it() -> None:
+    start = d.DAY
+    one = d.bin_at(0, 0, 30)
+    assert bins.rates([one], start + 90_000_000) == [(start + 45_000_000, 20.0)]
+    assert bins.rates([one], start + 59_000_000) == []
+    assert bins.rates([], start) == []
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=1, max_size=200), st.floats(0.01, 1.0))
+def test_a_quantile_is_reached_by_its_share(values: list[int], share: float) -> None:
+    ordered = sorted(values)
+    found = bins.quantile(ordered, share)
+    assert sum(value <= found for value in ordered) >= share * len(ordered) - 1e-9
+    assert sum(value < found for value in ordered) < share * len(ordered) + 1e-9
+
+
+def test_the_wilson_interval_by_hand() -> None:
+    # Wilson 95 % of 10 in 100: centre (0.1 + 0.019207) / 1.038415, half width 0.0597.
+    low, high = wilson(10, 100)
+    assert (round(low, 4), round(high, 4)) == (0.0552, 0.1744)
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 10**6))
+def test_an_interval_holds_its_share(hits: int, trials: int) -> None:
+    hits = min(hits, trials)
+    low, high = wilson(hits, trials)
+    assert 0.0 <= low <= hits / trials + 1e-12
+    assert hits / trials - 1e-12 <= high <= 1.0
+
+
+# ---- what needs a person ------------------------------------------------------------------------
+
+
+def found_matters(**changes: object) -> list[str]:
+    facts = replace(d.OVERVIEW, **changes)
+    return [
+        matter.title
+        for matter in matters(
+            campaigns=facts.campaigns, log=facts.log, lags=facts.lags, balanced=facts.balanced,
+            verification=facts.verification, now_us=facts.now_us,
+        )
+    ]  # fmt: skip
+
+
+def test_campaigns_that_cannot_win_need_a_person() -> None:
+    assert found_matters() == [
+        "Tram pass, yearly has spent its budget",
+        "Spring loans has no ad to show",
+    ]
+
+
+def test_a_campaign_outside_its_dates_needs_nobody() -> None:
+    late = replace(d.TRAM.campaign, ends_us=d.NOW)
+    early = replace(d.LOANS.campaign, starts_us=d.NOW + 1)
+    facts = [replace(d.TRAM, campaign=late), replace(d.LOANS, campaign=early)]
+    assert found_matters(campaigns=facts) == []
+    assert [state_of(each, d.NOW) for each in facts] == ["over", "not begun"]
+
+
+def test_the_platforms_own_troubles_come_first() -> None:
+    titles = found_matters(
+        log=replace(d.LOG, events=LAG_EVENTS + 181, refuses="the disk has no room"),
+        balanced=False,
+        lags=[Lag("Projections", 180), Lag("ads", 0, "ValueError: no")],
+        verification=replace(d.VERIFIED, promises=(Promise("I5", "Within budget", 4, 1),)),
+        campaigns=[d.LOANS],
+    )
+    assert titles == [
+        "The log takes nothing",
+        "The ledger does not balance",
+        "1 promise is broken",
+        "Projections is 20,001 events behind",
+        "ads stopped",
+        "Spring loans has no ad to show",
+    ]
+
+
+def test_a_long_list_is_cut_and_counted() -> None:
+    many = [d.campaign_of(f"c{i}", f"C {i}", creatives=0) for i in range(11)]
+    found = matters(
+        campaigns=many, log=d.LOG, lags=[], balanced=True, verification=None, now_us=d.NOW
+    )
+    first, more = shown(found)
+    assert (len(first), more) == (8, 3)
+
+
+# ---- campaigns ----------------------------------------------------------------------------------
+
+
+def test_the_list_counts_what_runs_and_what_cannot() -> None:
+    page = campaigns(d.CAMPAIGN_LIST)
+    assert answer(page) == (
+        "1 of 4 campaigns is running; € 186.00 of € 400.00 is spent (46.5 %). "
+        "2 campaigns cannot win: no budget or no ad left."
+    )
+    assert answer(campaigns(replace(d.CAMPAIGN_LIST, campaigns=[]))) == "There is no campaign yet."
+
+
+def test_a_campaigns_funds_add_up_to_the_nano() -> None:
+    page = campaign(d.CAMPAIGN)
+    assert answer(page) == (
+        "Running. Autumn exteriors has spent € 85.00 of € 100.00. "
+        "It cannot spend more than was put in."
+    )
+    assert isinstance(page.body, CampaignBody)
+    funds = page.body.funds
+    parts = (funds.spent, funds.reserved, funds.free)
+    assert sum(part.total_nanos for part in parts) == funds.put_in.total_nanos
+    assert [plain(text) for text in page.body.share_texts] == [
+        "spent 85.0 %", "reserved € 0.023 058 000", "free 15.0 %",
+    ]  # fmt: skip
+
+
+def test_the_spend_curve_is_cumulative_and_ends_now() -> None:
+    page = campaign(d.CAMPAIGN)
+    assert isinstance(page.body, CampaignBody)
+    assert page.body.curve.points == [(0.0, 0.0), (0.5, 40.0), (1.0, 85.0)]
+    assert page.body.curve.days == [("26 November 2026", 85 * d.EURO)]
+
+
+def test_chances_are_a_funnel_to_one_scale() -> None:
+    page = campaign(d.CAMPAIGN)
+    assert isinstance(page.body, CampaignBody)
+    rows = [(row.step, row.number, row.start, row.part) for row in page.body.chances]
+    assert rows == [
+        ("Ranked in an auction", 1000, 0.0, 1.0),
+        ("Lost to a higher score", 800, 0.0, 0.8),
+        ("Won, not shown in time", 20, 0.8, 0.02),
+        ("Shown", 180, 0.82, 0.18),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("facts", "opening"),
+    [
+        (d.TRAM, "Spent out. Tram pass, yearly has spent € 100.00 of € 100.00; the € 0.00 left"),
+        (d.LOANS, "Nothing to show. Spring loans has spent € 0.00"),
+        (d.HOTEL, "Paused. Blue Tile Hotel has spent € 1.00"),
+    ],
+)
+def test_each_state_has_its_sentence(facts: CampaignFacts, opening: str) -> None:
+    new = replace(d.CAMPAIGN, facts=facts, spent=[], chances=Chances(), creatives=[], transfers=[])
+    assert answer(campaign(new)).startswith(opening)
+
+
+def test_a_campaign_without_an_account_has_nothing() -> None:
+    page = campaign(replace(d.CAMPAIGN, facts=replace(d.PAINTS, account=None)))
+    assert isinstance(page.body, CampaignBody)
+    assert page.body.shares == (0.0, 0.0)
+
+
+# ---- trace --------------------------------------------------------------------------------------
+
+
+def test_a_sold_request_explains_ad_price_and_outcome() -> None:
+    page = trace(d.TRACE)
+    assert answer(page) == (
+        "Autumn exteriors won with the best score of 2 eligible ads. It pays € 0.001 874 227, "
+        "the least that keeps its place. It was shown and clicked."
+    )
+    assert [plain(note) for note in page.notes][1:] == [
+        "diariodacasa.example, article-foot",
+        "70.0 µs of work, answered after 1.97 ms",
+    ]
+    assert isinstance(page.body, TraceBody)
+    (slot,) = page.body.slots
+    assert [row.won for row in slot.scores] == [True, False]
+    assert slot.left[0].reason == "The size does not fit"
+    assert slot.left_count == 40
+    assert [row.cause for row in page.body.events] == [
+        "request", "request", "auction_cleared", "auction_cleared", "auction_cleared",
+    ]  # fmt: skip
+
+
+def test_what_would_have_changed_the_price() -> None:
+    page = trace(d.TRACE)
+    assert isinstance(page.body, TraceBody)
+    alone, below = page.body.slots[0].what_ifs
+    assert (plain(alone.outcome), plain(alone.note)) == ("0.000 900 000", "\u22120.000 974 227")
+    assert (below.outcome, below.note) == ("lost", "to Tram pass, yearly")
+
+
+def test_an_unsold_request_names_the_commonest_reason() -> None:
+    events = [d.recorded(1, d.cleared(d.UNSOLD), id=d.AUCTION)]
+    page = trace(replace(d.TRACE, events=events))
+    assert answer(page) == (
+        "Nothing was sold. All 40 ads left the race early, most for this reason: "
+        "the size does not fit (30)."
+    )
+
+
+def test_a_request_without_an_auction_is_told_as_such() -> None:
+    page = trace(replace(d.TRACE, events=d.EVENTS[:1]))
+    assert answer(page) == "No ad was asked for; the log holds 1 event of this request."
+
+
+def test_stages_lie_end_to_end_on_one_scale() -> None:
+    cleared = d.EVENTS[1].payload
+    assert isinstance(cleared, AuctionCleared)
+    found, top = steps(cleared, 1_900_000)
+    assert top == 80_000
+    assert [(step.stage, step.start, step.width) for step in found[:3]] == [
+        ("candidates", 0.0, 38.75), ("rank", 38.75, 28.38), ("clear", 67.12, 20.38),
+    ]  # fmt: skip
+    assert found[-1].mark == "wait"
+
+
+@given(st.integers(1, 10**10))
+def test_a_scale_ends_at_or_just_above_the_work(ns: int) -> None:
+    assert ns <= scale_end(ns) <= 2 * ns + 1000
+
+
+def test_nothing_read_can_be_a_person() -> None:
+    page = trace(d.TRACE)
+    assert isinstance(page.body, TraceBody)
+    never = [row.datum for row in page.body.read if row.verdict == "never read"]
+    assert never == [
+        "User id, age, gender, interests", "Device and advertising id", "IP address",
+    ]  # fmt: skip
+
+
+# ---- requests -----------------------------------------------------------------------------------
+
+
+def test_a_search_keeps_its_form_and_pages_on() -> None:
+    search = Search(campaign="hp autumn", outcome="billed")
+    page = requests(d.REQUESTS, search)
+    assert (
+        answer(page)
+        == "The latest 4 requests from 16:20:00 to 16:20:03 UTC: 2 sold something (50.0 %)."
+    )
+    assert isinstance(page.body, RequestsBody)
+    assert page.body.older_href == (
+        "/console/requests?campaign=hp+autumn&outcome=billed&before=100"
+    )
+    empty = replace(d.REQUESTS, lines=[], older=0)
+    assert answer(requests(empty, search)) == "No request fits."
+    assert answer(requests(empty, Search())) == "No ad has been asked for yet."
+
+
+# ---- ledger -------------------------------------------------------------------------------------
+
+
+def test_the_ledger_balances_or_says_where_not() -> None:
+    assert answer(ledger(d.LEDGER)) == (
+        "It balances: € 586.00 moved between 9 accounts, and every debit has its credit."
+    )
+    off = {"EUR": {**d.LEDGER.trial["EUR"], "credits_pending": 0}}
+    page = ledger(replace(d.LEDGER, trial=off))
+    assert answer(page).startswith("It does not balance in EUR.")
+    assert isinstance(page.body, LedgerBody)
+    assert plain(page.body.balances[0].difference) == "0.023 058 000"
+
+
+def test_opposite_differences_do_not_cancel() -> None:
+    off = {
+        "EUR": {"debits_pending": 1, "debits_posted": 0, "credits_pending": 0, "credits_posted": 1}
+    }
+    page = ledger(replace(d.LEDGER, trial=off))
+    assert isinstance(page.body, LedgerBody)
+    assert not page.body.balances[0].balanced
+
+
+def test_transfers_are_tied_to_their_other_half() -> None:
+    pending, post = transfer_row(d.PENDING), transfer_row(d.POST)
+    assert (pending.partner_text, pending.partner) == ("posted by", "post-1")
+    assert (post.partner_text, post.partner) == ("resolves", d.PENDING.id)
+    assert plain(pending.moved) == "0.001 874 227"
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (
+            d.PENDING,
+            "€ 0.001 874 227 was reserved; € 0.001 874 227 of it was paid, the rest released.",
+        ),
+        (d.POST, "€ 0.001 874 227 was taken from a reservation; the rest of it was released."),
+        (d.REFUSED, "€ 1.000 000 000 was refused: insufficient funds. Nothing moved."),
+        (
+            replace(d.PENDING, state="pending", resolved_by="", moved_nanos=0),
+            "€ 0.001 874 227 is reserved in campaign/hp-autumn-26; paid or released within 360 s.",
+        ),
+        (
+            replace(d.PENDING, state="expired", resolved_by="", moved_nanos=0),
+            "€ 0.001 874 227 was reserved and expired; nothing was paid.",
+        ),
+        (replace(d.POST, kind="void"), "A reservation was released; nothing was paid."),
+        (
+            replace(d.REFUSED, state="closed", result="created"),
+            "€ 1.000 000 000 moved at once from campaign/tram to publisher/casa.",
+        ),
+    ],
+)
+def test_what_became_of_a_transfer(line: TransferLine, sentence: str) -> None:
+    assert answer(transfer(replace(d.TRANSFER, transfer=line))) == sentence
+
+
+def test_an_account_says_what_is_available() -> None:
+    assert answer(account(d.ACCOUNT)) == (
+        "€ 14.976 942 000 is available; this account can never go below zero."
+    )
+
+
+# ---- health -------------------------------------------------------------------------------------
+
+
+def test_a_healthy_platform_names_what_is_nearest() -> None:
+    page = health(d.HEALTH)
+    assert answer(page) == (
+        "Nothing is near its limit; nearest is disk at 25 %. "
+        "188 events are on disk, the last at 16:20:03 UTC."
+    )
+    assert isinstance(page.body, Health)
+    assert page.body.quantiles[1] == ("9 of 10 within", 90_000_000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "opening"),
+    [
+        ({"disk_free_bytes": 5 * 10**9}, "Disk: 5.00 GB free, fills up."),
+        ({"queue_events": 40_000}, "Queue of the log: 40,000, busy."),
+        ({"lags": [Lag("ads", 188, "ValueError: no")]}, "ads: 0, stopped."),
+        ({"log": replace(d.LOG, refuses="no room")}, "The log takes nothing: no room."),
+    ],
+)
+def test_trouble_comes_first(changes: dict[str, object], opening: str) -> None:
+    assert answer(health(replace(d.HEALTH, **changes))).startswith(opening)
+
+
+# ---- events and JSON ----------------------------------------------------------------------------
+
+
+def test_every_event_has_words() -> None:
+    assert plain(describe(d.EVENTS[0].payload, d.NAMES)) == (
+        "€ 0.001 874 227 reserved, campaign/hp-autumn-26 to publisher/casa"
+    )
+    assert plain(describe(d.EVENTS[1].payload, d.NAMES)) == "Autumn exteriors at € 0.001 874 227"
+    assert describe(d.cleared(d.UNSOLD), d.NAMES) == "not sold: nobody was eligible"
+    assert describe(UnknownEvent(b"12345"), {}) == "5 bytes of a type this version does not know"
+    refused = TransferRefused("t", "single", "a", "b", 1, "EUR", result="insufficient-funds")
+    assert describe(refused, {}) == "refused: insufficient-funds"
+    assert describe(TransferCreated("v", "void", pending_id="t"), {}) == "reservation released"
+
+
+def test_the_json_holds_the_answer_and_the_figures() -> None:
+    page = overview(d.OVERVIEW)
+    read = msgspec.json.decode(json_of(page))
+    assert read["answer"] == page.answer.text
+    assert read["data"]["totals"]["impressions"] == 1801
+    assert read["command"]
