@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
-from tests.console.town import ROUNDS, Town
 
-from ringwork.app.console import store_verification
+from ringwork.app.verify import VERIFICATION
 from ringwork.console.facts import Promise, Verification
 from ringwork.kernel.ids import format_id
 from ringwork.web.keys import Role
+from tests.console.town import ROUNDS, Town
 
 MONEY = re.compile(r"[0-9,]+\.[0-9]{3}\u202f[0-9]{3}\u202f[0-9]{3}")
 
@@ -298,14 +299,14 @@ def test_a_stream_replaces_the_texts_of_its_page(
 
 def test_the_last_verification_is_shown(town: Town, visitor: httpx.Client) -> None:
     assert "not checked yet" in visitor.get("/console/").text
-    data = Path(town.platform.settings.data)
+    stored = Path(town.platform.settings.data) / VERIFICATION
     found = Verification(
         ts_us=town.clock.wall_us(), took_s=0.5, promises=(Promise("I4", "It balances", 7, 0),)
     )
-    store_verification(data, found)
+    stored.write_bytes(msgspec.json.encode(found))
     try:
         page = visitor.get("/console/").text
         assert "1 of 1 hold" in page
         assert "Verified 16:20 UTC" in page
     finally:
-        (data / "verified.json").unlink()
+        stored.unlink()

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import uvicorn
-from tests.console.day import EURO, NOW
 
 from ringwork.ads.model import Ask, Context, Slot
 from ringwork.ads.requests import NewAdvertiser, NewCampaign, NewCreative, NewPublisher
@@ -22,6 +21,7 @@ from ringwork.kernel.entropy import SeededEntropy
 from ringwork.kernel.journal import Command
 from ringwork.kernel.ledger import Transfer
 from ringwork.kernel.money import Money
+from tests.console.day import EURO, NOW
 
 T = TypeVar("T")
 

@@ -50,7 +50,7 @@ class Catalogue:
         self.placements: dict[str, Placement] = {}
         self.registrations: dict[str, bytes] = {}
         """Advertiser id -> the event that registered it: what its contact is sealed for."""
-        self.ads_generation = 0
+        self.generation = 0
         """Grows when campaigns or creatives change: what derives from them knows when to follow."""
         self.publishers_generation = 0
         """The same for publishers."""
@@ -62,10 +62,10 @@ class Catalogue:
             self.registrations[event.advertiser.id] = recorded.id
         elif isinstance(event, CampaignCreated | CampaignChanged):
             self.campaigns[event.campaign.id] = event.campaign
-            self.ads_generation += 1
+            self.generation += 1
         elif isinstance(event, CreativeCreated | CreativeChanged):
             self.creatives[event.creative.id] = event.creative
-            self.ads_generation += 1
+            self.generation += 1
         elif isinstance(event, PublisherRegistered):
             self.publishers[event.publisher.id] = event.publisher
             self.publishers_generation += 1
@@ -75,7 +75,7 @@ class Catalogue:
     def clear(self) -> None:
         for kept in self._state():
             kept.clear()
-        self.ads_generation += 1
+        self.generation += 1
         self.publishers_generation += 1
 
     def dump(self) -> bytes:

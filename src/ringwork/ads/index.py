@@ -95,9 +95,9 @@ class Index:
 
     def refresh(self) -> _Tables:
         """Rebuild if the catalogue has changed since the last call."""
-        if self._generation != self._catalogue.ads_generation:
+        if self._generation != self._catalogue.generation:
             self._tables = _Tables(self._contenders())
-            self._generation = self._catalogue.ads_generation
+            self._generation = self._catalogue.generation
         return self._tables
 
     def _contenders(self) -> list[Contender]:

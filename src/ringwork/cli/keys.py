@@ -5,7 +5,9 @@ from __future__ import annotations
 from cyclopts import App
 
 from ringwork.app.call import call
+from ringwork.app.lock import holder_of
 from ringwork.cli.common import DEFAULTS, Options, answer_of
+from ringwork.kernel.errors import ConfigurationError
 from ringwork.web.keys import Role
 
 app = App(name="keys", help="Make, list and revoke API keys.")
@@ -49,3 +51,16 @@ def revoke(key_id: str, /, *, common: Options = DEFAULTS) -> None:
     """
     key = answer_of(call(common.settings(), "DELETE", f"/v1/keys/{key_id}"))
     common.show(key, f"revoked {key['id']} ({key['role']})")
+
+
+@app.command
+def link(*, common: Options = DEFAULTS) -> None:
+    """Make a link that signs a browser in to the console of the running server, once.
+
+    Example: ringwork keys link
+    """
+    settings = common.settings()
+    if holder_of(settings.data_path) is None:
+        raise ConfigurationError("no server runs on this data directory; start it with serve")
+    made = answer_of(call(settings, "POST", "/v1/sign-in-links"))
+    common.show(made, f"{settings.http.public_url_or_own}{made['path']}")

@@ -18,8 +18,8 @@ PAGE_HEADERS: Final[Mapping[str, str]] = {
 }
 
 _TYPES: Final = {
-    "css": "text/css; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
+    "css": "text/css",
+    "js": "text/javascript",
     "svg": "image/svg+xml",
 }
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
@@ -47,9 +47,7 @@ def address(request: HttpRequest) -> str:
 
 def html(text: str, *, status: int = 200) -> Response[str]:
     """A document or a fragment of one."""
-    return Response(
-        text, status_code=status, media_type="text/html; charset=utf-8", headers=dict(PAGE_HEADERS)
-    )
+    return Response(text, status_code=status, media_type="text/html", headers=dict(PAGE_HEADERS))
 
 
 def json(body: bytes, *, status: int = 200) -> Response[bytes]:

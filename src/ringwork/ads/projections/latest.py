@@ -58,10 +58,10 @@ class AdRequests:
                 sales += _sale_rows(recorded, event)
             elif isinstance(event, AnswerTimed):
                 waits.append((event.disk_ns, recorded.request_id))
-            else:
+            elif isinstance(event, ImpressionBilled | ClickRecorded):
                 name: Reached = "billed" if isinstance(event, ImpressionBilled) else "clicked"
                 reached = REACHED.index(name)
-                raised.append((reached, recorded.request_id, reached))
+                raised.append((reached, event.impression_id, reached))
         execute_many(connection, _ADD_REQUESTS, requests)
         execute_many(connection, _ADD_SALES, sales)
         execute_many(connection, _RAISE_OUTCOME, raised)

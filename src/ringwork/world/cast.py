@@ -1,0 +1,251 @@
+"""Who lives in the demo world: advertisers with their campaigns and creatives, publishers with their pages.
+
+All invented; domains end in ``.example`` (RFC 2606). Amounts are chosen so that within a day a few
+campaigns run out of budget and most do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+from typing import Any, Final
+
+from msgspec import Struct
+
+CURRENCY: Final = "EUR"
+SIZES: Final = ((300, 250), (728, 90), (320, 50), (970, 250))
+
+
+class Shop(Struct, frozen=True):
+    """An advertiser and what it sells."""
+
+    id: str
+    name: str
+    category: str
+    """IAB Content Taxonomy id of the pages that suit it."""
+    hue: int
+    lines: tuple[str, str, str]
+
+
+class Outlet(Struct, frozen=True):
+    """A publisher's site or app."""
+
+    id: str
+    name: str
+    domain: str
+    bundle: str
+    categories: tuple[str, ...]
+    country: str
+    region: str
+    weight: int
+    """Share of all page views."""
+    floor_cpm: float
+
+    @property
+    def is_app(self) -> bool:
+        return bool(self.bundle)
+
+
+SHOPS: Final = (
+    Shop("harbour-paints", "Harbour Paints", "274", 205, ("A wall in an afternoon", "Exterior colours that last", "Sample pots, delivered")),
+    Shop("tram-lisbon", "Tram Pass", "653", 45, ("A year of trams, one price", "Leave the car at home", "Students ride for half")),
+    Shop("blue-tile", "Blue Tile Hotel", "653", 220, ("Two nights by the river", "Breakfast on the roof", "Autumn rates, all rooms")),
+    Shop("alcantara-garden", "Garden Centre Alcântara", "274", 130, ("Bulbs for spring, planted now", "Olive trees in pots", "Soil, bark and good advice")),
+    Shop("north-roast", "North Roast", "210", 25, ("Coffee roasted this morning", "Beans on Friday, every week", "Taste three, keep one")),
+    Shop("plain-bicycles", "Plain Bicycles", "483", 170, ("One gear, no worries", "Built in Porto", "Serviced for life")),
+    Shop("quiet-running", "Quiet Running", "483", 350, ("Shoes that whisper", "Run on grass again", "Returns within 100 days")),
+    Shop("ledger-books", "Ledger Books", "42", 15, ("Novels for long evenings", "Three for two, all month", "Signed copies")),
+    Shop("pocket-synth", "Pocket Synth", "338", 280, ("A studio in your coat", "Learn one song tonight", "Loops for beginners")),
+    Shop("granite-bank", "Granite Bank", "391", 190, ("An account that says what it costs", "Save a little each day", "Talk to a person")),
+    Shop("sea-lettuce", "Sea Lettuce", "210", 155, ("Lunch from the Atlantic", "Boxes for two", "Recipes in ten minutes")),
+    Shop("lamp-and-line", "Lamp & Line", "274", 60, ("Light where you read", "Bulbs that dim", "Made to be mended")),
+)  # fmt: skip
+
+OUTLETS: Final = (
+    Outlet("diario", "Diário da Casa", "diario-da-casa.example", "", ("274", "379"), "PRT", "11", 24, 0.6),
+    Outlet("mesa", "Mesa Posta", "mesa-posta.example", "", ("210",), "PRT", "13", 15, 0.5),
+    Outlet("volta", "Volta", "volta-ciclismo.example", "", ("483",), "ESP", "MD", 14, 0.45),
+    Outlet("quai", "Le Quai", "le-quai.example", "", ("653", "379"), "FRA", "IDF", 13, 0.7),
+    Outlet("ton", "Ton & Takt", "ton-und-takt.example", "", ("338",), "DEU", "BE", 11, 0.55),
+    Outlet("libri", "Libri Aperti", "libri-aperti.example", "", ("42",), "ITA", "25", 9, 0.4),
+    Outlet("weer", "Weer Vandaag", "", "nl.weervandaag.example", ("390",), "NLD", "NH", 8, 0.35),
+    Outlet("puzzel", "Puzzel", "", "nl.puzzel.example", ("680",), "NLD", "ZH", 6, 0.3),
+)  # fmt: skip
+
+DEPOSIT_UNITS: Final = 400
+"""What each advertiser pays in at the start, in units of the currency."""
+
+
+class Setup(Struct, frozen=True):
+    """One call that sets the world up; sending it again changes nothing."""
+
+    path: str
+    body: dict[str, Any]
+    key: str
+
+
+def setup(seed: int, start_us: int) -> Iterator[Setup]:
+    """Every call that sets the world up, in order."""
+    yield _post("/v1/ledger/accounts", {"id": f"cash/{CURRENCY}", "currency": CURRENCY})
+    for outlet in OUTLETS:
+        yield from _outlet(outlet)
+    for shop in SHOPS:
+        yield from _shop(shop, Random(f"{seed}/{shop.id}"), start_us)
+
+
+def _post(path: str, body: dict[str, Any]) -> Setup:
+    return Setup(path, body, f"world:{path}:{body['id']}")
+
+
+def _outlet(outlet: Outlet) -> Iterator[Setup]:
+    domain = outlet.domain or f"{outlet.id}.example"
+    yield _post(
+        "/v1/publishers",
+        {
+            "id": outlet.id,
+            "name": outlet.name,
+            "domain": domain,
+            "origins": [f"https://{domain}"] if outlet.domain else [],
+        },
+    )
+    floor_nanos = int(outlet.floor_cpm * 1_000_000)
+    for name, form, width, height in (
+        ("article-foot", "banner", 300, 250),
+        ("masthead", "banner", 728, 90),
+        ("in-feed", "native", 0, 0),
+    ):
+        yield _post(
+            "/v1/placements",
+            {
+                "id": f"{outlet.id}.{name}",
+                "publisher_id": outlet.id,
+                "format": form,
+                "width": width,
+                "height": height,
+                "floor_nanos": floor_nanos,
+                "rule": "first" if name == "masthead" else "second",
+                "categories": list(outlet.categories),
+            },
+        )
+
+
+def _shop(shop: Shop, random: Random, start_us: int) -> Iterator[Setup]:
+    domain = f"{shop.id}.example"
+    account = f"advertiser/{shop.id}"
+    yield _post(
+        "/v1/advertisers",
+        {
+            "id": shop.id,
+            "name": shop.name,
+            "domain": domain,
+            "currency": CURRENCY,
+            "contact": f"accounts@{domain}",
+        },
+    )
+    yield _post(
+        "/v1/ledger/transfers",
+        {
+            "id": f"deposit.{shop.id}",
+            "kind": "single",
+            "debit_account": f"cash/{CURRENCY}",
+            "credit_account": account,
+            "amount": {"currency": CURRENCY, "units": DEPOSIT_UNITS, "nanos": 0},
+            "reference": "opening deposit",
+        },
+    )
+    pricings = ("cpm", "cpm", "cpc", "cpm" if random.random() < 0.6 else "cpa")
+    for number, pricing in enumerate(pricings[: random.choice((3, 3, 4))], 1):
+        yield from _campaign(shop, number, pricing, random, start_us)
+
+
+def _campaign(
+    shop: Shop, number: int, pricing: str, random: Random, start_us: int
+) -> Iterator[Setup]:
+    campaign_id = f"{shop.id}-{number}"
+    bid_nanos = {
+        "cpm": int(random.uniform(0.9, 3.4) * 1_000_000),
+        "cpc": int(random.uniform(0.16, 0.52) * 1e9),
+        "cpa": int(random.uniform(9, 22) * 1e9),
+    }[pricing]
+    units = random.choice((1, 2, 4, 12, 20))
+    targeting: dict[str, Any] = {}
+    if number == 1:
+        targeting["categories"] = [shop.category, "379"]
+    elif number == 2 and random.random() < 0.7:
+        targeting["regions"] = random.sample(["PRT", "ESP", "FRA", "DEU", "ITA", "NLD"], 3)
+    elif random.random() < 0.4:
+        targeting["device_types"] = ["phone", "tablet"]
+    if random.random() < 0.2:
+        targeting["hours"] = list(range(7, 23))
+    body: dict[str, Any] = {
+        "id": campaign_id,
+        "advertiser_id": shop.id,
+        "name": f"{shop.lines[(number - 1) % 3]}",
+        "pricing": pricing,
+        "bid_nanos": bid_nanos,
+        "budget": {"currency": CURRENCY, "units": units, "nanos": 0},
+        "starts_us": start_us - start_us % 86_400_000_000,
+        "targeting": targeting,
+    }
+    if units >= 12:
+        body["daily_budget"] = {"currency": CURRENCY, "units": units // 4, "nanos": 0}
+    yield _post("/v1/campaigns", body)
+    yield from _creatives(shop, campaign_id, number, random)
+
+
+def _creatives(shop: Shop, campaign_id: str, number: int, random: Random) -> Iterator[Setup]:
+    line = shop.lines[(number - 1) % 3]
+    landing = f"https://{shop.id}.example/{number}"
+    common = {"campaign_id": campaign_id, "landing_url": landing, "categories": [shop.category]}
+    for width, height in random.sample(SIZES, 3):
+        yield _post(
+            "/v1/creatives",
+            {
+                **common,
+                "id": f"{campaign_id}.{width}x{height}",
+                "name": f"{line}, {width} × {height}",
+                "format": "banner",
+                "width": width,
+                "height": height,
+                "html": banner_html(shop.name, line, shop.hue, width, height),
+                "quality_ppm": random.randrange(820_000, 1_120_000, 10_000),
+            },
+        )
+    yield _post(
+        "/v1/creatives",
+        {
+            **common,
+            "id": f"{campaign_id}.native",
+            "name": f"{line}, native",
+            "format": "native",
+            "title": line,
+            "text": f"{shop.name}. {shop.lines[number % 3]}.",
+            "image_url": f"https://{shop.id}.example/{number}.jpg",
+            "quality_ppm": random.randrange(820_000, 1_120_000, 10_000),
+        },
+    )
+    if number == 1:
+        yield _post(
+            "/v1/creatives",
+            {
+                **common,
+                "id": f"{campaign_id}.video",
+                "name": f"{line}, 15 s",
+                "format": "video",
+                "video_url": f"https://{shop.id}.example/{number}.mp4",
+                "video_mime": "video/mp4",
+                "duration_s": random.choice((6, 15, 30)),
+            },
+        )
+
+
+def banner_html(name: str, line: str, hue: int, width: int, height: int) -> str:
+    """A small typographic banner: colour, a line, a name; no script, no request."""
+    size = 13 if height < 100 else 22
+    return (
+        f'<div style="box-sizing:border-box;width:{width}px;height:{height}px;padding:10px;'
+        f"display:flex;flex-direction:column;justify-content:space-between;overflow:hidden;"
+        f"font:600 {size}px/1.2 sans-serif;color:#fff;"
+        f'background:linear-gradient(135deg,hsl({hue} 55% 30%),hsl({(hue + 40) % 360} 55% 42%))">'
+        f'<span>{line}</span><small style="font:400 11px sans-serif">{name}</small></div>'
+    )

@@ -1,0 +1,93 @@
+"""The demo on a terminal: a live table; in a pipe a plain line every few seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from typing import Final
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from ringwork.kernel.ports import Clock
+from ringwork.world.drive import Tally
+
+LINE_EVERY_S: Final = 5
+
+
+class Display:
+    """Shows the tally until closed."""
+
+    def __init__(
+        self, tally: Tally, *, clock: Clock, link: str, url: str, pace_end_us: int
+    ) -> None:
+        self._tally = tally
+        self._clock = clock
+        self._link = link
+        self._url = url
+        self._pace_end_us = pace_end_us
+        self._closed = asyncio.Event()
+        self._last = (0, clock.monotonic_ns())
+
+    def close(self) -> None:
+        """End the display after its last state."""
+        self._closed.set()
+
+    async def run(self) -> None:
+        """Show until closed."""
+        if sys.stderr.isatty():
+            await self._live()
+        else:
+            await self._lines()
+
+    async def _live(self) -> None:
+        with Live(self._table(), console=Console(stderr=True), refresh_per_second=4) as live:
+            while not await self._ended(0.25):
+                live.update(self._table())
+            live.update(self._table())
+
+    async def _lines(self) -> None:
+        sys.stderr.write(f"Ringwork demo at {self._url}, console {self._url}/console/\n")
+        while not await self._ended(LINE_EVERY_S):
+            sys.stderr.write(self._line() + "\n")
+        sys.stderr.write(self._line() + "\n")
+
+    async def _ended(self, after_s: float) -> bool:
+        try:
+            await asyncio.wait_for(self._closed.wait(), after_s)
+        except TimeoutError:
+            return False
+        return True
+
+    def _values(self) -> list[tuple[str, str]]:
+        tally, now_ns = self._tally, self._clock.monotonic_ns()
+        views, since_ns = self._last
+        rate = (tally.views - views) / max((now_ns - since_ns) / 1e9, 1e-9)
+        if now_ns - since_ns > 2_000_000_000:
+            self._last = (tally.views, now_ns)
+        world_us = self._clock.wall_us()
+        pace = "360 times real time" if world_us < self._pace_end_us else "real time"
+        filled = tally.filled / tally.views if tally.views else 0.0
+        moment = datetime.fromtimestamp(world_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return [
+            ("World time", f"{moment}, {pace}"),
+            ("Page views", f"{tally.views:,} ({rate:,.0f}/s), {filled:.1%} filled"),
+            ("Impressions", f"{tally.acts['impression']:,}"),
+            ("Clicks", f"{tally.acts['click']:,}"),
+            ("Conversions", f"{tally.acts['conversion']:,}"),
+            ("Answer time, p99", f"{tally.p99_ms:.1f} ms, as the client sees it"),
+            ("Unanswered", f"{tally.errors:,}"),
+        ]
+
+    def _table(self) -> Table:
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_row("[b]Console[/b]", self._link + " (signs in once)")
+        for name, value in self._values():
+            table.add_row(name, value)
+        table.add_row("", "Ctrl-C stops; the next start goes on from here.")
+        return table
+
+    def _line(self) -> str:
+        return ", ".join(f"{name.lower()} {value}" for name, value in self._values())

@@ -1,0 +1,223 @@
+"""People look at pages: the day's page views and what each asks the platform, seeded, byte for byte.
+
+Arrivals are an inhomogeneous Poisson process (thinning, Lewis and Shedler 1979) whose rate follows a day:
+few at night, a rise until lunch, a second peak in the evening. Every view carries what exchanges
+send about people (ids, addresses), because the platform has to leave it unread.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from random import Random
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from ringwork.world.cast import CURRENCY, OUTLETS, SIZES, Outlet
+
+DAY_S: Final = 86_400
+PEAK: Final = 2.8
+"""The day's busiest moment, as a multiple of its mean."""
+
+Act = Literal["impression", "again", "late", "forged", "click", "conversion"]
+
+
+class View(Struct, frozen=True, kw_only=True):
+    """One page view: when, what it asks, and what the person then does (seconds after the answer)."""
+
+    at_us: int
+    path: str
+    body: bytes
+    acts: tuple[tuple[float, Act], ...]
+    order_cents: int
+    customer: str
+
+
+def rate(second_of_day: float) -> float:
+    """Views relative to the day's mean.
+
+    >>> rate(4 * 3600) < 0.4 < 2.0 < rate(13 * 3600)
+    True
+    """
+    hour = second_of_day / 3600
+    lunch = math.exp(-(((hour - 13) / 2.8) ** 2))
+    evening = math.exp(-(((hour - 20.5) / 1.9) ** 2))
+    return 0.33 + 2.28 * lunch + 1.42 * evening
+
+
+def views(seed: int, *, start_us: int, per_day: int) -> Iterator[View]:
+    """Page views from ``start_us`` on, for ever; each day has a seed of its own.
+
+    A world that is stopped goes on with the same day's sequence where it left it.
+    """
+    day = start_us // (DAY_S * 1_000_000)
+    while True:
+        for view in _day(seed, day, per_day):
+            if view.at_us >= start_us:
+                yield view
+        day += 1
+
+
+def _day(seed: int, day: int, per_day: int) -> Iterator[View]:
+    random = Random(f"{seed}/{day}")
+    base_us = day * DAY_S * 1_000_000
+    mean_gap_s = DAY_S / per_day / PEAK
+    second = 0.0
+    while True:
+        second += random.expovariate(1 / mean_gap_s)
+        if second >= DAY_S:
+            return
+        if random.random() * PEAK < rate(second):
+            yield _view(random, base_us + int(second * 1_000_000))
+
+
+def _view(random: Random, at_us: int) -> View:
+    outlet = random.choices(OUTLETS, [one.weight for one in OUTLETS])[0]
+    if not outlet.is_app and random.random() < 0.22:
+        path, asked = "/v1/ads/request", _native_request(random, outlet)
+    else:
+        path, asked = "/openrtb2/auction", _bid_request(random, outlet)
+    return View(
+        at_us=at_us,
+        path=path,
+        body=msgspec.json.encode(asked),
+        acts=_acts(random),
+        order_cents=random.randrange(900, 14_000),
+        customer=f"c{random.randrange(10**9):09d}",
+    )
+
+
+def _acts(random: Random) -> tuple[tuple[float, Act], ...]:
+    """What follows an answer with an ad, in seconds of the world."""
+    chance = random.random()
+    if chance < 0.10:
+        return ()  # never seen: the hold expires
+    if chance < 0.11:
+        return ((random.uniform(420, 900), "late"),)
+    acts: list[tuple[float, Act]] = [(random.uniform(0.3, 4), "impression")]
+    if random.random() < 0.03:
+        acts.append((random.uniform(5, 60), "again"))
+    if random.random() < 0.004:
+        acts.append((random.uniform(1, 9), "forged"))
+    if random.random() < 0.016:
+        clicked = random.uniform(5, 40)
+        acts.append((clicked, "click"))
+        if random.random() < 0.09:
+            acts.append((clicked + random.uniform(60, 1500), "conversion"))
+    return tuple(acts)
+
+
+def _native_request(random: Random, outlet: Outlet) -> dict[str, Any]:
+    name = random.choices(("article-foot", "masthead", "in-feed"), (5, 2, 3))[0]
+    return {
+        "placement": f"{outlet.id}.{name}",
+        "page": {
+            "url": f"https://{outlet.domain}/{random.randrange(4000)}",
+            "categories": list(outlet.categories[:1]),
+        },
+        "device_type": random.choices(("phone", "computer", "tablet"), (6, 3, 1))[0],
+        "region": f"{outlet.country}-{outlet.region}",
+    }
+
+
+def _bid_request(random: Random, outlet: Outlet) -> dict[str, Any]:
+    request: dict[str, Any] = {
+        "id": f"{random.getrandbits(64):016x}",
+        "imp": [_imp(random, outlet)],
+        "at": 1 if random.random() < 0.85 else 2,
+        "tmax": random.choice((120, 200, 300)),
+        "cur": [CURRENCY],
+        "device": _device(random, outlet),
+        # Who looks: sent because exchanges send it, and never read.
+        "user": {"id": f"{random.getrandbits(64):016x}", "yob": random.randrange(1945, 2008)},
+        "source": {"tid": f"{random.getrandbits(64):016x}"},
+    }
+    publisher = {"id": outlet.id, "name": outlet.name}
+    if outlet.is_app:
+        request["app"] = {
+            "bundle": outlet.bundle,
+            "name": outlet.name,
+            "cat": list(outlet.categories),
+            "cattax": 7,
+            "publisher": publisher,
+        }
+    else:
+        page = f"https://{outlet.domain}/{random.randrange(4000)}"
+        request["site"] = {
+            "domain": outlet.domain,
+            "page": page,
+            "cat": list(outlet.categories),
+            "cattax": 7,
+            "publisher": publisher,
+        }
+    if random.random() < 0.06:
+        request["bcat"] = [random.choice(("391", "210", "483"))]
+    return _spoilt(random, request)
+
+
+def _spoilt(random: Random, request: dict[str, Any]) -> dict[str, Any]:
+    """A few requests are wrong, or ask for what is not sold here."""
+    chance = random.random()
+    if chance < 0.003:
+        del request["imp"][0]["id"]
+    elif chance < 0.006:
+        request["app"] = request["site"] = {"id": "both"}
+    elif chance < 0.012:
+        request["imp"][0]["bidfloorcur"] = "USD"
+    elif chance < 0.018:
+        request["imp"][0]["pmp"] = {"private_auction": 1, "deals": [{"id": "d1"}]}
+    elif chance < 0.022:
+        request["tmax"] = 2
+    return request
+
+
+def _imp(random: Random, outlet: Outlet) -> dict[str, Any]:
+    floor = round(outlet.floor_cpm * random.choice((0.5, 1, 1, 1.6)), 2)
+    imp: dict[str, Any] = {
+        "id": "1",
+        "tagid": f"{outlet.id}.open",
+        "bidfloor": floor,
+        "bidfloorcur": CURRENCY,
+        "secure": 1,
+    }
+    kind = random.random()
+    if kind < 0.74:
+        width, height = random.choices(SIZES, (50, 20, 22, 8))[0]
+        formats = [{"w": width, "h": height}]
+        if random.random() < 0.4:
+            formats.append({"w": 300, "h": 250})
+        imp["banner"] = {"format": formats, "pos": random.choice((1, 3))}
+    elif kind < 0.88:
+        imp["video"] = {
+            "mimes": ["video/mp4"],
+            "minduration": 5,
+            "maxduration": random.choice((15, 30)),
+            "protocols": [3, 7, 11, 13],
+            "w": 640,
+            "h": 360,
+            "linearity": 1,
+            "plcmt": 1,
+        }
+    else:
+        assets = [{"id": 1, "required": 1, "title": {"len": 90}}]
+        imp["native"] = {
+            "ver": "1.2",
+            "request": msgspec.json.encode(
+                {"ver": "1.2", "context": 1, "plcmttype": 1, "assets": assets}
+            ).decode(),
+        }
+    return imp
+
+
+def _device(random: Random, outlet: Outlet) -> dict[str, Any]:
+    kinds = (4, 5) if outlet.is_app else (4, 2, 5)
+    return {
+        "devicetype": random.choices(kinds, (6, 3, 1)[: len(kinds)])[0],
+        "ua": "Mozilla/5.0 (demo world)",
+        "ip": f"198.51.100.{random.randrange(256)}",
+        "ifa": f"{random.getrandbits(128):032x}",
+        "geo": {"country": outlet.country, "region": outlet.region, "type": 2},
+        "language": outlet.country[:2].lower(),
+    }
