@@ -2,7 +2,8 @@
 
 Advertisers with a budget reserve the price of an impression, and half of the reservations are
 posted, half voided; more is asked for than the budgets hold, so the rules refuse all the time. The
-peer knows one rule (do not overdraw) and remembers nothing: the floor for anything in Python.
+peer knows one rule (do not overdraw) and remembers nothing: the floor for anything in Python. Rates
+are per CPU second: one thread that never waits.
 """
 
 from __future__ import annotations
@@ -64,9 +65,9 @@ def ours(transfers: list[Transfer], budget: int) -> float:
     ):
         ledger.open_account(command, id=id, currency="EUR", limited=limited)  # type: ignore[arg-type]  # a recorder stands in
     decide = ledger.transfer
-    started = time.perf_counter()
+    started = time.process_time()
     created = sum(decide(command, transfer) == CREATED for transfer in transfers)  # type: ignore[arg-type]
-    elapsed = time.perf_counter() - started
+    elapsed = time.process_time() - started
     for number in range(ADVERTISERS):
         account = ledger.accounts[f"adv{number}"]
         assert account.debits_posted <= budget, "overspend"
@@ -80,7 +81,7 @@ def ours(transfers: list[Transfer], budget: int) -> float:
 def dictionary(transfers: list[Transfer]) -> float:
     available: dict[str, int] = {"cash": 1 << 62, "rev": 0}
     holds: dict[str, tuple[str, int]] = {}
-    started = time.perf_counter()
+    started = time.process_time()
     for transfer in transfers:
         if transfer.kind == "pending":
             if available[transfer.debit_account] >= transfer.amount_nanos:
@@ -91,7 +92,7 @@ def dictionary(transfers: list[Transfer]) -> float:
             available[transfer.credit_account] = transfer.amount_nanos
         elif (held := holds.pop(transfer.pending_id, None)) is not None:
             available["rev" if transfer.kind == "post" else held[0]] += held[1]
-    elapsed = time.perf_counter() - started
+    elapsed = time.process_time() - started
     assert min(available.values()) >= 0
     return len(transfers) / elapsed
 

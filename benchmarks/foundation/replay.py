@@ -73,10 +73,10 @@ class Writer:
 
 
 def timed(call: Callable[[], int]) -> float:
-    """Events per second of one pass."""
-    started = time.perf_counter()
+    """Events per CPU second of one pass: one thread that never waits."""
+    started = time.process_time()
     events = call()
-    return events / (time.perf_counter() - started)
+    return events / (time.process_time() - started)
 
 
 def chain_only(reader: SqliteLogReader) -> int:

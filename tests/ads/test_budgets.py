@@ -93,6 +93,7 @@ def test_a_clock_set_back_meets_the_spend_it_had_and_beyond_memory_gets_nothing(
     books.move(NOON_S + KEEP_DAYS * DAY_S, "z", "single", nanos=10)
     assert books.budgets.free_nanos(CAPPED, NOON_S) == 0, "forgotten, so nothing is promised"
     books.move(NOON_S, "w", "pending", nanos=10)
+    assert books.budgets.spent_nanos("c", NOON_S // DAY_S) == 0
     books.move(NOON_S, "w2", "void", hold="w")
     assert books.budgets.spent_nanos("c", NOON_S // DAY_S) == 0
 

@@ -121,9 +121,17 @@ def test_a_campaign_without_money_makes_way(house):
     assert third.creative.id == "gold", "the expired hold came back"
 
 
-def test_a_winner_whose_hold_is_refused_leaves_the_auction(house):
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"budget": euros(9_000_000)},
+        {"daily_budget": euros(9_000_000)},
+        {"budget": euros(20_000_000), "daily_budget": euros(10_000_000)},
+    ],
+)
+def test_a_winner_whose_hold_is_refused_leaves_the_auction(house, limits):
     """Between shortlist and clearing another slot of the page may take the last of the budget."""
-    house.campaign("last", bid_nanos=9_000_000, budget=euros(9_000_000))
+    house.campaign("last", bid_nanos=9_000_000, **limits)
     house.creative("gold", "last")
     ask = Ask(request_id=house.ids.new(), source="native", context=SITE, slots=(BANNER,))
 
@@ -361,6 +369,19 @@ def test_a_clock_that_goes_back_bills_nothing_twice(house):
     house.clock.set_wall_us(start_us)
     assert house.impression(token) == "late", "forgotten, so it must not count"
     assert len(house.payloads(ImpressionBilled)) == 2
+
+
+def test_a_clock_that_goes_back_counts_no_free_impression_twice(clicks):
+    _, [served] = clicks.serve()
+    assert clicks.impression(served.tokens["impression"]) == "recorded"
+    start_us = clicks.clock.wall_us()
+    clicks.clock.advance_us(4 * 3600 * 1_000_000)
+    _, [other] = clicks.serve()
+    assert clicks.impression(other.tokens["impression"]) == "recorded"
+    clicks.clock.set_wall_us(start_us)
+    assert clicks.impression(served.tokens["impression"]) == "late"
+    assert len(clicks.payloads(ImpressionBilled)) == 2
+    assert clicks.payloads(ImpressionUnbilled) == []
 
 
 def test_replay_gives_the_same_state(house):

@@ -203,7 +203,7 @@ def test_a_stranger_is_led_to_the_door(town: Town) -> None:
     with httpx.Client(base_url=town.url) as stranger:
         answer = stranger.get("/console/")
         assert (answer.status_code, answer.headers["location"]) == (303, "/console/sign-in")
-        assert "ringwork keys" in stranger.get("/console/sign-in").text
+        assert "ringwork keys link" in stranger.get("/console/sign-in").text
         problem = stranger.get("/console/", headers={"accept": "application/json"})
         assert problem.status_code == 401
         assert stranger.get("/console/live/overview").status_code == 303

@@ -6,12 +6,13 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import uvicorn
 
-from ringwork.ads.model import Ask, Context, Slot
+from ringwork.ads.model import Ask, Context, Pricing, Slot
 from ringwork.ads.requests import NewAdvertiser, NewCampaign, NewCreative, NewPublisher
 from ringwork.app.compose import create
 from ringwork.app.platform import Platform
@@ -30,7 +31,7 @@ SITE = Context(
     site="diariodacasa.example", publisher_id="casa", placement_id="article-foot",
     categories=("552",), region="PRT-11", device_type="phone", hour=16,
 )  # fmt: skip
-CAMPAIGNS = (
+CAMPAIGNS: tuple[tuple[str, str, Pricing, int, int, int], ...] = (
     ("hp-autumn-26", "Autumn exteriors", "cpm", 2_500_000, 100 * EURO, 1),
     ("tram", "Tram pass, yearly", "cpm", 3_000_000, 90_000_000, 1),  # soon spent
     ("bikes", "Bicycle <b>repair</b>", "cpc", 300_000_000, 50 * EURO, 1),
@@ -138,14 +139,14 @@ class Town:
                 id=id, advertiser_id="hp", name=name, pricing=pricing, bid_nanos=bid,
                 budget=Money.of_nanos("EUR", budget),
             )  # fmt: skip
-            await self._decide(lambda c, new=new: manage.create_campaign(c, new))
+            await self._decide(partial(manage.create_campaign, new=new))
             for number in range(ads):
                 creative = NewCreative(
                     id=f"{id}-{number}", campaign_id=id, name=f"{name} {number}", format="banner",
                     width=300, height=250, landing_url="https://hp.example/", html="<p>ad</p>",
                     quality_ppm=970_000,
                 )  # fmt: skip
-                await self._decide(lambda c, ad=creative: manage.create_creative(c, ad))
+                await self._decide(partial(manage.create_creative, new=creative))
 
     def _deposit(self, command: Command) -> str:
         ledger = self.platform.memory.ledger

@@ -76,6 +76,19 @@ def test_a_reader_on_a_finished_file_delays_its_sealing_until_the_next_start(tmp
     assert numbers(log) == [0, 1, 2]
 
 
+def test_a_reader_that_idles_on_a_finished_file_delays_its_sealing_too(tmp_path):
+    log = open_log(tmp_path, rotation=Rotation(max_file_bytes=1))
+    append(log, 0)
+    first = log_files(tmp_path, 0)[0].path
+    reader = sqlite3.connect(first)
+    assert reader.execute("SELECT count(*) FROM frames").fetchone() == (1,)
+    append(log, 1)
+    assert reader.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    reader.close()
+    log.close()
+    assert numbers(log) == [0, 1]
+
+
 def test_what_a_crash_left_of_a_new_file_is_tidied_up(tmp_path):
     log = open_log(tmp_path)
     append(log, 0)

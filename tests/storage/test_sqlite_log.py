@@ -13,6 +13,7 @@ import pytest
 from ringwork.kernel.errors import Busy, StorageFull, Unavailable
 from ringwork.storage.sqlite import log as log_module
 from ringwork.storage.sqlite.files import connect
+from ringwork.storage.sqlite.files import log_files
 from ringwork.storage.sqlite.log import exit_at_once
 from ringwork.storage.sqlite.segment import Rotation
 from ringwork.testing.check_event_log import (
@@ -81,7 +82,8 @@ def test_after_a_failed_sync_nothing_is_acknowledged(tmp_path, code):
 
 
 def test_a_failed_sync_ends_the_process_with_status_3():
-    program = "from ringwork.storage.sqlite.log import exit_at_once; exit_at_once(OSError('gone'))"
+    program = "from ringwork.storage.sqlite.files import log_files
+from ringwork.storage.sqlite.log import exit_at_once; exit_at_once(OSError('gone'))"
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, timeout=60, check=False
     )
@@ -144,21 +146,97 @@ def test_a_log_that_closes_while_full_fails_what_waits(tmp_path):
     log.close()
 
 
-def test_a_full_disk_while_a_new_file_begins_is_a_full_disk(tmp_path):
-    log = open_log(tmp_path, rotation=Rotation(max_file_bytes=1))
+def test_what_is_queued_behind_a_batch_that_finds_no_room_fails_with_it(tmp_path):
+    disk = Disk()
+    log = open_log(tmp_path, rotation=Rotation(open_database=disk.open))
+
+    async def scenario():
+        disk.fail_with = sqlite3.SQLITE_FULL
+        with disk.stall():
+            failing = log.append(ticks(0), 1)
+            await asyncio.to_thread(disk.arrived.acquire)
+            behind = log.append(ticks(1), 1)
+            assert behind is not failing
+        for outcome in await asyncio.gather(failing, behind, return_exceptions=True):
+            assert isinstance(outcome, StorageFull)
+        assert log.next_seq == 1
+
+    asyncio.run(scenario())
+    log.close()
+    assert numbers(log) == []
+
+
+def test_a_probe_that_fails_for_another_reason_is_fatal(tmp_path):
+    disk, fatal = Disk(), []
+    log = open_log(tmp_path, rotation=Rotation(open_database=disk.open), on_fatal=fatal.append)
+
+    async def scenario():
+        disk.fail_with = sqlite3.SQLITE_FULL
+        with pytest.raises(StorageFull):
+            await log.append(ticks(0), 1)
+        disk.fail_with = sqlite3.SQLITE_IOERR_WRITE
+
+    asyncio.run(scenario())
+    log._writer.join()
+    assert [error.sqlite_errorcode for error in fatal] == [sqlite3.SQLITE_IOERR_WRITE]
+    with pytest.raises(Unavailable, match="restart"):
+        log.admit()
+    disk.connections[-1].close()
+
+
+def test_room_that_is_found_while_the_log_closes_opens_nothing_again(tmp_path):
+    disk = Disk()
+    log = open_log(tmp_path, rotation=Rotation(open_database=disk.open))
+
+    async def scenario():
+        disk.fail_with = sqlite3.SQLITE_FULL
+        with pytest.raises(StorageFull):
+            await log.append(ticks(0), 1)
+        disk.forget_arrivals()
+        disk.fail_with = None
+        disk.arrived.acquire()  # the probe is being stored, and this loop does not turn meanwhile
+        log.close()
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable, match="closed"):
+            log.admit()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE])
+def test_a_wal_that_cannot_be_folded_in_at_the_end_is_kept(tmp_path, code):
+    disk, fatal = Disk(), []
+    log = open_log(tmp_path, rotation=Rotation(open_database=disk.open), on_fatal=fatal.append)
+    append(log, 0)
+    reader = log.rows()
+    next(reader)  # keeps SQLite itself from folding it in when the writer leaves
+    disk.checkpoint_fails_with = code
+    log.close()
+    reader.close()
+    assert [error.sqlite_errorcode for error in fatal] == [code] * (code != sqlite3.SQLITE_FULL)
+    disk.checkpoint_fails_with = None
+    again = open_log(tmp_path)
+    assert numbers(again) == [0]
+    again.close()
+
+
+def test_a_new_file_that_finds_no_room_is_begun_later(tmp_path):
+    disk = Disk()
+    log = open_log(tmp_path, rotation=Rotation(max_file_bytes=1, open_database=disk.open))
     append(log, 0)
 
     async def scenario():
-        (tmp_path / "p0-00000000000000000002.db.new").mkdir()  # no file can be created here
-        fatal = log.append(ticks(1), 1)
-        with pytest.raises(OSError, match="directory"):
-            await fatal
+        disk.fail_with = sqlite3.SQLITE_FULL
+        with pytest.raises(StorageFull):
+            await log.append(ticks(1), 1)
+        disk.fail_with = None
+        await until_admitted(log)
 
-    errors = []
-    log._on_fatal = errors.append
     asyncio.run(scenario())
-    assert isinstance(errors[0], OSError | sqlite3.Error)
+    append(log, 1)
     log.close()
+    assert len(log_files(tmp_path, 0)) == 2
+    assert numbers(log) == [0, 1]
 
 
 def test_what_is_appended_before_close_is_stored(tmp_path):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Final, TypeVar
 
 from litestar import Response, get, patch, post
-from litestar.params import JSONBody, Parameter
+from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.types import ControllerRouterHandler
 from msgspec import UNSET, Struct
 
@@ -66,9 +66,9 @@ TYPES: Final[tuple[type[Struct], ...]] = (
 )  # fmt: skip
 """Structs whose schemas the OpenAPI document takes from msgspec."""
 
-PathId = Annotated[str, Parameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
-After = Annotated[str, Parameter(pattern=r"^[0-9]{1,12}$", description="a cursor from `next`")]
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
+PathId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
+After = Annotated[str, QueryParameter(pattern=r"^[0-9]{1,12}$", description="a cursor from `next`")]
+Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 
 _READ: Final = [requires("catalogue:read")]
 _WRITE: Final = [requires("catalogue:write")]

@@ -6,7 +6,7 @@ import asyncio
 from typing import Annotated
 
 from litestar import Response, get, post
-from litestar.params import JSONBody, Parameter
+from litestar.params import JSONBody, PathParameter
 from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
@@ -24,7 +24,7 @@ from ringwork.kernel.money import Money
 from ringwork.web.app import HttpRequest, run_command
 from ringwork.web.auth import requires
 
-UuidText = Annotated[str, Parameter(pattern=r"^[0-9a-fA-F-]{36}$")]
+UuidText = Annotated[str, PathParameter(pattern=r"^[0-9a-fA-F-]{36}$")]
 
 
 def outcome_routes(api: AdsApi) -> list[ControllerRouterHandler]:

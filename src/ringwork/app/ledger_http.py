@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from litestar import Response, get, post
-from litestar.params import JSONBody, Parameter
+from litestar.params import JSONBody, PathParameter
 from litestar.types import ControllerRouterHandler
 from msgspec import Meta, Struct
 
@@ -128,7 +128,7 @@ def _accounts(platform: Platform) -> list[ControllerRouterHandler]:
 
     @get("/v1/ledger/accounts/{account_id:path}", guards=[requires("ledger:read")])
     async def read_account(
-        account_id: Annotated[str, Parameter(max_length=65)],
+        account_id: Annotated[str, PathParameter(max_length=65)],
     ) -> AccountView:
         """One account. Its id may hold a slash, as ``campaign/hp-autumn-26`` does."""
         name = account_id.removeprefix("/")
@@ -184,7 +184,7 @@ def _transfers(platform: Platform) -> list[ControllerRouterHandler]:
 
     @get("/v1/ledger/transfers/{transfer_id:str}", guards=[requires("ledger:read")])
     async def read_transfer(
-        transfer_id: Annotated[str, Parameter(min_length=1, max_length=64)],
+        transfer_id: Annotated[str, PathParameter(min_length=1, max_length=64)],
     ) -> TransferView:
         """A transfer with its first result, and what became of a pending one."""
         await platform.recall_transfers(transfer_id)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, delete, get, post
-from litestar.params import JSONBody, Parameter
+from litestar.params import HeaderParameter, JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 from msgspec import Meta, Struct
@@ -20,7 +20,7 @@ from ringwork.web.app import HttpRequest, run_command
 from ringwork.web.auth import requires
 from ringwork.web.keys import ROLES, ApiKey, Role
 
-UuidText = Annotated[str, Parameter(pattern=r"^[0-9a-fA-F-]{36}$")]
+UuidText = Annotated[str, PathParameter(pattern=r"^[0-9a-fA-F-]{36}$")]
 
 
 class NewErasure(Struct, forbid_unknown_fields=True):
@@ -159,7 +159,7 @@ def _keys(platform: Platform) -> list[ControllerRouterHandler]:
 
     @delete("/v1/keys/{key_id:str}", guards=[requires("keys:write")], status_code=200)
     async def revoke_key(
-        request: HttpRequest, key_id: Annotated[str, Parameter(pattern="^[0-9a-f]{12}$")]
+        request: HttpRequest, key_id: Annotated[str, PathParameter(pattern="^[0-9a-f]{12}$")]
     ) -> Response[bytes]:
         """Revoke an API key."""
 
@@ -185,11 +185,11 @@ def _key_view(key: ApiKey) -> KeyView:
 def _log(log_api: LogApi) -> list[ControllerRouterHandler]:
     @get("/v1/log/events", guards=[requires("log:read")])
     async def log_events(
-        after: Annotated[str, Parameter(max_length=64)] = "0",
-        limit: Annotated[int, Parameter(ge=1, le=1000)] = 100,
-        type_: Annotated[str, Parameter(query="type", max_length=64)] = "",
-        request_id: Annotated[str, Parameter(query="request_id", max_length=36)] = "",
-        subject: Annotated[str, Parameter(query="subject", max_length=32)] = "",
+        after: Annotated[str, QueryParameter(max_length=64)] = "0",
+        limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
+        type_: Annotated[str, QueryParameter(name="type", max_length=64)] = "",
+        request_id: Annotated[str, QueryParameter(max_length=36)] = "",
+        subject: Annotated[str, QueryParameter(max_length=32)] = "",
     ) -> EventPage:
         """Events in order, from a cursor on."""
         query = LogQuery(
@@ -199,7 +199,7 @@ def _log(log_api: LogApi) -> list[ControllerRouterHandler]:
 
     @get("/v1/log/stream", guards=[requires("log:read")], media_type="text/event-stream")
     async def log_stream(
-        last_event_id: Annotated[str, Parameter(header="Last-Event-ID", max_length=64)] = "",
+        last_event_id: Annotated[str, HeaderParameter(name="Last-Event-ID", max_length=64)] = "",
     ) -> Stream:
         """Events as they become durable (server-sent events); ids are cursors."""
         return Stream(

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 import uvicorn
 import uvloop
@@ -53,6 +55,13 @@ class _MainServer(uvicorn.Server):
         super().__init__(config)
         self._app = app
         self._admin = admin
+        self.was_interrupted = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self.was_interrupted = sig == signal.SIGINT
+        # uvicorn would raise the signal again after its shutdown: a clean stop ends with 0.
+        self._captured_signals.clear()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.end_streams()
@@ -97,6 +106,8 @@ async def _serve(settings: Settings, app: Application, admin_socket: socket.sock
         _greet(settings, app)
         await admin.serve(sockets=[admin_socket])
     await serving
+    if main.was_interrupted:
+        raise KeyboardInterrupt
 
 
 def _greet(settings: Settings, app: Application) -> None:

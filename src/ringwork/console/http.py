@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeAlias
 
 from litestar import Response, Router, get, post
+from litestar.params import FromPath
 from litestar.response import Redirect, Stream
 from litestar.types import ControllerRouterHandler
 
@@ -101,7 +102,9 @@ def _now(data: ConsoleData, respond: Responder) -> list[ControllerRouterHandler]
         return respond.page(request, requests(await data.requests(search), search))
 
     @get("/requests/{id:str}", guards=SEE_LOG)
-    async def show_trace(request: HttpRequest, id: str) -> Response[str] | Response[bytes]:
+    async def show_trace(
+        request: HttpRequest, id: FromPath[str]
+    ) -> Response[str] | Response[bytes]:
         facts = await data.trace(id_of(id))
         if facts is None:
             raise NotFound(f"the log holds no request or impression {id[:64]}")
@@ -121,7 +124,9 @@ def _money(data: ConsoleData, respond: Responder) -> list[ControllerRouterHandle
         return respond.page(request, campaigns(await data.campaigns(), page=page))
 
     @get("/campaigns/{id:str}", guards=SEE)
-    async def show_campaign(request: HttpRequest, id: str) -> Response[str] | Response[bytes]:
+    async def show_campaign(
+        request: HttpRequest, id: FromPath[str]
+    ) -> Response[str] | Response[bytes]:
         facts = await data.campaign(id)
         if facts is None:
             raise NotFound(f"no campaign {id[:64]}")
@@ -241,14 +246,14 @@ def _rest(data: ConsoleData, respond: Responder) -> list[ControllerRouterHandler
         return respond.page(request, found(wanted, hits, data.now_us()))
 
     @get("/static/{name:path}", sync_to_thread=False)
-    def static(request: HttpRequest, name: str) -> Response[bytes]:
+    def static(request: HttpRequest, name: FromPath[str]) -> Response[bytes]:
         answer = respond.assets.answer(request, str(name).removeprefix("/"))
         if answer is None:
             raise NotFound("no such file")
         return answer
 
     @get("/{rest:path}", guards=SEE, sync_to_thread=False)
-    def nothing(rest: str) -> Response[str]:
+    def nothing(rest: FromPath[str]) -> Response[str]:
         raise NotFound("There is no page at this address.")
 
     return [find, static, nothing]

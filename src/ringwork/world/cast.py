@@ -1,4 +1,4 @@
-"""Who lives in the demo world: advertisers with their campaigns and creatives, publishers with their pages.
+"""Who lives in the demo world: advertisers with their campaigns, publishers with their pages.
 
 All invented; domains end in ``.example`` (RFC 2606). Amounts are chosen so that within a day a few
 campaigns run out of budget and most do not.
@@ -47,22 +47,104 @@ class Outlet(Struct, frozen=True):
 
 
 SHOPS: Final = (
-    Shop("harbour-paints", "Harbour Paints", "274", 205, ("A wall in an afternoon", "Exterior colours that last", "Sample pots, delivered")),
-    Shop("tram-lisbon", "Tram Pass", "653", 45, ("A year of trams, one price", "Leave the car at home", "Students ride for half")),
-    Shop("blue-tile", "Blue Tile Hotel", "653", 220, ("Two nights by the river", "Breakfast on the roof", "Autumn rates, all rooms")),
-    Shop("alcantara-garden", "Garden Centre Alcântara", "274", 130, ("Bulbs for spring, planted now", "Olive trees in pots", "Soil, bark and good advice")),
-    Shop("north-roast", "North Roast", "210", 25, ("Coffee roasted this morning", "Beans on Friday, every week", "Taste three, keep one")),
-    Shop("plain-bicycles", "Plain Bicycles", "483", 170, ("One gear, no worries", "Built in Porto", "Serviced for life")),
-    Shop("quiet-running", "Quiet Running", "483", 350, ("Shoes that whisper", "Run on grass again", "Returns within 100 days")),
-    Shop("ledger-books", "Ledger Books", "42", 15, ("Novels for long evenings", "Three for two, all month", "Signed copies")),
-    Shop("pocket-synth", "Pocket Synth", "338", 280, ("A studio in your coat", "Learn one song tonight", "Loops for beginners")),
-    Shop("granite-bank", "Granite Bank", "391", 190, ("An account that says what it costs", "Save a little each day", "Talk to a person")),
-    Shop("sea-lettuce", "Sea Lettuce", "210", 155, ("Lunch from the Atlantic", "Boxes for two", "Recipes in ten minutes")),
-    Shop("lamp-and-line", "Lamp & Line", "274", 60, ("Light where you read", "Bulbs that dim", "Made to be mended")),
-)  # fmt: skip
+    Shop(
+        "harbour-paints",
+        "Harbour Paints",
+        "274",
+        205,
+        ("A wall in an afternoon", "Exterior colours that last", "Sample pots, delivered"),
+    ),
+    Shop(
+        "tram-lisbon",
+        "Tram Pass",
+        "653",
+        45,
+        ("A year of trams, one price", "Leave the car at home", "Students ride for half"),
+    ),
+    Shop(
+        "blue-tile",
+        "Blue Tile Hotel",
+        "653",
+        220,
+        ("Two nights by the river", "Breakfast on the roof", "Autumn rates, all rooms"),
+    ),
+    Shop(
+        "alcantara-garden",
+        "Garden Centre Alcântara",
+        "274",
+        130,
+        ("Bulbs for spring, planted now", "Olive trees in pots", "Soil, bark and good advice"),
+    ),
+    Shop(
+        "north-roast",
+        "North Roast",
+        "210",
+        25,
+        ("Coffee roasted this morning", "Beans on Friday, every week", "Taste three, keep one"),
+    ),
+    Shop(
+        "plain-bicycles",
+        "Plain Bicycles",
+        "483",
+        170,
+        ("One gear, no worries", "Built in Porto", "Serviced for life"),
+    ),
+    Shop(
+        "quiet-running",
+        "Quiet Running",
+        "483",
+        350,
+        ("Shoes that whisper", "Run on grass again", "Returns within 100 days"),
+    ),
+    Shop(
+        "ledger-books",
+        "Ledger Books",
+        "42",
+        15,
+        ("Novels for long evenings", "Three for two, all month", "Signed copies"),
+    ),
+    Shop(
+        "pocket-synth",
+        "Pocket Synth",
+        "338",
+        280,
+        ("A studio in your coat", "Learn one song tonight", "Loops for beginners"),
+    ),
+    Shop(
+        "granite-bank",
+        "Granite Bank",
+        "391",
+        190,
+        ("An account that says what it costs", "Save a little each day", "Talk to a person"),
+    ),
+    Shop(
+        "sea-lettuce",
+        "Sea Lettuce",
+        "210",
+        155,
+        ("Lunch from the Atlantic", "Boxes for two", "Recipes in ten minutes"),
+    ),
+    Shop(
+        "lamp-and-line",
+        "Lamp & Line",
+        "274",
+        60,
+        ("Light where you read", "Bulbs that dim", "Made to be mended"),
+    ),
+)
 
 OUTLETS: Final = (
-    Outlet("diario", "Diário da Casa", "diario-da-casa.example", "", ("274", "379"), "PRT", "11", 24, 0.6),
+    Outlet(
+        "diario",
+        "Diário da Casa",
+        "diario-da-casa.example",
+        "",
+        ("274", "379"),
+        "PRT",
+        "11",
+        24,
+        0.6,
+    ),
     Outlet("mesa", "Mesa Posta", "mesa-posta.example", "", ("210",), "PRT", "13", 15, 0.5),
     Outlet("volta", "Volta", "volta-ciclismo.example", "", ("483",), "ESP", "MD", 14, 0.45),
     Outlet("quai", "Le Quai", "le-quai.example", "", ("653", "379"), "FRA", "IDF", 13, 0.7),
@@ -70,7 +152,7 @@ OUTLETS: Final = (
     Outlet("libri", "Libri Aperti", "libri-aperti.example", "", ("42",), "ITA", "25", 9, 0.4),
     Outlet("weer", "Weer Vandaag", "", "nl.weervandaag.example", ("390",), "NLD", "NH", 8, 0.35),
     Outlet("puzzel", "Puzzel", "", "nl.puzzel.example", ("680",), "NLD", "ZH", 6, 0.3),
-)  # fmt: skip
+)
 
 DEPOSIT_UNITS: Final = 400
 """What each advertiser pays in at the start, in units of the currency."""
@@ -203,7 +285,7 @@ def _creatives(shop: Shop, campaign_id: str, number: int, random: Random) -> Ite
             {
                 **common,
                 "id": f"{campaign_id}.{width}x{height}",
-                "name": f"{line}, {width} × {height}",
+                "name": f"{line}, {width} x {height}",
                 "format": "banner",
                 "width": width,
                 "height": height,

@@ -1,7 +1,7 @@
 """``ringwork demo``: the real server as a child process, and a world that lives a day on it.
 
-Both run on one scaled clock: the last day in about four minutes, then real time. A second start goes on
-in the same data directory where the first one stopped.
+Both run on one scaled clock: the last day in about four minutes, then real time. A second start
+goes on in the same data directory where the first one stopped.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Drives a platform with the world's page views over HTTP, in the world's time, with back-pressure.
 
-One task reads the sequence and waits for each view's moment; a bounded number of requests is in flight, so a
-slow server slows the world down instead of being flooded. What a person does after an answer waits in
-a heap until its moment has come.
+One task reads the sequence and waits for each view's moment; a bounded number of requests is in
+flight, so a slow server slows the world down instead of being flooded. What a person does after an
+answer waits in a heap until its moment has come.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import heapq
 import itertools
 import re
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -26,7 +26,7 @@ from ringwork.world.traffic import Act, View
 IN_FLIGHT_MAX: Final = 24
 WAITING_ACTS_MAX: Final = 50_000
 SHORT_S: Final = 0.002
-"""A wait shorter than this is no wait: at 360 times real time it is less than a second of the world."""
+"""A shorter wait is no wait: at 360 times real time it is less than a second of the world."""
 
 _JSON: Final = {"content-type": "application/json"}
 _CLICK: Final = re.compile(r"/c/[A-Za-z0-9_%-]+")
@@ -77,6 +77,7 @@ class Driver:
         self._tasks: set[asyncio.Task[None]] = set()
         self._acts: list[tuple[int, int, Act, Pending]] = []
         self._order = itertools.count()
+        self._seen = (clock.wall_us(), clock.monotonic_ns())
         self.last_us = 0
 
     async def set_up(self, calls: Iterator[Setup]) -> None:
@@ -114,15 +115,14 @@ class Driver:
             await asyncio.sleep(self._real_wait_s(due_us - now_us))
 
     def _real_wait_s(self, world_us: int) -> float:
-        """Real seconds for a stretch of the world's time, at the pace of the last moment, at most 0.25."""
+        """Real seconds for a stretch of the world's time at the current pace, at most 0.25."""
         before_us, before_ns = self._clock.wall_us(), self._clock.monotonic_ns()
-        pace = getattr(self, "_pace", (before_us, before_ns))
-        self._pace = (before_us, before_ns)
-        passed_us, passed_ns = before_us - pace[0], before_ns - pace[1]
+        passed_us, passed_ns = before_us - self._seen[0], before_ns - self._seen[1]
+        self._seen = (before_us, before_ns)
         speed = passed_us * 1000 / passed_ns if passed_ns > 1_000_000 else 1.0
         return min(0.25, max(SHORT_S, world_us / 1e6 / max(speed, 1.0)))
 
-    async def _spawn(self, work: object) -> None:
+    async def _spawn(self, work: Coroutine[None, None, None]) -> None:
         await self._slots.acquire()
         task: asyncio.Task[None] = asyncio.create_task(self._guard(work))
         self._tasks.add(task)
@@ -132,9 +132,9 @@ class Driver:
         self._tasks.discard(task)
         self._slots.release()
 
-    async def _guard(self, work: object) -> None:
+    async def _guard(self, work: Coroutine[None, None, None]) -> None:
         try:
-            await work  # type: ignore[misc]  # a coroutine of this class
+            await work
         except (httpx.HTTPError, OSError):
             self.tally.errors += 1  # the server is busy or stopping; the world goes on
 

@@ -1,8 +1,8 @@
-"""People look at pages: the day's page views and what each asks the platform, seeded, byte for byte.
+"""People look at pages: the day's views and what each asks the platform, seeded, byte for byte.
 
-Arrivals are an inhomogeneous Poisson process (thinning, Lewis and Shedler 1979) whose rate follows a day:
-few at night, a rise until lunch, a second peak in the evening. Every view carries what exchanges
-send about people (ids, addresses), because the platform has to leave it unread.
+Arrivals are an inhomogeneous Poisson process (thinning, Lewis and Shedler 1979) whose rate follows
+a day: few at night, a rise until lunch, a second peak in the evening. Every view carries what
+exchanges send about people (ids, addresses), because the platform has to leave it unread.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Act = Literal["impression", "again", "late", "forged", "click", "conversion"]
 
 
 class View(Struct, frozen=True, kw_only=True):
-    """One page view: when, what it asks, and what the person then does (seconds after the answer)."""
+    """One page view: when, what it asks, and what the person does (seconds after the answer)."""
 
     at_us: int
     path: str

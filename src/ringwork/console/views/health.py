@@ -90,7 +90,7 @@ def health(facts: HealthFacts, *, live: bool = True) -> Page:
         now_us=facts.now_us,
         body=body,
         notes=(f"as of {stamp(facts.now_us)}",),
-        command="ringwork verify",
+        command="ringwork log verify",
         live=health_texts(facts),
         stream="/console/live/health" if live else "",
     )

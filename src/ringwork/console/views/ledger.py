@@ -219,7 +219,7 @@ def account(facts: AccountFacts) -> Page:
         now_us=facts.now_us,
         body=AccountBody(account=row, transfers=[transfer_row(line) for line in facts.transfers]),
         notes=tuple(filter(None, (facts.name, f"as of {stamp(facts.now_us)}"))),
-        command="ringwork log export --type transfer_created",
+        command="ringwork log export --out ./export",
     )
 
 
@@ -243,7 +243,7 @@ def transfer(facts: TransferFacts) -> Page:
         now_us=facts.now_us,
         body=body,
         notes=(stamp(line.ts_us),),
-        command=f"ringwork trace {line.request_id}" if line.request_id else "ringwork log export",
+        command=f"ringwork trace {line.request_id}" if line.request_id else "ringwork log verify",
     )
 
 

@@ -116,7 +116,7 @@ def overview(facts: OverviewFacts, *, live: bool = True) -> Page:
         now_us=facts.now_us,
         body=body,
         notes=(f"{weekday(facts.now_us)} {day(facts.now_us)}, since 00:00 UTC",),
-        command="ringwork ads report",
+        command="ringwork ads campaigns",
         live=overview_texts(facts),
         stream="/console/live/overview" if live else "",
     )

@@ -67,7 +67,7 @@ def requests(facts: RequestsFacts, search: Search) -> Page:
         now_us=facts.now_us,
         body=body,
         notes=(f"as of {stamp(facts.now_us)}", "newest first"),
-        command="ringwork log export --type auction_cleared",
+        command="ringwork log export --out ./export",
     )
 
 

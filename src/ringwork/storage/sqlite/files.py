@@ -93,13 +93,15 @@ def connect_to_write(path: Path, open_database: Connect) -> sqlite3.Connection:
     return connection
 
 
-def connect_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write, beside a writer or alone."""
-    connection = sqlite3.connect(
-        f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-    )
-    connection.execute("PRAGMA busy_timeout=5000")
-    return connection
+def connect_to_read(file: LogFile) -> sqlite3.Connection:
+    """A connection that cannot write, beside a writer or alone. Raises LogCorrupt."""
+    address = f"file:{quote(str(file.path))}?mode=ro"
+    try:  # it waits for locks as long as the driver does by default: five seconds
+        return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise LogCorrupt(
+            file.path.name, file.first_seq, f"a database was expected: {error}"
+        ) from error
 
 
 def create_file(directory: Path, first_seq: int, meta: Meta, open_database: Connect) -> LogFile:

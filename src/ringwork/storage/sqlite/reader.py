@@ -33,7 +33,7 @@ class SqliteLogReader:
         files = log_files(self._directory, self.partition)
         if not files:
             return Head(self.partition, 0, b"")
-        with closing(_open(files[-1])) as connection:
+        with closing(connect_to_read(files[-1])) as connection:
             return read_head(connection, files[-1], read_meta(connection, files[-1]))
 
     def rows(self, after_seq: int = 0) -> Iterator[Row]:
@@ -57,19 +57,10 @@ class SqliteLogReader:
                 return
 
 
-def _open(file: LogFile) -> sqlite3.Connection:
-    try:
-        return connect_to_read(file.path)
-    except sqlite3.Error as error:
-        raise LogCorrupt(
-            file.path.name, file.first_seq, f"a database was expected: {error}"
-        ) from error
-
-
 def _rows(file: LogFile, wanted: int, chain: bytes | None) -> Iterator[Row]:
     """The rows of one file from the one that holds ``wanted``, which continues ``chain``."""
     name = file.path.name
-    with closing(_open(file)) as connection:
+    with closing(connect_to_read(file)) as connection:
         meta = read_meta(connection, file)
         previous, expected_seq = meta.prev_chain, file.first_seq
         if wanted == expected_seq and chain not in (None, previous):

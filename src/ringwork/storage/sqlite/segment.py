@@ -214,7 +214,7 @@ def _check_start(file: LogFile, meta: Meta) -> None:
     before = next((f for f in files if f.path.name == meta.prev_file), None)
     if before is None:
         return
-    with closing(connect_to_read(before.path)) as connection:
+    with closing(connect_to_read(before)) as connection:
         end = read_head(connection, before, read_meta(connection, before))
     if (end.seq + 1, end.chain) != (file.first_seq, meta.prev_chain):
         raise LogCorrupt(

@@ -199,7 +199,7 @@ def _check_reaches_anchor(directory: Path, report: PartitionReport) -> None:
 def _check_file(file: LogFile, before: LogFile | None) -> None:
     """What carries no row: pages (SQLite's own check) and the name of the file before."""
     try:
-        with closing(connect_to_read(file.path)) as connection:
+        with closing(connect_to_read(file)) as connection:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             previous = read_meta(connection, file).prev_file
     except sqlite3.Error as error:
@@ -216,7 +216,7 @@ def _copy(files: list[LogFile], rows: Iterator[Row], out: Path) -> None:
     """Write rows to files of the same names in ``out``."""
     copy: LogFile | None = None
     for file, group in groupby(rows, key=lambda row: file_of(files, row.first_seq)):
-        with closing(connect_to_read(file.path)) as source:
+        with closing(connect_to_read(file)) as source:
             meta = read_meta(source, file)
         if copy is not None:
             meta = msgspec.structs.replace(meta, prev_file=copy.path.name)
