@@ -14,7 +14,7 @@ from ringwork.ads.events import (
 from ringwork.ads.model import Ask, Context, Slot
 from ringwork.ads.requests import CampaignChange
 from ringwork.ads.settings import AdsSettings
-from ringwork.kernel.errors import Conflict
+from ringwork.kernel.errors import Conflict, StorageFull
 from ringwork.kernel.ids import format_id
 from ringwork.kernel.ledger import Transfer, TransferCreated
 from tests.ads.house import BANNER, SITE, House, changed, euros, pseudonym
@@ -382,6 +382,33 @@ def test_a_clock_that_goes_back_counts_no_free_impression_twice(clicks):
     assert clicks.impression(served.tokens["impression"]) == "late"
     assert len(clicks.payloads(ImpressionBilled)) == 2
     assert clicks.payloads(ImpressionUnbilled) == []
+
+
+def test_an_error_after_a_hold_leaves_nothing_reserved(house):
+    before = house.folds.dumps()
+    ask = Ask(request_id=house.ids.new(), source="native", context=SITE, slots=(BANNER,))
+
+    def fail(command):
+        shortlist = house.ads.candidates(SITE, BANNER, now_s=command.now_s)
+        ranked = house.ads.rank(shortlist)
+        house.ads.clear(command, ask, BANNER, shortlist, ranked, auction_id=ask.request_id)
+        assert house.ledger.accounts["campaign/c1"].debits_pending > 0
+        raise RuntimeError("the encoder met something it cannot write")
+
+    with pytest.raises(RuntimeError, match="cannot write"):
+        house.do(fail)
+    assert house.folds.dumps() == before
+    assert house.serve()[1][0].creative.id == "a1"
+
+
+def test_a_batch_that_the_disk_refuses_is_forgotten(house):
+    before = house.folds.dumps()
+    house.log.capacity_bytes = 1
+    with pytest.raises(StorageFull):
+        house.serve()
+    assert house.folds.dumps() == before
+    house.log.capacity_bytes = None
+    assert house.serve()[1][0].creative.id == "a1"
 
 
 def test_replay_gives_the_same_state(house):

@@ -27,6 +27,7 @@ from ringwork.console.views.ledger import LedgerBody, account, ledger, transfer,
 from ringwork.console.views.matters import LAG_EVENTS, matters, shown
 from ringwork.console.views.overview import Overview, overview
 from ringwork.console.views.requests import RequestsBody, requests
+from ringwork.console.views.spend import time_marks
 from ringwork.console.views.stages import scale_end, steps
 from ringwork.console.views.trace import TraceBody, trace
 from ringwork.kernel.events import UnknownEvent
@@ -197,7 +198,7 @@ def test_a_long_list_is_cut_and_counted() -> None:
         campaigns=many, log=d.LOG, lags=[], balanced=True, verification=None, now_us=d.NOW
     )
     first, more = shown(found)
-    assert (len(first), more) == (8, 3)
+    assert (len(first), more) == (5, 6)
 
 
 # ---- campaigns ----------------------------------------------------------------------------------
@@ -232,6 +233,43 @@ def test_the_spend_curve_is_cumulative_and_ends_now() -> None:
     assert isinstance(page.body, CampaignBody)
     assert page.body.curve.points == [(0.0, 0.0), (0.5, 40.0), (1.0, 85.0)]
     assert page.body.curve.days == [("26 November 2026", 85 * d.EURO)]
+
+
+def test_the_time_axis_is_marked_at_round_moments() -> None:
+    hour = 3_600_000_000
+    start = d.DAY + 15 * hour + 60_000_000  # 15:01
+    found = [(round(place * 60), name) for place, name in time_marks(start, start + hour)]
+    assert found == [(29, "15:30"), (59, "16:00")]
+    assert [name for _, name in time_marks(d.DAY, d.DAY + 72 * hour)] == [
+        "26 Nov", "27 Nov", "28 Nov", "29 Nov",
+    ]  # fmt: skip
+    assert time_marks(start, start + 1) == []
+
+
+@given(st.integers(0, 2**52), st.integers(1, 2**53))
+def test_a_time_axis_has_few_marks_and_all_inside(start: int, span: int) -> None:
+    marks = time_marks(start, start + span)
+    assert all(0 <= place <= 1 for place, _ in marks)
+    if span < 500 * 86_400_000_000:
+        assert len(marks) <= 7
+
+
+def test_a_click_is_not_said_to_be_reserved() -> None:
+    paid = replace(d.SOLD, pricing="cpc")
+    cleared = d.cleared(paid)
+    found, _ = steps(cleared, None)
+    assert "charged at the click" in found[-1].why
+    assert "reserved" in steps(d.cleared(d.SOLD), None)[0][-1].why
+
+
+def test_the_store_is_told_by_folder_and_database() -> None:
+    files = {
+        "log/p0-1.db": 19_000_000, "log/p0-1.db-wal": 1_000_000, "state.db": 9_000_000,
+        "state.db-wal": 500_000, "LOCK": 83,
+    }  # fmt: skip
+    page = health(replace(d.HEALTH, store_bytes=files))
+    assert isinstance(page.body, Health)
+    assert page.body.files == [("log/", 20_000_000), ("state.db", 9_500_000)]
 
 
 def test_chances_are_a_funnel_to_one_scale() -> None:

@@ -56,7 +56,7 @@ def test_every_changed_column_is_noticed(row, previous, expected_seq, message):
 @given(
     st.lists(
         st.tuples(
-            st.integers(1, 3).map(lambda size: bytes(size))
+            st.integers(1, 3).map(bytes)
             | st.integers(1, 5).map(lambda size: bytes(size * ROW_BYTES_MAX // 4)),
             st.integers(1, ROW_EVENTS_MAX + 10),
         ),

@@ -69,14 +69,17 @@ def test_a_flipped_wal_byte_is_corruption_not_an_empty_tail(tmp_path):
         open_log(damaged_copy(tmp_path, flip))
 
 
-def test_the_anchor_follows_the_head_and_closing_writes_it(tmp_path):
+def test_the_anchor_follows_the_head_and_closing_writes_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(log_module, "ANCHOR_INTERVAL_S", 3600)
     clock = ManualClock()
     log = open_log(tmp_path, clock=clock)
     append(log, 0)
-    clock.advance_us(1_000_000)
     append(log, 1)
-    append(log, 2)  # stored after the anchor that the one before was due for
-    assert read_anchor(tmp_path, 0).seq >= 2
+    assert read_anchor(tmp_path, 0) is None
+    clock.advance_us(3_600_000_000)
+    append(log, 2)
+    append(log, 3)  # stored after the anchor that the one before was due for
+    assert read_anchor(tmp_path, 0).seq == 3
     log.close()
     assert read_anchor(tmp_path, 0) == log.head
 
@@ -247,6 +250,20 @@ def test_a_newest_file_that_does_not_continue_the_one_before_is_not_opened(
     if message is None:  # as if retention had deleted the file before
         open_log(tmp_path).close()
         return
+    with pytest.raises(LogCorrupt, match=message):
+        open_log(tmp_path)
+
+
+def test_a_newest_file_that_follows_a_shortened_one_is_not_opened(tmp_path):
+    log = open_log(tmp_path, rotation=Rotation(max_file_bytes=EMPTY_FILE_BYTES + 100))
+    append(log, 0)
+    append(log, 1)
+    append(log, 2)
+    log.close()
+    assert len(log_files(tmp_path, 0)) == 2
+    first = log_files(tmp_path, 0)[0]
+    with_database(first.path, "DELETE FROM frames WHERE first_seq = 2")
+    message = f"the end of {first.path.name} was expected before it: sequence 1"
     with pytest.raises(LogCorrupt, match=message):
         open_log(tmp_path)
 

@@ -267,12 +267,14 @@ def test_the_thread_reports_what_it_cannot_do_and_tries_again(state, log):
     class Unreadable:
         partition = 0
         broken = True
+        tries = 0
 
         @property
         def head(self):
             return log.head
 
         def rows(self, after_seq=0):
+            self.tries += 1
             if self.broken:
                 raise LogCorrupt("p0", 1, "a readable row was expected")
             return log.rows(after_seq)
@@ -283,6 +285,9 @@ def test_the_thread_reports_what_it_cannot_do_and_tries_again(state, log):
         runner.notify()
         waiting = asyncio.create_task(runner.caught_up(1))
         await until(lambda: "runner" in runner.troubles)
+        tries = reader.tries
+        runner.notify()
+        await until(lambda: reader.tries > tries)
         assert runner.troubles["runner"].startswith("LogCorrupt: p0: at sequence 1")
         reader.broken = False
         runner.notify()
@@ -294,6 +299,71 @@ def test_the_thread_reports_what_it_cannot_do_and_tries_again(state, log):
     asyncio.run(scenario())
     assert stored(state) == [1]
     runner.close()
+
+
+def test_a_checkpoint_within_a_row_skips_what_was_applied(log, state):
+    append(log, frame(Counted(1)), frame(Counted(2)), frame(Counted(3)))
+    assert [row.count for row in log.rows()] == [3]
+    ProjectionRunner(log, state, TYPES, [Numbers()])
+    with state.writer.begin() as connection:
+        connection.exec_driver_sql("UPDATE checkpoints SET seq = 2")
+    ProjectionRunner(log, state, TYPES, [Numbers()]).catch_up()
+    assert stored(state) == [3]
+
+
+def test_a_batch_without_anything_heard_moves_the_checkpoint_alone(log, state):
+    append(log, frame(Ignored()))
+    numbers = Numbers()
+    assert ProjectionRunner(log, state, TYPES, [numbers]).catch_up() == 1
+    assert numbers.batches == []
+
+
+def test_who_stops_waiting_is_forgotten(log, state):
+    runner = ProjectionRunner(log, state, TYPES, [Numbers()])
+
+    async def scenario():
+        waiting = asyncio.create_task(runner.caught_up(1))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        await log.append(*frame(Counted(1)))
+        assert runner.catch_up() == 1
+        await asyncio.sleep(0)
+
+    asyncio.run(scenario())
+
+
+def test_everybody_waits_for_their_own_sequence(state, log):
+    runner = ProjectionRunner(log, state, TYPES, [Numbers()])
+
+    async def scenario():
+        first, second = (asyncio.create_task(runner.caught_up(seq)) for seq in (1, 2))
+        await asyncio.sleep(0)
+        await log.append(*frame(Counted(1)))
+        runner.catch_up()
+        await first
+        assert not second.done()
+        await log.append(*frame(Counted(2)))
+        runner.catch_up()
+        await second
+
+    asyncio.run(scenario())
+    runner.close()
+
+
+def test_projections_of_one_type_share_its_decoding(log, state):
+    append(log, frame(Counted(1)))
+    seen = []
+    for name in ("one", "two"):
+        numbers = Numbers(name)
+        numbers.apply = lambda connection, events: seen.extend(events)
+        ProjectionRunner(log, state, TYPES, [numbers]).catch_up()
+    both = [Numbers("three"), Numbers("four")]
+    for numbers in both:
+        numbers.apply = lambda connection, events: seen.extend(events)
+    ProjectionRunner(log, state, TYPES, both).catch_up()
+    assert len(seen) == 4
+    assert seen[2] is seen[3]
 
 
 def test_waiters_of_a_closed_loop_are_forgotten(state, log):

@@ -12,8 +12,7 @@ import pytest
 
 from ringwork.kernel.errors import Busy, StorageFull, Unavailable
 from ringwork.storage.sqlite import log as log_module
-from ringwork.storage.sqlite.files import connect
-from ringwork.storage.sqlite.files import log_files
+from ringwork.storage.sqlite.files import connect, log_files
 from ringwork.storage.sqlite.log import exit_at_once
 from ringwork.storage.sqlite.segment import Rotation
 from ringwork.testing.check_event_log import (
@@ -82,8 +81,7 @@ def test_after_a_failed_sync_nothing_is_acknowledged(tmp_path, code):
 
 
 def test_a_failed_sync_ends_the_process_with_status_3():
-    program = "from ringwork.storage.sqlite.files import log_files
-from ringwork.storage.sqlite.log import exit_at_once; exit_at_once(OSError('gone'))"
+    program = "from ringwork.storage.sqlite.log import exit_at_once; exit_at_once(OSError('gone'))"
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, timeout=60, check=False
     )

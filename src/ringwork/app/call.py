@@ -11,14 +11,18 @@ import asyncio
 import http.client
 import socket
 from collections.abc import Mapping
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
 
 from ringwork.app.lock import hold, holder_of
 from ringwork.app.settings import Settings
-from ringwork.kernel.errors import Busy
+from ringwork.kernel.errors import Busy, ConfigurationError
+
+if TYPE_CHECKING:
+    from ringwork.web.lane import ASGI
 
 TIMEOUT_S: Final = 60
 
@@ -43,13 +47,27 @@ def call(
     *,
     headers: Mapping[str, str] | None = None,
 ) -> Reply:
-    """Send one request as the administrator. Busy when the store is held and does not answer."""
+    """Send one request as the administrator.
+
+    A POST makes the store if there is none. Raises Busy when the store is held and does not answer,
+    ConfigurationError when there is nothing to ask.
+    """
     sent = {"content-type": "application/json", **(headers or {})}
     content = b"" if body is None else msgspec.json.encode(body)
     holder = holder_of(settings.data_path)
     if holder is not None:
         return _over_socket(holder.socket, method, path, content, sent)
+    if method != "POST":
+        store_of(settings)
     return asyncio.run(_in_process(settings, method, path, content, sent))
+
+
+def store_of(settings: Settings) -> Path:
+    """The data directory, where there is a store in it; else ConfigurationError."""
+    data = settings.data_path
+    if not (data / "log").is_dir():
+        raise ConfigurationError(f"{data}: no store here; name its directory with --data")
+    return data
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -71,7 +89,7 @@ def _over_socket(
         connection.request(method, path, content or None, dict(headers))
         response = connection.getresponse()
         return Reply(response.status, response.read())
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise Busy(
             f"the server holds the store but does not answer on {socket_path}: {error}"
         ) from error
@@ -91,7 +109,7 @@ async def _in_process(
 
 
 async def request(
-    app: object, method: str, path: str, content: bytes, headers: Mapping[str, str]
+    app: ASGI, method: str, path: str, content: bytes, headers: Mapping[str, str]
 ) -> Reply:
     """One request to an ASGI application, without a server."""
     target, _, query = path.partition("?")
@@ -113,20 +131,24 @@ async def request(
         "client": None,
         "state": {},
     }
-    sent: list[dict[str, object]] = []
+    status = 0
+    parts: list[bytes] = []
     gone = asyncio.Event()
     body = [{"type": "http.request", "body": content, "more_body": False}]
 
-    async def receive() -> dict[str, object]:
+    async def receive() -> Message:
         if body:
             return body.pop()
         await gone.wait()
         return {"type": "http.disconnect"}
 
-    async def send(message: dict[str, object]) -> None:
-        sent.append(message)
+    async def send(message: Message) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+        else:
+            parts.append(message.get("body", b""))
 
-    await app(scope, receive, send)  # type: ignore[operator]  # an ASGI callable
-    status = next(m["status"] for m in sent if m["type"] == "http.response.start")
-    parts = [m.get("body", b"") for m in sent if m["type"] == "http.response.body"]
-    return Reply(int(status), b"".join(parts))  # type: ignore[call-overload, arg-type]  # ASGI
+    await app(scope, receive, send)
+    assert status, "the application answered"
+    return Reply(status, b"".join(parts))

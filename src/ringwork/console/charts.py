@@ -282,15 +282,12 @@ def budget_bar(
     return element("svg", element("title", title), *parts, class_="plot", height=56, role="img")
 
 
-def strip(values: Sequence[float], title: str, *, top: float, limit: float | None = None) -> Markup:
+def strip(values: Sequence[float], title: str, *, top: float) -> Markup:
     """Every value as one thin stroke on a scale from 0 to ``top``."""
     strokes = [
         element("line", class_="stroke", x1=x, x2=x, y1=9, y2=25)
-        for x in (_percent(min(value / top, 1.0)) for value in values)
+        for x in (_percent(value / top) for value in values)
     ]
-    if limit is not None:
-        at = _percent(limit / top)
-        strokes.append(element("line", class_="limit", x1=at, x2=at, y1=0, y2=34))
     return element("svg", element("title", title), *strokes, height=34, role="img")
 
 

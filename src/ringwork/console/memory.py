@@ -76,7 +76,7 @@ class Memory:
     def lags(self) -> list[Lag]:
         projections = self._from.projections
         troubles = "; ".join(f"{name}: {why}" for name, why in projections.troubles.items())
-        return [Lag("Projections", projections.seq, troubles)]
+        return [Lag("Slowest projection", projections.seq, troubles)]
 
     def looked_at(self, spent: Mapping[str, int]) -> list[Campaign]:
         """The newest campaigns, and of the older ones those that spent today."""

@@ -1,23 +1,22 @@
 """Settings from defaults, a TOML file, the environment and flags, in this order.
 
-Each value with its origin.
-
-``RINGWORK_HTTP__PORT=9000`` sets ``http.port``. What cannot be used names the file (or variable),
-the key, what came and what is allowed; an unknown key names the nearest one that exists.
+Each value is kept with its origin. ``RINGWORK_HTTP__PORT=9000`` sets ``http.port``. What cannot be
+used names the file and line (or the variable), the key, what came and what is allowed; an unknown
+key names the nearest one that exists.
 """
 
 from __future__ import annotations
 
 import difflib
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from ringwork.kernel.errors import ConfigurationError
+from ringwork.kernel.setting import Setting, settings_of
 
 ENVIRONMENT_PREFIX: Final = "RINGWORK_"
 
@@ -52,6 +51,20 @@ class Explained(Struct, frozen=True):
     type: str
 
 
+class _Given(Struct):
+    """Dotted key -> value and -> origin, later sources over earlier ones."""
+
+    known: dict[str, Setting]
+    values: dict[str, object]
+    origins: dict[str, str]
+
+    def set(self, key: str, value: object, origin: str) -> None:
+        if key not in self.known:
+            raise ConfigurationError(f"{origin}: {_unknown(key, self.known)}")
+        self.values[key] = value
+        self.origins[key] = origin
+
+
 def load(
     kind: type[T],
     *,
@@ -60,150 +73,100 @@ def load(
     environment: Mapping[str, str],
     flags: Mapping[str, object],
 ) -> Loaded[T]:
-    """Merge the sources over the defaults of ``kind``. ``flags`` has dotted keys.
+    """Merge the sources over the defaults of ``kind``; ``flags`` has dotted keys.
 
-    ConfigurationError.
+    ``toml_name`` is what errors call the text of ``toml``. Raises ConfigurationError.
     """
-    tree: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    known = {key for key, _ in _fields(kind)}
+    given = _Given({setting.key: setting for setting in settings_of(kind)}, {}, {})
     if toml is not None:
-        for key, value in _flatten(_parse(toml, toml_name)):
-            _set(tree, origins, known, key, value, f"{toml_name}:{_line_of(toml, key)}")
+        for key, value, line in _read(toml, toml_name):
+            given.set(key, value, f"{toml_name}:{line}")
     for name, text in sorted(environment.items()):
         if name.startswith(ENVIRONMENT_PREFIX) and name not in _NOT_SETTINGS:
             key = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
-            _set(tree, origins, known, key, _typed(text), f"environment {name}")
+            setting = given.known.get(key)
+            given.set(key, text if setting is None else setting.read(text), f"environment {name}")
     for key, value in flags.items():
-        _set(tree, origins, known, key, value, "flag")
+        given.set(key, value, "flag")
     try:
-        settings = msgspec.convert(tree, kind, strict=True)
+        settings = msgspec.convert(_nested(given.values), kind, strict=True)
     except msgspec.ValidationError as error:
-        raise _invalid(error, kind, origins, tree) from None
-    return Loaded(settings, origins)
+        raise _invalid(error, given) from None
+    return Loaded(settings, given.origins)
 
 
 def explain(loaded: Loaded[T]) -> Iterator[Explained]:
     """Every setting with its value, origin and purpose, in the order of the tree."""
-    for key, field in _fields(type(loaded.settings)):
+    for setting in settings_of(type(loaded.settings)):
         value: object = loaded.settings
-        for part in key.split("."):
+        for part in setting.key.split("."):
             value = getattr(value, part, None)
-        description, type_name = _described(field.type)
-        yield Explained(key, value, loaded.origins.get(key, "default"), description, type_name)
+        origin = loaded.origins.get(setting.key, "default")
+        yield Explained(setting.key, value, origin, setting.description, setting.allowed)
 
 
-def _fields(
-    kind: type[Struct], prefix: str = ""
-) -> Iterator[tuple[str, msgspec.structs.FieldInfo]]:
-    for field in msgspec.structs.fields(kind):
-        nested = _struct_of(field.type)
-        if nested is None:
-            yield prefix + field.name, field
-        else:
-            yield from _fields(nested, f"{prefix}{field.name}.")
+def _read(toml: str, name: str) -> Iterator[tuple[str, object, int]]:
+    """(dotted key, value, the line its value ends on) in the order of the file.
 
-
-def _struct_of(annotation: Any) -> type[Struct] | None:
-    found = [annotation, *getattr(annotation, "__args__", ())]
-    for one in found:
-        if isinstance(one, type) and issubclass(one, Struct):
-            return one
-    return None
-
-
-def _parse(toml: str, name: str) -> dict[str, Any]:
+    ``tomllib`` keeps no lines. The first beginning of the file that is TOML and has a key ends with
+    the line that sets it, however it is written there.
+    """
     try:
-        return tomllib.loads(toml)
+        whole = dict(_flat(tomllib.loads(toml)))
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{name}: not TOML: {error}") from None
+    seen: set[str] = set()
+    lines = toml.splitlines(keepends=True)
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        try:
+            begun = dict(_flat(tomllib.loads("".join(lines[:number]))))
+        except tomllib.TOMLDecodeError:
+            continue  # inside a value of several lines
+        for key in begun:
+            if key not in seen:
+                seen.add(key)
+                yield key, whole[key], number
 
 
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(tree: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
     for key, value in tree.items():
         if isinstance(value, dict):
-            yield from _flatten(value, f"{prefix}{key}.")
+            yield from _flat(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
 
 
-def _set(
-    tree: dict[str, Any],
-    origins: dict[str, str],
-    known: set[str],
-    key: str,
-    value: object,
-    origin: str,
-) -> None:
-    if key not in known:
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ConfigurationError(f"{origin}: there is no setting {key!r}{hint}")
-    *parents, name = key.split(".")
-    for parent in parents:
-        tree = tree.setdefault(parent, {})
-    tree[name] = value
-    origins[key] = origin
+def _nested(values: Mapping[str, object]) -> dict[str, object]:
+    tree: dict[str, object] = {}
+    for key, value in values.items():
+        *parents, name = key.split(".")
+        at = tree
+        for parent in parents:
+            below = at.setdefault(parent, {})
+            assert isinstance(below, dict), "a known key is never also a table"
+            at = below
+        at[name] = value
+    return tree
 
 
-def _typed(text: str) -> object:
-    """An environment value as TOML would read it, else as text."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+def _unknown(key: str, known: Mapping[str, Setting]) -> str:
+    inside = [name for name in known if name.startswith(f"{key}.")]
+    if inside:
+        return f"{key!r} holds settings and is none itself; there are {', '.join(inside)}"
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+    return f"there is no setting {key!r}" + (f"; did you mean {near[0]}?" if near else "")
 
 
-def _line_of(toml: str, key: str) -> int:
-    """The line that sets a dotted key, as far as plain tables go."""
-    table, wanted = "", key.rpartition(".")
-    for number, line in enumerate(toml.splitlines(), 1):
-        header = re.match(r"\s*\[([^\[\]]+)\]", line)
-        if header:
-            table = header.group(1).strip()
-        name = re.match(r"\s*([A-Za-z0-9_.-]+)\s*=", line)
-        if name and (table, name.group(1)) == (wanted[0], wanted[2]):
-            return number
-        if name and not table and name.group(1) == key:
-            return number
-    return 1
-
-
-def _invalid(
-    error: msgspec.ValidationError,
-    kind: type[Struct],
-    origins: Mapping[str, str],
-    tree: Mapping[str, Any],
-) -> ConfigurationError:
-    text = str(error)
-    match = re.search(r" - at `\$\.([^`]+)`$", text)
-    if match is None:
-        return ConfigurationError(f"settings: {text}")
-    key = match.group(1)
-    came: Any = tree
-    for part in key.split("."):
-        came = came.get(part) if isinstance(came, dict) else None
-    origin = origins.get(key, "settings")
-    allowed = next((_described(field.type)[1] for name, field in _fields(kind) if name == key), "")
-    return ConfigurationError(
-        f"{origin}: {key} = {came!r}: {text[: match.start()]} (allowed: {allowed})"
-    )
-
-
-def _described(annotation: Any) -> tuple[str, str]:
-    """(description, type in words with its bounds)."""
-    info = msgspec.inspect.type_info(annotation)
-    if isinstance(info, msgspec.inspect.Metadata):
-        schema = info.extra_json_schema or {}
-        return str(schema.get("description", "")), _type_name(info.type)
-    return "", _type_name(info)
-
-
-def _type_name(info: msgspec.inspect.Type) -> str:
-    name = type(info).__name__.removesuffix("Type").lower()
-    if isinstance(info, msgspec.inspect.LiteralType):
-        return " | ".join(str(value) for value in info.values)
-    if isinstance(info, msgspec.inspect.IntType):
-        low, high = info.ge, info.le
-        return f"{name} {low} to {high}" if low is not None and high is not None else name
-    return name
+def _invalid(error: msgspec.ValidationError, given: _Given) -> ConfigurationError:
+    text, _, path = str(error).partition(" - at `$.")
+    key = path.rstrip("`")
+    if key in given.values:
+        came = msgspec.json.encode(given.values[key]).decode()
+        expected = given.known[key].allowed
+        return ConfigurationError(f"{given.origins[key]}: {key} = {came}, expected {expected}")
+    # A table that lacks a member has no place of its own: name that of a member that is there.
+    origin = next(place for name, place in given.origins.items() if name.startswith(f"{key}."))
+    missing = text.rpartition("field `")[2].rstrip("`")
+    return ConfigurationError(f"{origin}: {key}.{missing} has no default and has to be set too")

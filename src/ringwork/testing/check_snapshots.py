@@ -37,11 +37,19 @@ def what_is_loaded_is_a_copy(store: Snapshots) -> None:
     assert store.load() == (1, {"a/1": b"a"})
 
 
+def a_snapshot_of_nothing_is_none(store: Snapshots) -> None:
+    """It replaces what was there, and the log is folded from its start."""
+    store.save(5, {"a/1": b"a5"})
+    store.save(9, {})
+    assert store.load() == (0, {})
+
+
 SNAPSHOTS_CHECKS: Final[tuple[Callable[[Snapshots], None], ...]] = (
     starts_at_zero,
     loads_what_was_saved,
     the_newest_replaces_all,
     what_is_loaded_is_a_copy,
+    a_snapshot_of_nothing_is_none,
 )
 
 

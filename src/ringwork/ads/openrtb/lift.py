@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from msgspec import Raw
+
 from ringwork.ads.openrtb.structs import BidRequest, Imp
 
 T = TypeVar("T")
@@ -23,7 +25,8 @@ def lift(request: BidRequest, warnings: list[str] | None = None) -> None:
     if user is not None and user.ext is not None:
         user.consent = _newer(user.consent, user.ext.consent, "user", "consent", notes)
     if source is not None and source.ext is not None:
-        source.schain = _newer(source.schain, source.ext.schain, "source", "schain", notes)
+        newer, older = source.schain or None, source.ext.schain or None
+        source.schain = _newer(newer, older, "source", "schain", notes) or Raw(b"")
     for imp in request.imp or ():
         if imp.ext is not None:
             _lift_rewarded(imp, notes)

@@ -296,13 +296,13 @@ class Regs(Struct, gc=False):
 class SourceExt(Struct, gc=False):
     """2.5 location of ``schain``."""
 
-    schain: Raw | None = None
+    schain: Raw = Raw(b"")
 
 
 class Source(Struct, gc=False):
     """Where the request comes from; the supply chain is kept as written."""
 
-    schain: Raw | None = None
+    schain: Raw = Raw(b"")
     ext: SourceExt | None = None
 
 

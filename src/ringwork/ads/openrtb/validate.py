@@ -41,10 +41,7 @@ def validate(request: BidRequest) -> None:
         raise BadBidRequest("imp", f"at most {IMPS_MAX} impressions, got {len(request.imp)}")
     if (request.site is not None) + (request.app is not None) + (request.dooh is not None) > 1:
         raise BadBidRequest("site|app|dooh", "at most one of them may be present")
-    if request.wlang and request.wlangb:
-        raise _both("", "wlang", "wlangb")
-    if request.acat and request.bcat:
-        raise _both("", "acat", "bcat")
+    _check_exclusive(request)
     first: dict[str, int] = {}
     for position, imp in enumerate(request.imp):
         _check_imp(imp, position)
@@ -53,6 +50,14 @@ def validate(request: BidRequest) -> None:
                 f"imp[{position}].id", f"is also the id of imp[{first[imp.id or '']}]"
             )
     _check_place(request)
+
+
+def _check_exclusive(request: BidRequest) -> None:
+    """Members of which at most one may be present."""
+    if request.wlang and request.wlangb:
+        raise _both("", "wlang", "wlangb")
+    if request.acat and request.bcat:
+        raise _both("", "acat", "bcat")
     device = request.device
     if device is not None and device.language and device.langb:
         raise _both("device.", "language", "langb")
@@ -67,6 +72,17 @@ def _both(parent: str, one: str, other: str) -> BadBidRequest:
 def _check_imp(imp: Imp, position: int) -> None:
     if not imp.id:
         raise BadBidRequest(f"imp[{position}]", "id is required")
+    for number, metric in enumerate(imp.metric or ()):
+        if not metric.type:
+            raise BadBidRequest(f"imp[{position}].metric[{number}].type", "is required")
+    _check_media(imp, position)
+    if imp.bidfloor is not None:
+        _check_price(imp.bidfloor, f"imp[{position}].bidfloor")
+    if imp.pmp is not None:
+        _check_deals(imp.pmp, position)
+
+
+def _check_media(imp: Imp, position: int) -> None:
     banner, video, audio, native = imp.banner, imp.video, imp.audio, imp.native
     if banner is None and video is None and audio is None and native is None:
         raise BadBidRequest(f"imp[{position}]", "needs one of banner, video, audio, native")
@@ -78,14 +94,6 @@ def _check_imp(imp: Imp, position: int) -> None:
         _check_stream(audio, position, "audio")
     if native is not None and native.request is None:
         raise BadBidRequest(f"imp[{position}].native", "request is required")
-    if imp.bidfloor is not None:
-        _check_price(imp.bidfloor, f"imp[{position}].bidfloor")
-    if imp.pmp is not None:
-        _check_deals(imp.pmp, position)
-    if imp.metric is not None:
-        for number, metric in enumerate(imp.metric):
-            if not metric.type:
-                raise BadBidRequest(f"imp[{position}].metric[{number}].type", "is required")
 
 
 def _check_banner(imp: Imp, banner: Banner, position: int) -> None:

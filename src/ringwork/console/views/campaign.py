@@ -14,14 +14,11 @@ from ringwork.console.format import (
     amount,
     between,
     count,
-    day,
-    minute,
     money,
     percent,
     price,
     second,
     share,
-    short_day,
 )
 from ringwork.console.intervals import wilson
 from ringwork.console.pages import Bold, Page, say
@@ -36,6 +33,7 @@ from ringwork.console.views.campaigns import (
 )
 from ringwork.console.views.figures import Figure
 from ringwork.console.views.ledger import TransferRow, transfer_row
+from ringwork.console.views.spend import SpendCurve, spend_curve
 
 
 class ChanceRow(Struct, frozen=True, kw_only=True):
@@ -63,19 +61,6 @@ class CreativeRow(Struct, frozen=True, kw_only=True):
     nanos: int
     rate: str
     interval: str
-
-
-class SpendCurve(Struct, frozen=True, kw_only=True):
-    """Cumulative spend in units of the currency; x from 0 (first spend) to 1 (now)."""
-
-    title: str
-    points: list[tuple[float, float]]
-    marks: list[tuple[float, str]]
-    now: tuple[float, float, str] | None
-    budget: float
-    budget_text: str
-    days: list[tuple[str, int]]
-    """Day -> spend booked on it, nanos."""
 
 
 class CampaignBody(Struct, frozen=True, kw_only=True):
@@ -119,7 +104,7 @@ def campaign(facts: CampaignPageFacts, *, live: bool = True) -> Page:
         funds=funds,
         shares=shares,
         share_texts=_share_texts(funds),
-        curve=_curve(facts, funds),
+        curve=spend_curve(facts.spent, put_in=funds.put_in, now_us=facts.now_us),
         chances=_chances(facts),
         creatives=[_creative(each) for each in facts.creatives],
         transfers=[transfer_row(line) for line in facts.transfers],
@@ -226,41 +211,6 @@ def _share_texts(funds: Funds) -> tuple[str, str, str]:
         f"spent {percent(funds.spent.total_nanos, whole)}",
         f"reserved {price(reserved, funds.reserved.currency)}" if reserved else "",
         f"free {percent(funds.free.total_nanos, whole)}",
-    )
-
-
-def _curve(facts: CampaignPageFacts, funds: Funds) -> SpendCurve:
-    currency = funds.spent.currency
-    budget = funds.put_in.total_nanos / 1e9
-    budget_text = f"budget {money(funds.put_in.total_nanos, currency)}, never passed"
-    spans = facts.spent
-    if not spans:
-        return SpendCurve(
-            title="No spend yet",
-            points=[],
-            marks=[],
-            now=None,
-            budget=budget,
-            budget_text=budget_text,
-            days=[],
-        )
-    start, end = spans[0].ts_us, max(facts.now_us, spans[0].ts_us + 1)
-    points, total, days = [(0.0, 0.0)], 0, dict[str, int]()
-    for index, span in enumerate(spans):
-        total += span.nanos
-        days[day(span.ts_us)] = days.get(day(span.ts_us), 0) + span.nanos
-        booked = spans[index + 1].ts_us if index + 1 < len(spans) else end
-        points.append(((booked - start) / (end - start), total / 1e9))
-    one_day = end - start <= 86_400_000_000
-    named = minute if one_day else short_day
-    return SpendCurve(
-        title=f"Spend since {day(start)}: {money(total, currency)}; {budget_text}",
-        points=points,
-        budget=budget,
-        budget_text=budget_text,
-        days=list(days.items()),
-        marks=[(x, named(round(start + x * (end - start)))) for x in (0.0, 0.25, 0.5, 0.75, 1.0)],
-        now=(1.0, total / 1e9, f"now {amount(total, currency)}"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -24,6 +25,7 @@ from ringwork.console.views.matters import LAG_EVENTS
 _DISK_LOW: Final = 0.10
 """Share of the disk that must stay free: below it a person should act while there is still time."""
 _QUEUE_HIGH: Final = 0.5
+_FILE_LEAST_BYTES: Final = 10_000
 
 
 class Resource(Struct, frozen=True, kw_only=True):
@@ -78,7 +80,7 @@ def health(facts: HealthFacts, *, live: bool = True) -> Page:
         waits_top_ns=max(1, ordered[-1]) if ordered else 0,
         quantiles=quantiles,
         waits_title=_waits_title(ordered),
-        files=sorted(facts.store_bytes.items()),
+        files=_grouped(facts.store_bytes),
         chain=facts.log.chain,
         events=facts.log.events,
     )
@@ -148,6 +150,16 @@ def _projection(lag: Lag, events: int) -> Resource:
         verdict="stopped" if lag.trouble else "late" if late else "follows",
         tag="bad" if lag.trouble else "warn" if late else "good",
     )
+
+
+def _grouped(files: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Folders as one, databases with their journals; what is too small to matter is left out."""
+    sums: dict[str, int] = {}
+    for name, octets in files.items():
+        folder, slash, _ = name.partition("/")
+        own = folder + slash if slash else name.removesuffix("-wal").removesuffix("-shm")
+        sums[own] = sums.get(own, 0) + octets
+    return sorted((name, octets) for name, octets in sums.items() if octets >= _FILE_LEAST_BYTES)
 
 
 def _answer(facts: HealthFacts, resources: list[Resource]) -> list[str | Bold]:

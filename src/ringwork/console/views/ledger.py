@@ -13,6 +13,8 @@ from ringwork.console.format import count, exact, money, plural, price, stamp
 from ringwork.console.pages import Bold, Page, say
 from ringwork.kernel.ledger import Account
 
+_CLOSED: Final = {"single": "moved", "post": "paid", "void": "released"}
+"""What a transfer that closes at once did, in a word."""
 _STATES: Final = {
     "pending": "open",
     "posted": "good",
@@ -58,6 +60,7 @@ class TransferRow(Struct, frozen=True, kw_only=True):
     ts_us: int
     kind: str
     state: str
+    word: str
     tag: str
     debit: str
     credit: str
@@ -193,6 +196,7 @@ def transfer_row(line: TransferLine) -> TransferRow:
         ts_us=line.ts_us,
         kind=line.kind,
         state=line.state,
+        word=_CLOSED.get(line.kind, line.state) if line.state == "closed" else line.state,
         tag=_STATES.get(line.state, "off"),
         debit=line.debit,
         credit=line.credit,

@@ -13,7 +13,7 @@ from ringwork.console.format import count, plural
 
 LAG_EVENTS: Final = 20_000
 """A projection further behind than ten seconds of full load has stopped or cannot keep up."""
-_SHOWN: Final = 8
+_SHOWN: Final = 5
 
 
 class Matter(Struct, frozen=True, kw_only=True):
@@ -24,6 +24,8 @@ class Matter(Struct, frozen=True, kw_only=True):
     advice: str
     page: str
     """The entry of the navigation that counts it."""
+    subject: str = ""
+    """The id of what it is about: names may repeat."""
 
 
 def is_running(facts: CampaignFacts, now_us: int) -> bool:
@@ -66,6 +68,7 @@ def matters(
             title=f"{facts.campaign.name} has spent its budget",
             href=campaign_href(facts.campaign.id),
             page="campaigns",
+            subject=facts.campaign.id,
             advice="It still asks for ads but cannot win. Raise the budget or end the campaign.",
         )
         for facts in exhausted
@@ -75,6 +78,7 @@ def matters(
             title=f"{facts.campaign.name} has no ad to show",
             href=campaign_href(facts.campaign.id),
             page="campaigns",
+            subject=facts.campaign.id,
             advice="The campaign runs without an active creative. Add one or pause it.",
         )
         for facts in mute

@@ -113,14 +113,14 @@ def _clear(cleared: AuctionCleared) -> tuple[str, str]:
         return "Not sold", "No ad met the reserve with budget left."
     first = sold[0]
     rule = "first price" if first.rule == "first" or first.charge_bid else "second price"
-    reserve = (
-        f"the reserve is {exact(first.reserve_nanos)}"
-        if first.reserve_nanos
-        else "there is no reserve"
-    )
-    return f"{count(len(sold))} sold, {rule}", (
-        f"Its price of {exact(first.price_nanos)} is reserved in the campaign's budget; {reserve}."
-    )
+    price = exact(first.price_nanos)
+    paid = {"cpc": "click", "cpa": "conversion"}.get(first.pricing)
+    if paid:
+        why = f"Its price of {price} is charged at the {paid}, if budget is left."
+    else:
+        why = f"Its price of {price} is reserved in the campaign's budget."
+    reserve = f" The reserve is {exact(first.reserve_nanos)}." if first.reserve_nanos else ""
+    return f"{count(len(sold))} sold, {rule}", why + reserve
 
 
 def _lower(sentence: str) -> str:

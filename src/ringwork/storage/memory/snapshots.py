@@ -12,7 +12,7 @@ class MemorySnapshots:
         self._saved: tuple[int, dict[str, bytes]] = (0, {})
 
     def save(self, seq: int, states: Mapping[str, bytes]) -> None:
-        self._saved = (seq, dict(states))
+        self._saved = (seq, dict(states)) if states else (0, {})
 
     def load(self) -> tuple[int, dict[str, bytes]]:
         seq, states = self._saved
