@@ -13,7 +13,7 @@ from ringwork.storage.sqlite.anchor import read_anchor, write_anchor
 from ringwork.storage.sqlite.files import log_files
 from ringwork.storage.sqlite.reader import SqliteLogReader
 from ringwork.storage.sqlite.segment import Rotation
-from tests.storage.disks import Disk, append, open_log
+from tests.storage.disks import EMPTY_FILE_BYTES, Disk, append, open_log
 
 
 def names(directory, pattern="p0-*"):
@@ -101,11 +101,11 @@ def test_an_idle_log_is_anchored_within_its_interval(tmp_path, monkeypatch):
 
 
 def test_an_anchor_that_finds_no_room_is_written_later(tmp_path, monkeypatch):
-    full = [OSError(errno.ENOSPC, "no room"), None]
+    full = [OSError(errno.ENOSPC, "no room")]
 
     def write(directory, head):
-        if error := full.pop(0):
-            raise error
+        if full:
+            raise full.pop()
         write_anchor(directory, head)
 
     monkeypatch.setattr(log_module, "write_anchor", write)
