@@ -17,7 +17,6 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +29,7 @@ READY_WITHIN_S: Final = 30
 INSTALLERS: Final = re.compile(r"(pip|setuptools|pkg_resources|_distutils_hack|distutils)")
 
 
-def cpu_s(command: Sequence[str]) -> float:
+def cpu_s(command: list[str]) -> float:
     """CPU seconds, user and system, of one process; it has to succeed."""
     child = os.posix_spawn(
         command[0],
@@ -43,7 +42,7 @@ def cpu_s(command: Sequence[str]) -> float:
     return used.ru_utime + used.ru_stime
 
 
-def medians_s(commands: Sequence[Sequence[str]]) -> list[float]:
+def medians_s(commands: list[list[str]]) -> list[float]:
     """The median of each command, all of them in turn so that the machine's mood hits all alike."""
     for command in commands:
         cpu_s(command)
@@ -65,7 +64,9 @@ def starts() -> list[dict[str, object]]:
     peer = f"python -c pass: {1000 * bare:.0f} ms"
     library_peer = f"import cyclopts: {1000 * library:.0f} ms"
     ratio = help_ / library
-    print(f"bare {bare:.3f} s, import {imported:.3f} s, cyclopts {library:.3f} s, help {help_:.3f} s")
+    print(
+        f"bare {bare:.3f} s, import {imported:.3f} s, cyclopts {library:.3f} s, help {help_:.3f} s"
+    )
     return [
         {
             **result("G11 import ringwork, CPU over bare Python", cold, 120, "ms", at_most=True),

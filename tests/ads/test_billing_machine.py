@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from ringwork.ads.auction import recompute
 from ringwork.ads.events import ImpressionBilled
 from ringwork.ads.requests import CampaignChange
-from ringwork.kernel.errors import Conflict, Invalid
+from ringwork.kernel.errors import Conflict
 from ringwork.testing.invariants import LogReading
 from tests.ads.house import BANNER, House, changed, euros
 
@@ -102,7 +102,7 @@ class Billing(RuleBasedStateMachine):
         change = CampaignChange(budget=euros(nanos))
         try:
             self.house.do(lambda c: self.house.management.change_campaign(c, id, change))
-        except (Conflict, Invalid):
+        except Conflict:
             return
         self.budgets[id] = nanos
 

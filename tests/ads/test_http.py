@@ -174,7 +174,7 @@ def test_money_needs_a_key(stocked):
     assert slug(answer) == "idempotency-key-required"
     answer = stocked.send("PATCH", "/v1/campaigns/autumn", json=change, key="up")
     assert answer.json()["budget"]["units"] == 120
-    answer = stocked.send("PATCH", "/v1/campaigns/autumn", json={"status": "paused"})
+    answer = stocked.send("PATCH", "/v1/campaigns/autumn", json={"status": "paused"}, key="p")
     assert (answer.status_code, answer.json()["status"]) == (200, "paused")
 
 
@@ -221,20 +221,20 @@ def test_creatives_change(stocked):
 
 
 @pytest.mark.parametrize(
-    ("noun", "members", "pointer"),
+    ("noun", "members", "pointer", "status"),
     [
-        ("campaigns", {"advertiser_id": "none"}, "/advertiser_id"),
-        ("campaigns", {"bid_nanos": 0}, "/bid_nanos"),
-        ("campaigns", {"bid_nanos": "5"}, "/bid_nanos"),
-        ("campaigns", {"targeting": {"hours": [24]}}, "/targeting/hours/0"),
-        ("creatives", {"landing_url": "javascript:alert(1)"}, "/landing_url"),
-        ("creatives", {"html": ""}, "/html"),
-        ("publishers", {"surprise": 1}, ""),
+        ("campaigns", {"advertiser_id": "none"}, "/advertiser_id", 409),
+        ("campaigns", {"bid_nanos": 0}, "/bid_nanos", 422),
+        ("campaigns", {"bid_nanos": "5"}, "/bid_nanos", 422),
+        ("campaigns", {"targeting": {"hours": [24]}}, "/targeting/hours/0", 422),
+        ("creatives", {"landing_url": "javascript:alert(1)"}, "/landing_url", 422),
+        ("creatives", {"html": ""}, "/html", 409),
+        ("publishers", {"surprise": 1}, "", 422),
     ],
 )
-def test_what_is_wrong_is_pointed_at(stocked, noun, members, pointer):
+def test_what_is_wrong_is_pointed_at(stocked, noun, members, pointer, status):
     answer = stocked.create(noun, key="bad", id="fresh", **members)
-    assert answer.status_code == 422
+    assert answer.status_code == status
     assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
 
 

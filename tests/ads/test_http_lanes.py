@@ -254,7 +254,6 @@ def test_videos_come_as_vast_and_native_ads_as_cards(site):
 @pytest.mark.parametrize(
     ("members", "pointer"),
     [
-        ({"placement": "nowhere"}, "/placement"),
         ({"placement": 7}, "/placement"),
         ({"person": "p-1"}, ""),
         ({"device_type": "watch"}, "/device_type"),
@@ -266,6 +265,10 @@ def test_what_is_wrong_with_a_request_is_pointed_at(site, members, pointer):
     answer = site.ask(**members)
     assert answer.status_code == 422
     assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
+
+
+def test_an_unknown_placement_is_not_found(site):
+    assert site.ask(placement="nowhere").status_code == 404
 
 
 def test_only_registered_origins_of_the_placement_s_publisher_may_ask(site):

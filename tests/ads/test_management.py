@@ -15,7 +15,7 @@ from ringwork.ads.requests import (
     NewPlacement,
     NewPublisher,
 )
-from ringwork.kernel.errors import Conflict, Invalid, NotFound
+from ringwork.kernel.errors import Conflict, NotFound
 from ringwork.kernel.ledger import Transfer
 from ringwork.kernel.money import Money
 from tests.ads.house import House, euros, pseudonym
@@ -165,8 +165,9 @@ def test_what_is_wrong_is_named_by_its_place(house, new, pointer):
     if isinstance(new, NewPlacement):
         create(house, PUBLISHER)
     before = house.folds.dumps()
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(Conflict) as refused:
         create(house, new)
+    assert refused.value.slug == "rule-violated"
     assert [fault.pointer for fault in refused.value.errors] == [pointer]
     assert house.folds.dumps() == before
 
@@ -241,9 +242,9 @@ def test_a_change_that_changes_nothing_is_not_recorded(house):
 def test_changes_keep_the_rules(house):
     create(house, CAMPAIGN)
     create(house, CREATIVE)
-    with pytest.raises(Invalid, match="daily_budget"):
+    with pytest.raises(Conflict, match="daily_budget"):
         change(house, "autumn", daily_budget=euros(101))
-    with pytest.raises(Invalid, match="html"):
+    with pytest.raises(Conflict, match="html"):
         house.do(lambda c: house.management.change_creative(c, "blue", CreativeChange(html="")))
     with pytest.raises(NotFound):
         change(house, "winter", name="x")

@@ -124,6 +124,14 @@ def test_settled_labels_never_touch(labels: list[Label]) -> None:
         assert placed[0] == labels[0]  # the most important one stays where it is
 
 
+@given(st.floats(0, 1), st.integers(0, 100_000), st.integers(1, 100_000))
+def test_a_chart_keeps_its_unit_whatever_stands_in_the_way(x: float, now: int, top: int) -> None:
+    plot = charts.flow_chart(
+        title="t", today=[(0.0, float(top))], earlier=[], now=(x, float(now), f"now 15:31, {now:,}")
+    )
+    assert any(text.endswith(" a minute") for text in texts(plot))
+
+
 def test_a_fixed_label_is_left_out_rather_than_moved() -> None:
     first = Label(text="budget", x=0.0, y=50.0)
     grid = Label(text="400", x=0.0, y=55.0, fixed=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -12,8 +13,15 @@ import msgspec
 import pytest
 
 from ringwork.app.verify import VERIFICATION
+from ringwork.console.data import ConsoleData
 from ringwork.console.facts import Promise, Verification
+from ringwork.console.http import routes
+from ringwork.console.live import Live
+from ringwork.console.sources import Sources, StoreFacts
 from ringwork.kernel.ids import format_id
+from ringwork.storage.sqlite.indexes import RequestIndex, TransferIndex
+from ringwork.web.app import create_litestar
+from ringwork.web.auth import Authentication
 from ringwork.web.keys import Role
 from tests.console.town import ROUNDS, Town
 
@@ -177,6 +185,53 @@ def test_bad_addresses_are_told_as_pages_and_as_problems(
     assert problem.status_code == status
     assert problem.headers["content-type"] == "application/problem+json"
     assert problem.json()["status"] == status
+
+
+def test_a_bug_is_told_without_detail_and_logged(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A store that fails in an unforeseen way: the frame of the page must not ask it again."""
+
+    def broken() -> Verification | None:
+        raise RuntimeError("the secret of the store")
+
+    sources = Sources(
+        clock=town.clock, journal=town.platform.journal, catalogue=town.platform.memory.catalogue,
+        ledger=town.platform.memory.ledger, budgets=town.platform.memory.budgets, state=town.platform.state.reader,
+        projections=town.platform.projections, request_events=RequestIndex(),
+        transfers=TransferIndex(), currency="EUR", queue_events_max=1,
+        store=lambda: StoreFacts(files={}, disk_free=0, disk_total=0), verification=broken,
+    )  # fmt: skip
+    own = routes(
+        data=ConsoleData(sources), sign_in=town.platform.sign_in,
+        live_values=Live(is_closing=lambda: True), session_s=60,
+    )  # fmt: skip
+    app = Authentication(
+        create_litestar(own),  # type: ignore[arg-type]  # ASGI, which each side types for itself
+        keys=town.platform.memory.api_keys,
+        sign_in=town.platform.sign_in,
+        tenant="main",
+        hosts=frozenset(),
+        new_request_id=town.platform.ids.new,
+    )
+
+    async def ask() -> tuple[httpx.Response, httpx.Response]:
+        cookies = {"rw_session": town.cookie()}
+        transport = httpx.ASGITransport(app)  # type: ignore[arg-type]  # the same
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://127.0.0.1", cookies=cookies
+        ) as person:
+            page = await person.get("/console/health")
+            return page, await person.get("/console/health?format=json")
+
+    page, problem = asyncio.run(ask())
+    assert (page.status_code, problem.status_code) == (500, 500)
+    assert problem.json()["type"] == "urn:ringwork:problem:internal"
+    request_id = page.headers["x-request-id"]
+    assert request_id in page.text
+    assert request_id.replace("-", "") in caplog.text
+    assert "the secret of the store" not in page.text + problem.text
+    assert 'class="seal"' not in page.text
 
 
 def test_htmx_gets_the_fragment(visitor: httpx.Client) -> None:

@@ -32,6 +32,7 @@ from ringwork.console.views.stages import scale_end, steps
 from ringwork.console.views.trace import TraceBody, trace
 from ringwork.kernel.events import UnknownEvent
 from ringwork.kernel.ledger import TransferCreated, TransferRefused
+from ringwork.kernel.money import Money
 from tests.console import day as d
 
 
@@ -192,13 +193,19 @@ def test_the_platforms_own_troubles_come_first() -> None:
     ]
 
 
+def test_a_budget_below_one_bid_is_told_as_that() -> None:
+    dear = d.campaign_of("dear", "Dear", bid_nanos=200 * d.EURO)
+    assert found_matters(campaigns=[dear]) == ["Dear cannot pay for one bid"]
+    assert state_of(dear, d.NOW) == "too small"
+
+
 def test_a_long_list_is_cut_and_counted() -> None:
     many = [d.campaign_of(f"c{i}", f"C {i}", creatives=0) for i in range(11)]
     found = matters(
         campaigns=many, log=d.LOG, lags=[], balanced=True, verification=None, now_us=d.NOW
     )
     first, more = shown(found)
-    assert (len(first), more) == (5, 6)
+    assert (len(first), more) == (4, 7)
 
 
 # ---- campaigns ----------------------------------------------------------------------------------
@@ -208,7 +215,7 @@ def test_the_list_counts_what_runs_and_what_cannot() -> None:
     page = campaigns(d.CAMPAIGN_LIST)
     assert answer(page) == (
         "1 of 4 campaigns is running; € 186.00 of € 400.00 is spent (46.5 %). "
-        "2 campaigns cannot win: no budget or no ad left."
+        "2 campaigns cannot win: their budget is spent or too small, or they have no ad."
     )
     assert answer(campaigns(replace(d.CAMPAIGN_LIST, campaigns=[]))) == "There is no campaign yet."
 
@@ -289,12 +296,34 @@ def test_chances_are_a_funnel_to_one_scale() -> None:
     [
         (d.TRAM, "Spent out. Tram pass, yearly has spent € 100.00 of € 100.00; the € 0.00 left"),
         (d.LOANS, "Nothing to show. Spring loans has spent € 0.00"),
+        (
+            d.campaign_of("dear", "Dear", bid_nanos=200 * d.EURO),
+            "Budget too small. Dear has spent € 0.00 of € 100.00; the whole budget does not pay",
+        ),
         (d.HOTEL, "Paused. Blue Tile Hotel has spent € 1.00"),
     ],
 )
 def test_each_state_has_its_sentence(facts: CampaignFacts, opening: str) -> None:
     new = replace(d.CAMPAIGN, facts=facts, spent=[], chances=Chances(), creatives=[], transfers=[])
     assert answer(campaign(new)).startswith(opening)
+
+
+def test_a_daily_budget_ends_the_day_and_needs_nobody() -> None:
+    daily = replace(d.PAINTS.campaign, daily_budget=Money.of_nanos("EUR", 5 * d.EURO))
+    facts = replace(d.PAINTS, campaign=daily, day_free_nanos=daily.bid_nanos - 1)
+    assert state_of(facts, d.NOW) == "done for today"
+    assert found_matters(campaigns=[facts]) == []
+    page = campaign(replace(d.CAMPAIGN, facts=facts))
+    assert answer(page) == (
+        "Done for today. Autumn exteriors has spent € 85.00 of € 100.00. "
+        "Its € 5.00 for today are spent or reserved; it goes on at 00:00 UTC."
+    )
+    assert isinstance(page.body, CampaignBody)
+    assert page.body.figures[0].note == "5.00 today, 5.00 a day"
+    listed = campaigns(replace(d.CAMPAIGN_LIST, campaigns=[facts, d.TRAM]))
+    assert answer(listed).startswith("0 of 2 campaigns are running, 1 is done for today; ")
+    bid = replace(facts, day_free_nanos=daily.bid_nanos)
+    assert state_of(bid, d.NOW) == "running"
 
 
 def test_a_campaign_without_an_account_has_nothing() -> None:

@@ -34,7 +34,6 @@ class Disk:
         self.commits = 0
         self.fail_with: int | None = None
         """A SQLite result code for every COMMIT from now on."""
-        self.checkpoint_fails_with: int | None = None
         self.connections: list[sqlite3.Connection] = []
 
     def commit(self) -> None:
@@ -65,8 +64,6 @@ class Disk:
             def execute(self, sql: str, parameters: tuple[object, ...] = ()) -> sqlite3.Cursor:
                 if sql == "COMMIT":
                     disk.commit()
-                if "wal_checkpoint" in sql and disk.checkpoint_fails_with is not None:
-                    raise sqlite_error(disk.checkpoint_fails_with)
                 return super().execute(sql, parameters)
 
         connection = sqlite3.connect(

@@ -40,7 +40,7 @@ def test_a_row_that_continues_the_chain_passes():
         (GOOD, b"p" * 32, 4, "here: at sequence 4: a row that starts here was expected"),
         (Row(5, 3, 77, GOOD.chain, b"abc"), b"p" * 32, 5, "the chain"),
         (Row(5, 2, 78, GOOD.chain, b"abc"), b"p" * 32, 5, "the chain"),
-        (Row(5, 2, 77, GOOD.chain, b"abd"), b"p" * 32, 5, "the chain"),
+        (Row(5, 2, 77, GOOD.chain, b"xyz"), b"p" * 32, 5, "the chain"),
         (Row(5, 2, 77, None, b"abc"), b"p" * 32, 5, "the chain .* was expected, None is stored"),
         (Row(5, 2, 77, GOOD.chain, "abc"), b"p" * 32, 5, "a readable row was expected"),
         (Row(5, 2, None, GOOD.chain, b"abc"), b"p" * 32, 5, "a readable row was expected"),

@@ -3,7 +3,10 @@
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from ringwork.kernel.clock import ManualClock
+from ringwork.kernel.errors import Busy
 from ringwork.storage.chain import genesis
 from ringwork.storage.sqlite.anchor import read_anchor
 from ringwork.storage.sqlite.files import log_files
@@ -74,6 +77,23 @@ def test_a_reader_on_a_finished_file_delays_its_sealing_until_the_next_start(tmp
     open_log(tmp_path).close()
     assert not Path(f"{first}-wal").exists()
     assert numbers(log) == [0, 1, 2]
+
+
+def test_a_file_that_another_program_locks_is_busy(tmp_path):
+    log = open_log(tmp_path)
+    append(log, 0)
+    log.close()
+
+    def impatient(path):
+        return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+
+    other = impatient(log_files(tmp_path, 0)[0].path)
+    other.execute("PRAGMA locking_mode=EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(Busy, match="another program holds the event log"):
+        open_log(tmp_path, rotation=Rotation(open_database=impatient))
+    other.close()
+    open_log(tmp_path).close()
 
 
 def test_a_reader_that_idles_on_a_finished_file_delays_its_sealing_too(tmp_path):

@@ -19,6 +19,8 @@ class AdvertiserRegistered(Event, frozen=True, array_like=True):
 
 
 class CampaignCreated(Event, frozen=True, array_like=True):
+    """A campaign exists, with its budget in its own account."""
+
     TYPE: ClassVar[str] = "campaign_created"
     campaign: Campaign
 
@@ -31,6 +33,8 @@ class CampaignChanged(Event, frozen=True, array_like=True):
 
 
 class CreativeCreated(Event, frozen=True, array_like=True):
+    """A creative of a campaign exists."""
+
     TYPE: ClassVar[str] = "creative_created"
     creative: Creative
 
@@ -43,17 +47,24 @@ class CreativeChanged(Event, frozen=True, array_like=True):
 
 
 class PublisherRegistered(Event, frozen=True, array_like=True):
+    """A publisher exists and can earn."""
+
     TYPE: ClassVar[str] = "publisher_registered"
     publisher: Publisher
 
 
 class PlacementCreated(Event, frozen=True, array_like=True):
+    """A place on a publisher's pages can be filled."""
+
     TYPE: ClassVar[str] = "placement_created"
     placement: Placement
 
 
 class Considered(Struct, frozen=True, array_like=True):
-    """One ranked candidate of a slot: the auction's inputs, so that its price can be recomputed exactly."""
+    """One ranked candidate of a slot.
+
+    The auction's inputs, so that its price can be recomputed exactly.
+    """
 
     ad_id: str
     campaign_id: str
@@ -66,7 +77,10 @@ class Considered(Struct, frozen=True, array_like=True):
 
 
 class SlotOutcome(Struct, frozen=True, array_like=True):
-    """What happened to one slot: who was kept out and why, who was ranked, who won at what price."""
+    """What happened to one slot.
+
+    Who was kept out and why, who was ranked, who won at what price.
+    """
 
     slot_id: str
     format: str
@@ -99,7 +113,10 @@ class AuctionCleared(Event, frozen=True, array_like=True):
 
 
 class AnswerTimed(Event, frozen=True, array_like=True):
-    """How long a sold request waited for the disk. Relaxed: may be lost with the last batch, bills nothing."""
+    """How long a sold request waited for the disk.
+
+    Relaxed: may be lost with the last batch, bills nothing.
+    """
 
     TYPE: ClassVar[str] = "answer_timed"
     RETENTION: ClassVar[str] = "30 days"
@@ -107,7 +124,10 @@ class AnswerTimed(Event, frozen=True, array_like=True):
 
 
 class ImpressionBilled(Event, frozen=True, array_like=True):
-    """A beacon met its hold in time; ``price_nanos`` was posted (0 where clicks or conversions are paid)."""
+    """A beacon met its hold in time.
+
+    ``price_nanos`` was posted (0 where clicks or conversions are paid).
+    """
 
     TYPE: ClassVar[str] = "impression_billed"
     impression_id: bytes
@@ -130,7 +150,10 @@ class ImpressionUnbilled(Event, frozen=True, array_like=True):
 
 
 class ClickRecorded(Event, frozen=True, array_like=True):
-    """The first click on an impression; ``charged_nanos`` > 0 where clicks are paid and budget was left."""
+    """The first click on an impression.
+
+    ``charged_nanos`` > 0 where clicks are paid and budget was left.
+    """
 
     TYPE: ClassVar[str] = "click_recorded"
     impression_id: bytes
@@ -143,7 +166,10 @@ class ClickRecorded(Event, frozen=True, array_like=True):
 
 
 class ConversionRecorded(Event, frozen=True, array_like=True):
-    """An advertiser's conversion, once per ``conversion_id``; the customer reference is personal and sealed."""
+    """An advertiser's conversion, once per ``conversion_id``.
+
+    The customer reference is personal and sealed.
+    """
 
     TYPE: ClassVar[str] = "conversion_recorded"
     PERSONAL: ClassVar[tuple[str, ...]] = ("customer",)

@@ -12,7 +12,7 @@ from typing import Annotated, Final, TypeVar
 from litestar import Response, get, patch, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.types import ControllerRouterHandler
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from ringwork.ads.catalogue import page
 from ringwork.ads.http_api import AdsApi, status_of
@@ -43,6 +43,7 @@ from ringwork.kernel.errors import NotFound
 from ringwork.kernel.journal import Command
 from ringwork.web.app import HttpRequest, run_command
 from ringwork.web.auth import requires
+from ringwork.web.openapi import described
 
 SLUGS: Final[Mapping[str, tuple[int, str]]] = {
     "advertiser-exists": (409, "An advertiser with that id exists with other content."),
@@ -50,6 +51,8 @@ SLUGS: Final[Mapping[str, tuple[int, str]]] = {
     "creative-exists": (409, "A creative with that id exists with other content."),
     "publisher-exists": (409, "A publisher with that id exists with other content."),
     "placement-exists": (409, "A placement with that id exists with other content."),
+    "rule-violated": (409, "A rule of the catalogue refused it; `errors` points at the members."),
+    "unknown-click": (409, "The rwclid is not one that a click of this platform carried."),
     "conversion-exists": (409, "The conversion is recorded for another impression."),
     "conversion-late": (409, "The conversion came after its window; it does not count."),
     "account-exists": (409, "The ledger has an account of that id that is not the part's own."),
@@ -91,7 +94,7 @@ def routes(api: AdsApi) -> list[ControllerRouterHandler]:
 def _advertisers(api: AdsApi) -> list[ControllerRouterHandler]:
     advertisers = api.catalogue.advertisers
 
-    @post("/v1/advertisers", guards=_WRITE)
+    @post("/v1/advertisers", guards=_WRITE, opt=described(AdvertiserView, key="optional"))
     async def create_advertiser(
         request: HttpRequest, data: JSONBody[NewAdvertiser]
     ) -> Response[bytes]:
@@ -120,7 +123,7 @@ def _advertisers(api: AdsApi) -> list[ControllerRouterHandler]:
 def _campaigns(api: AdsApi) -> list[ControllerRouterHandler]:
     campaigns = api.catalogue.campaigns
 
-    @post("/v1/campaigns", guards=_WRITE)
+    @post("/v1/campaigns", guards=_WRITE, opt=described(Campaign, key="required"))
     async def create_campaign(request: HttpRequest, data: JSONBody[NewCampaign]) -> Response[bytes]:
         """Create a campaign; its budget moves from its advertiser's account to its own at once."""
 
@@ -140,17 +143,20 @@ def _campaigns(api: AdsApi) -> list[ControllerRouterHandler]:
         """One campaign as it is now."""
         return await _one(api, campaigns, "campaign", campaign_id)
 
-    @patch("/v1/campaigns/{campaign_id:str}", guards=_WRITE)
+    @patch(
+        "/v1/campaigns/{campaign_id:str}",
+        guards=_WRITE,
+        opt=described(Campaign, key="required"),
+    )
     async def change_campaign(
         request: HttpRequest, campaign_id: PathId, data: JSONBody[CampaignChange]
     ) -> Response[bytes]:
-        """Change a campaign; a new budget moves the difference and needs an Idempotency-Key."""
+        """Change a campaign; a new budget moves the difference."""
 
         def decide(command: Command) -> tuple[int, Struct]:
             return 200, api.management.change_campaign(command, campaign_id, data)
 
-        moves_money = data.budget is not UNSET
-        return await run_command(request, api.execute, decide, key_required=moves_money)
+        return await run_command(request, api.execute, decide, key_required=True)
 
     return [create_campaign, list_campaigns, read_campaign, change_campaign]
 
@@ -158,7 +164,7 @@ def _campaigns(api: AdsApi) -> list[ControllerRouterHandler]:
 def _creatives(api: AdsApi) -> list[ControllerRouterHandler]:
     creatives = api.catalogue.creatives
 
-    @post("/v1/creatives", guards=_WRITE)
+    @post("/v1/creatives", guards=_WRITE, opt=described(Creative, key="optional"))
     async def create_creative(request: HttpRequest, data: JSONBody[NewCreative]) -> Response[bytes]:
         """Create a creative of a campaign."""
 
@@ -178,7 +184,11 @@ def _creatives(api: AdsApi) -> list[ControllerRouterHandler]:
         """One creative as it is now."""
         return await _one(api, creatives, "creative", creative_id)
 
-    @patch("/v1/creatives/{creative_id:str}", guards=_WRITE)
+    @patch(
+        "/v1/creatives/{creative_id:str}",
+        guards=_WRITE,
+        opt=described(Creative, key="optional"),
+    )
     async def change_creative(
         request: HttpRequest, creative_id: PathId, data: JSONBody[CreativeChange]
     ) -> Response[bytes]:
@@ -195,7 +205,7 @@ def _creatives(api: AdsApi) -> list[ControllerRouterHandler]:
 def _publishers(api: AdsApi) -> list[ControllerRouterHandler]:
     publishers = api.catalogue.publishers
 
-    @post("/v1/publishers", guards=_WRITE)
+    @post("/v1/publishers", guards=_WRITE, opt=described(Publisher, key="optional"))
     async def create_publisher(
         request: HttpRequest, data: JSONBody[NewPublisher]
     ) -> Response[bytes]:
@@ -223,7 +233,7 @@ def _publishers(api: AdsApi) -> list[ControllerRouterHandler]:
 def _placements(api: AdsApi) -> list[ControllerRouterHandler]:
     placements = api.catalogue.placements
 
-    @post("/v1/placements", guards=_WRITE)
+    @post("/v1/placements", guards=_WRITE, opt=described(Placement, key="optional"))
     async def create_placement(
         request: HttpRequest, data: JSONBody[NewPlacement]
     ) -> Response[bytes]:

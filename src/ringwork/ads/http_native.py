@@ -31,7 +31,7 @@ from ringwork.ads.model import (
     Targeting,
     Url,
 )
-from ringwork.kernel.errors import Fault, Invalid
+from ringwork.kernel.errors import NotFound
 from ringwork.kernel.ids import format_id
 from ringwork.web.lane import Reply
 from ringwork.web.problems import Forbidden
@@ -112,12 +112,12 @@ class NativeAds:
         self._generation = -1
 
     def decode(self, body: bytes) -> tuple[AdRequest, Placement]:
-        """The request and its placement; Malformed, or Invalid with a pointer."""
+        """The request and its placement; Malformed, Invalid, NotFound."""
         request = decode(body, _decoder)
         placement = self._catalogue.placements.get(request.placement)
         if placement is None:
             detail = f"no placement {request.placement!r}"
-            raise Invalid(f"/placement: {detail}", [Fault("/placement", detail)])
+            raise NotFound(f"/placement: {detail}")
         return request, placement
 
     def is_at_home(self, origin: bytes, wanted: tuple[AdRequest, Placement]) -> bool:

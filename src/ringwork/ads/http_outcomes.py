@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
 
 from litestar import Response, get, post
-from litestar.params import JSONBody, PathParameter
+from litestar.params import JSONBody
 from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
@@ -23,14 +22,17 @@ from ringwork.kernel.journal import Command, Journal, recorded_of
 from ringwork.kernel.money import Money
 from ringwork.web.app import HttpRequest, run_command
 from ringwork.web.auth import requires
-
-UuidText = Annotated[str, PathParameter(pattern=r"^[0-9a-fA-F-]{36}$")]
+from ringwork.web.openapi import UuidText, described
 
 
 def outcome_routes(api: AdsApi) -> list[ControllerRouterHandler]:
     """Every handler about what became of sales."""
 
-    @post("/v1/conversions", guards=[requires("outcomes:write")])
+    @post(
+        "/v1/conversions",
+        guards=[requires("outcomes:write")],
+        opt=described(Conversion, key="optional"),
+    )
     async def report_conversion(
         request: HttpRequest, data: JSONBody[NewConversion]
     ) -> Response[bytes]:
@@ -111,11 +113,12 @@ def _credited(api: AdsApi) -> Money:
 def _convert(api: AdsApi, command: Command, data: NewConversion) -> tuple[int, Struct]:
     claim = api.ads.verify(data.rwclid, "conversion")
     if claim is None:
-        raise Invalid("/rwclid: no click of this platform", [Fault("/rwclid", "not genuine")])
+        fault = Fault("/rwclid", "not genuine")
+        raise Conflict("unknown-click", "/rwclid: no click of this platform", errors=[fault])
     value = data.value
     if value is not None and (value.currency != api.ads.currency or value.total_nanos < 0):
         detail = f"expected {api.ads.currency}, zero or more; got {value}"
-        raise Invalid(f"/value: {detail}", [Fault("/value", detail)])
+        raise Conflict("rule-violated", f"/value: {detail}", errors=[Fault("/value", detail)])
     outcome = api.ads.record_conversion(
         command,
         claim,

@@ -23,6 +23,36 @@ _TOKEN: Final = {
 }
 
 
+_BID_REQUEST: Final = {
+    "type": "object",
+    "description": "OpenRTB 2.6; here the least of it. Members that are not known are ignored.",
+    "required": ["id", "imp"],
+    "properties": {
+        "id": {"type": "string", "minLength": 1},
+        "imp": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["id", "banner"],
+                "properties": {
+                    "id": {"type": "string", "minLength": 1},
+                    "banner": {
+                        "type": "object",
+                        "required": ["w", "h"],
+                        "properties": {
+                            "w": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
+                            "h": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
+                        },
+                    },
+                },
+            },
+        },
+    },
+}
+
+
 def _operation(
     id: str,
     summary: str,
@@ -46,6 +76,8 @@ def _operation(
         operation["parameters"] = [_TOKEN]
     if open_to_all:
         operation["security"] = []
+    elif body is not None:
+        operation["security"] = [{"key": []}, {}]  # loopback and registered origins need none
     return operation
 
 
@@ -70,7 +102,7 @@ LANE_PATHS: Final[Mapping[str, object]] = {
                 },
                 "400": _PROBLEM,
             },
-            body={"type": "object", "required": ["id", "imp"]},
+            body=_BID_REQUEST,
         )
     },
     "/v1/ads/request": {

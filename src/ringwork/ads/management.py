@@ -42,7 +42,7 @@ from ringwork.ads.requests import (
     NewPlacement,
     NewPublisher,
 )
-from ringwork.kernel.errors import Conflict, Fault, Invalid, NotFound
+from ringwork.kernel.errors import Conflict, Fault, NotFound
 from ringwork.kernel.ids import IdGenerator, format_id
 from ringwork.kernel.journal import Command
 from ringwork.kernel.ledger import CREATED, Ledger, Transfer
@@ -256,7 +256,8 @@ def _exists(noun: str, id: str) -> Conflict:
 
 def _refuse(faults: list[Fault]) -> None:
     if faults:
-        raise Invalid("; ".join(f"{fault.pointer}: {fault.detail}" for fault in faults), faults)
+        text = "; ".join(f"{fault.pointer}: {fault.detail}" for fault in faults)
+        raise Conflict("rule-violated", text, errors=faults)
 
 
 def _changed(item: _Item, change: CampaignChange | CreativeChange) -> _Item:

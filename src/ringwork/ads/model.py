@@ -1,8 +1,9 @@
-"""What the ad part talks about: advertisers, campaigns, creatives, places to show them, one ask, one sale.
+"""What the ad part talks about: advertisers, campaigns, creatives, places, one ask, one sale.
 
-Pure types. Money is integer nanos of the platform's auction currency; a CPM bid of 2.50 is 2,500,000 nanos
-per impression. Nothing here can hold a person: the context of an ask is what is looked at and where,
-never who looks (ads specification 3.2, R2; consent does not exist yet, so nobody's data may be read).
+Pure types. Money is integer nanos of the platform's auction currency; a CPM bid of 2.50 is
+2,500,000 nanos per impression. Nothing here can hold a person: the context of an ask is what is
+looked at and where, never who looks (ads specification 3.2, R2; consent does not exist yet, so
+nobody's data may be read).
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ Category = Annotated[str, Meta(min_length=1, max_length=32)]
 """An IAB Content Taxonomy id, compared as text."""
 Region = Annotated[str, Meta(pattern=r"^[A-Z]{3}(-[A-Z0-9]{1,3})?$", examples=["PRT", "PRT-11"])]
 """ISO 3166-1 alpha-3, optionally with the ISO 3166-2 subdivision: no finer."""
-Url = Annotated[str, Meta(pattern=r"^https?://[^\s<>\"']{1,2000}$")]
+Url = Annotated[str, Meta(pattern=r"^https?://[!#$%&()*+,./:;=?@A-Z\[\]_a-z~0-9-]{1,2000}$")]
+"""ASCII, as URLs are on the wire (RFC 3986)."""
 
 HTML_MAX_CHARS: Final = 100_000
 
@@ -87,7 +89,10 @@ class Campaign(Struct, frozen=True, kw_only=True):
 
 
 class Creative(Struct, frozen=True, kw_only=True):
-    """One ad. ``html`` for banners, ``video_url`` and durations for video, title and image for native."""
+    """One ad. ``html`` for banners, ``video_url`` and durations for video.
+
+    Title and image for native.
+    """
 
     id: Id
     campaign_id: Id
@@ -134,7 +139,10 @@ class Placement(Struct, frozen=True, kw_only=True):
 
 
 class Context(Struct, frozen=True, array_like=True):
-    """What an auction may know: the page or app and the coarse surroundings. No person, no device id, no IP."""
+    """What an auction may know: the page or app and the coarse surroundings.
+
+    No person, no device id, no IP.
+    """
 
     site: str = ""
     app: str = ""
@@ -163,7 +171,10 @@ class Slot(Struct, frozen=True, kw_only=True):
     max_duration_s: int | None = None
     blocked_attributes: tuple[int, ...] = ()
     hold_s: int | None = None
-    """Seconds until the impression is due (OpenRTB ``imp.exp``); None takes the platform's default."""
+    """Seconds until the impression is due (OpenRTB ``imp.exp``).
+
+    None takes the platform's default.
+    """
     needs: tuple[Need, ...] = ()
     """What a creative must have to be shown here."""
 
@@ -176,11 +187,17 @@ class Ask(Struct, frozen=True, kw_only=True):
     context: Context
     slots: tuple[Slot, ...]
     charge_bid: bool = False
-    """The price of a sale is the winner's full bid (OpenRTB at = 2: the exchange sets the price)."""
+    """The price of a sale is the winner's full bid (OpenRTB at = 2.
+
+    The exchange sets the price).
+    """
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
-    """An ad in an auction, in integers (ads specification 3.12): what it bids and what scales it."""
+    """An ad in an auction, in integers (ads specification 3.12).
+
+    What it bids and what scales it.
+    """
 
     ad_id: str
     bid_nanos: int

@@ -12,7 +12,7 @@ import http.client
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 from msgspec import Struct
@@ -113,7 +113,7 @@ async def request(
 ) -> Reply:
     """One request to an ASGI application, without a server."""
     target, _, query = path.partition("?")
-    scope = {
+    scope: dict[str, object] = {
         "type": "http",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
@@ -134,20 +134,20 @@ async def request(
     status = 0
     parts: list[bytes] = []
     gone = asyncio.Event()
-    body = [{"type": "http.request", "body": content, "more_body": False}]
+    body: list[dict[str, object]] = [{"type": "http.request", "body": content, "more_body": False}]
 
-    async def receive() -> Message:
+    async def receive() -> dict[str, object]:
         if body:
             return body.pop()
         await gone.wait()
         return {"type": "http.disconnect"}
 
-    async def send(message: Message) -> None:
+    async def send(message: dict[str, object]) -> None:
         nonlocal status
         if message["type"] == "http.response.start":
-            status = message["status"]
+            status = cast("int", message["status"])
         else:
-            parts.append(message.get("body", b""))
+            parts.append(cast("bytes", message.get("body", b"")))
 
     await app(scope, receive, send)
     assert status, "the application answered"

@@ -35,6 +35,7 @@ def console_routes(
         journal=platform.journal,
         catalogue=platform.memory.catalogue,
         ledger=platform.memory.ledger,
+        budgets=platform.memory.budgets,
         state=platform.state.reader,
         projections=platform.projections,
         request_events=RequestIndex(),

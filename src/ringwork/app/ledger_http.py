@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from litestar import Response, get, post
-from litestar.params import JSONBody, PathParameter
+from litestar.params import FromPath, JSONBody, PathParameter
 from litestar.types import ControllerRouterHandler
 from msgspec import Meta, Struct
 
 from ringwork.app.platform import Platform
-from ringwork.kernel.errors import Conflict, Fault, Invalid, NotFound
+from ringwork.kernel.errors import Conflict, Fault, NotFound
 from ringwork.kernel.journal import Command
 from ringwork.kernel.ledger import CREATED, Account, Entry, Transfer
 from ringwork.kernel.money import Currency, Money
 from ringwork.web.app import HttpRequest, run_command
 from ringwork.web.auth import requires
+from ringwork.web.openapi import described
 
 LedgerId = Annotated[str, Meta(min_length=1, max_length=64)]
 
@@ -111,7 +112,11 @@ def routes(platform: Platform) -> list[ControllerRouterHandler]:
 def _accounts(platform: Platform) -> list[ControllerRouterHandler]:
     ledger = platform.memory.ledger
 
-    @post("/v1/ledger/accounts", guards=[requires("ledger:write")])
+    @post(
+        "/v1/ledger/accounts",
+        guards=[requires("ledger:write")],
+        opt=described(AccountView, key="required"),
+    )
     async def open_account(request: HttpRequest, data: JSONBody[NewAccount]) -> Response[bytes]:
         """Open an account; the same again is 200, a different one of that id 409."""
 
@@ -128,7 +133,7 @@ def _accounts(platform: Platform) -> list[ControllerRouterHandler]:
 
     @get("/v1/ledger/accounts/{account_id:path}", guards=[requires("ledger:read")])
     async def read_account(
-        account_id: Annotated[str, PathParameter(max_length=65)],
+        account_id: FromPath[str],
     ) -> AccountView:
         """One account. Its id may hold a slash, as ``campaign/hp-autumn-26`` does."""
         name = account_id.removeprefix("/")
@@ -167,13 +172,17 @@ def _account_view(id: str, account: Account) -> AccountView:
 def _transfers(platform: Platform) -> list[ControllerRouterHandler]:
     ledger = platform.memory.ledger
 
-    @post("/v1/ledger/transfers", guards=[requires("ledger:write")])
+    @post(
+        "/v1/ledger/transfers",
+        guards=[requires("ledger:write")],
+        opt=described(TransferResult, key="required"),
+    )
     async def transfer(request: HttpRequest, data: JSONBody[NewTransfer]) -> Response[bytes]:
         """Move, reserve, take or release money; a repeated id answers what the first one did."""
-        asked = _asked(data)
-        await platform.recall_transfers(asked.id, asked.pending_id)
+        await platform.recall_transfers(data.id, data.pending_id)
 
         def decide(command: Command) -> tuple[int, Struct]:
+            asked = _asked(data)
             ledger.expire_due(command)
             result = ledger.transfer(command, asked)
             if result != CREATED:
@@ -200,7 +209,8 @@ def _transfers(platform: Platform) -> list[ControllerRouterHandler]:
 
 def _asked(data: NewTransfer) -> Transfer:
     if data.kind == "post" and data.amount is None:
-        raise Invalid("/amount: post takes an amount", [Fault("/amount", "required for post")])
+        fault = Fault("/amount", "required for post")
+        raise Conflict("amount-required", "/amount: a post says how much it takes", errors=[fault])
     amount = data.amount
     return Transfer(
         id=data.id, kind=data.kind, debit_account=data.debit_account,

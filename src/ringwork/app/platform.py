@@ -200,7 +200,7 @@ class Platform:
         self.record_outcome = RecordOutcome(
             ads=self.ads, journal=self.journal, tenant=settings.tenant
         )
-        self.execute = Executor(self.journal, self.answers)
+        self.execute = Executor(self.journal, self.answers, secret=self.secrets.fingerprint)
         self.erasures = Erasures(
             keys=self.keys,
             types=self.types,

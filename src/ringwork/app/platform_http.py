@@ -11,7 +11,7 @@ from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 from msgspec import Meta, Struct
 
-from ringwork.app.log_api import EventPage, LogApi, LogQuery, Trace
+from ringwork.app.log_api import CURSOR, EventPage, LogApi, LogQuery, Trace
 from ringwork.app.platform import Platform
 from ringwork.kernel.errors import Fault, Invalid, NotFound, RingworkError
 from ringwork.kernel.ids import format_id, parse_id
@@ -19,8 +19,7 @@ from ringwork.kernel.journal import Command
 from ringwork.web.app import HttpRequest, run_command
 from ringwork.web.auth import requires
 from ringwork.web.keys import ROLES, ApiKey, Role
-
-UuidText = Annotated[str, PathParameter(pattern=r"^[0-9a-fA-F-]{36}$")]
+from ringwork.web.openapi import UUID_PATTERN, UuidText, described
 
 
 class NewErasure(Struct, forbid_unknown_fields=True):
@@ -104,12 +103,12 @@ def routes(platform: Platform, log_api: LogApi) -> list[ControllerRouterHandler]
 
 
 def _health(platform: Platform) -> list[ControllerRouterHandler]:
-    @get("/healthz", sync_to_thread=False)
+    @get("/healthz", sync_to_thread=False, opt={"open": True})
     def healthz() -> dict[str, str]:
         """Live: the process answers."""
         return {"status": "live"}
 
-    @get("/readyz", sync_to_thread=False)
+    @get("/readyz", sync_to_thread=False, opt={"open": True})
     def readyz() -> Response[Readiness]:
         """Ready to serve, or 503 with the check that says why not."""
         readiness = readiness_of(platform)
@@ -137,7 +136,7 @@ def readiness_of(platform: Platform) -> Readiness:
 def _keys(platform: Platform) -> list[ControllerRouterHandler]:
     api_keys = platform.memory.api_keys
 
-    @post("/v1/keys", guards=[requires("keys:write")])
+    @post("/v1/keys", guards=[requires("keys:write")], opt=described(KeyMade))
     async def create_key(request: HttpRequest, data: JSONBody[NewKey]) -> Response[bytes]:
         """Make an API key; the token is in this answer and nowhere else.
 
@@ -157,7 +156,12 @@ def _keys(platform: Platform) -> list[ControllerRouterHandler]:
         """Every API key, without its secret."""
         return KeyList([_key_view(key) for key in api_keys.keys.values()])
 
-    @delete("/v1/keys/{key_id:str}", guards=[requires("keys:write")], status_code=200)
+    @delete(
+        "/v1/keys/{key_id:str}",
+        guards=[requires("keys:write")],
+        status_code=200,
+        opt=described(KeyView, key="optional"),
+    )
     async def revoke_key(
         request: HttpRequest, key_id: Annotated[str, PathParameter(pattern="^[0-9a-f]{12}$")]
     ) -> Response[bytes]:
@@ -185,15 +189,19 @@ def _key_view(key: ApiKey) -> KeyView:
 def _log(log_api: LogApi) -> list[ControllerRouterHandler]:
     @get("/v1/log/events", guards=[requires("log:read")])
     async def log_events(
-        after: Annotated[str, QueryParameter(max_length=64)] = "0",
+        after: Annotated[str, QueryParameter(pattern=CURSOR)] = "0",
         limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
         type_: Annotated[str, QueryParameter(name="type", max_length=64)] = "",
-        request_id: Annotated[str, QueryParameter(max_length=36)] = "",
-        subject: Annotated[str, QueryParameter(max_length=32)] = "",
+        request_id: Annotated[str | None, QueryParameter(pattern=UUID_PATTERN)] = None,
+        subject: Annotated[str | None, QueryParameter(pattern="^[0-9a-f]{32}$")] = None,
     ) -> EventPage:
         """Events in order, from a cursor on."""
         query = LogQuery(
-            after=after, limit=limit, type=type_, request_id=request_id, subject=subject
+            after=after,
+            limit=limit,
+            type=type_,
+            request_id=request_id or "",
+            subject=subject or "",
         )
         return await log_api.events(query)
 
@@ -223,7 +231,11 @@ def _log(log_api: LogApi) -> list[ControllerRouterHandler]:
 def _erasures(platform: Platform) -> list[ControllerRouterHandler]:
     erasures = platform.erasures
 
-    @post("/v1/erasures", guards=[requires("erasure:write")])
+    @post(
+        "/v1/erasures",
+        guards=[requires("erasure:write")],
+        opt=described(ErasureAnswer, key="optional"),
+    )
     async def erase(request: HttpRequest, data: JSONBody[NewErasure]) -> Response[bytes]:
         """Delete the keys of a subject: what is sealed under them is unreadable from now on."""
 

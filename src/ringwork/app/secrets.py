@@ -26,13 +26,15 @@ class Secrets(Struct, forbid_unknown_fields=True):
     """Signs beacon tokens."""
     session: bytes
     """Signs console sessions."""
+    fingerprint: bytes
+    """Keys the fingerprints of command bodies in the log."""
 
 
 def load_or_make(data_dir: Path, entropy: Entropy) -> Secrets:
     """The installation's secrets; a file that others can read is refused."""
     path = data_dir / FILE_NAME
     if not path.exists():
-        made = Secrets(entropy.take(32), entropy.take(32), entropy.take(32))
+        made = Secrets(*(entropy.take(32) for _ in Secrets.__struct_fields__))
         partial = path.with_suffix(".new")
         handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "wb") as file:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from ringwork.app.call import call
-from ringwork.cli.common import DEFAULTS, Options, answer_of
+from ringwork.cli.answer import answer_of
+from ringwork.cli.options import DEFAULTS, Options
 from ringwork.kernel.errors import ConfigurationError
 
 app = App(name="ads", help="Advertisers, campaigns, creatives, publishers, placements.")
+
+File: TypeAlias = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]
+"""Where a body is read from; ``-`` is stdin."""
 
 _COLUMNS = {
     "advertisers": {"id": "Id", "name": "Name", "domain": "Domain", "currency": "Currency"},
@@ -39,9 +43,9 @@ _COLUMNS = {
 }
 
 
-def _noun(noun: str, id: str | None, create: Path | None, common: Options) -> None:
+def _noun(noun: str, id: str | None, create: Path | None, options: Options) -> None:
     """List, show one, or create from a file."""
-    settings = common.settings()
+    settings = options.settings()
     if create is not None:
         body = _read(create)
         # The same file sent twice is one creation: the key follows from what it says.
@@ -49,11 +53,11 @@ def _noun(noun: str, id: str | None, create: Path | None, common: Options) -> No
         made = answer_of(
             call(settings, "POST", f"/v1/{noun}", body, headers={"idempotency-key": key})
         )
-        common.show(made, f"{made['id']}: created")
+        options.show(made, f"{made['id']}: created")
         return
     if id is not None:
         item = answer_of(call(settings, "GET", f"/v1/{noun}/{id}"))
-        common.show(item, msgspec.json.format(msgspec.json.encode(item), indent=2).decode())
+        options.show(item, msgspec.json.format(msgspec.json.encode(item), indent=2).decode())
         return
     rows: list[dict[str, Any]] = []
     after = "0"
@@ -61,7 +65,7 @@ def _noun(noun: str, id: str | None, create: Path | None, common: Options) -> No
         page = answer_of(call(settings, "GET", f"/v1/{noun}?limit=1000&after={after}"))
         rows += page[noun]
         after = page["next"]
-    common.table(rows, _COLUMNS[noun], title=noun.capitalize())
+    options.table(rows, _COLUMNS[noun], title=noun.capitalize())
 
 
 def _read(path: Path) -> Any:
@@ -76,7 +80,7 @@ def _read(path: Path) -> Any:
 
 @app.command
 def advertisers(
-    id: str | None = None, /, *, create: Path | None = None, common: Options = DEFAULTS
+    id: str | None = None, /, *, create: File = None, options: Options = DEFAULTS
 ) -> None:
     """List advertisers, show one, or create one from a JSON file.
 
@@ -84,15 +88,17 @@ def advertisers(
 
     Parameters
     ----------
-    id: Show this one.
-    create: A JSON file as POST /v1/advertisers takes it; - reads stdin.
+    id:
+        Show this one.
+    create:
+        A JSON file as POST /v1/advertisers takes it; - reads stdin.
     """
-    _noun("advertisers", id, create, common)
+    _noun("advertisers", id, create, options)
 
 
 @app.command
 def campaigns(
-    id: str | None = None, /, *, create: Path | None = None, common: Options = DEFAULTS
+    id: str | None = None, /, *, create: File = None, options: Options = DEFAULTS
 ) -> None:
     """List campaigns, show one, or create one from a JSON file.
 
@@ -100,15 +106,17 @@ def campaigns(
 
     Parameters
     ----------
-    id: Show this one.
-    create: A JSON file as POST /v1/campaigns takes it; - reads stdin.
+    id:
+        Show this one.
+    create:
+        A JSON file as POST /v1/campaigns takes it; - reads stdin.
     """
-    _noun("campaigns", id, create, common)
+    _noun("campaigns", id, create, options)
 
 
 @app.command
 def creatives(
-    id: str | None = None, /, *, create: Path | None = None, common: Options = DEFAULTS
+    id: str | None = None, /, *, create: File = None, options: Options = DEFAULTS
 ) -> None:
     """List creatives, show one, or create one from a JSON file.
 
@@ -116,15 +124,17 @@ def creatives(
 
     Parameters
     ----------
-    id: Show this one.
-    create: A JSON file as POST /v1/creatives takes it; - reads stdin.
+    id:
+        Show this one.
+    create:
+        A JSON file as POST /v1/creatives takes it; - reads stdin.
     """
-    _noun("creatives", id, create, common)
+    _noun("creatives", id, create, options)
 
 
 @app.command
 def publishers(
-    id: str | None = None, /, *, create: Path | None = None, common: Options = DEFAULTS
+    id: str | None = None, /, *, create: File = None, options: Options = DEFAULTS
 ) -> None:
     """List publishers, show one, or create one from a JSON file.
 
@@ -132,15 +142,17 @@ def publishers(
 
     Parameters
     ----------
-    id: Show this one.
-    create: A JSON file as POST /v1/publishers takes it; - reads stdin.
+    id:
+        Show this one.
+    create:
+        A JSON file as POST /v1/publishers takes it; - reads stdin.
     """
-    _noun("publishers", id, create, common)
+    _noun("publishers", id, create, options)
 
 
 @app.command
 def placements(
-    id: str | None = None, /, *, create: Path | None = None, common: Options = DEFAULTS
+    id: str | None = None, /, *, create: File = None, options: Options = DEFAULTS
 ) -> None:
     """List placements, show one, or create one from a JSON file.
 
@@ -148,7 +160,9 @@ def placements(
 
     Parameters
     ----------
-    id: Show this one.
-    create: A JSON file as POST /v1/placements takes it; - reads stdin.
+    id:
+        Show this one.
+    create:
+        A JSON file as POST /v1/placements takes it; - reads stdin.
     """
-    _noun("placements", id, create, common)
+    _noun("placements", id, create, options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ringwork.cli.common import DEFAULTS, Options
+from ringwork.cli.options import DEFAULTS, Options
 
 
 def demo(
@@ -12,7 +12,7 @@ def demo(
     seed: int = 7,
     port: int | None = None,
     until_world_hours: float | None = None,
-    common: Options = DEFAULTS,
+    options: Options = DEFAULTS,
 ) -> None:
     """Start the platform with a simulated world on it, and open the console.
 
@@ -23,15 +23,18 @@ def demo(
 
     Parameters
     ----------
-    seed: The same seed gives the same requests.
-    port: TCP port.
-    until_world_hours: Stop after so many hours of the world's time.
+    seed:
+        The same seed gives the same requests.
+    port:
+        TCP port.
+    until_world_hours:
+        Stop after so many hours of the world's time.
     """
     flags = {} if port is None else {"http.port": port}
-    settings = common.settings(flags)
+    settings = options.settings(flags)
     from ringwork.world.demo import run  # noqa: PLC0415  # the world's weight, only for a demo
 
-    passed_on = {"RINGWORK_CONFIG": common.config} if common.config else {}
+    passed_on = {"RINGWORK_CONFIG": options.config} if options.config else {}
     run(
         data=settings.data_path,
         seed=seed,

@@ -5,20 +5,23 @@ And prove it by reading every store again.
 
 from __future__ import annotations
 
-from ringwork.app.call import call
-from ringwork.cli.common import DEFAULTS, Options, answer_of
+from ringwork.app.call import call, store_of
+from ringwork.cli.answer import answer_of
+from ringwork.cli.options import DEFAULTS, Options
 
 
-def erase(subject: str, /, *, common: Options = DEFAULTS) -> int:
+def erase(subject: str, /, *, options: Options = DEFAULTS) -> int:
     """Delete a subject's keys and print the proof; exit 1 if anything can still be read.
 
     Example: ringwork erase customer/4711
 
     Parameters
     ----------
-    subject: advertiser/ID for an account contact, customer/REFERENCE for a conversion's customer.
+    subject:
+        advertiser/ID for an account contact, customer/REFERENCE for a conversion's customer.
     """
-    settings = common.settings()
+    settings = options.settings()
+    store_of(settings)
     made = answer_of(call(settings, "POST", "/v1/erasures", {"subject": subject}))
     proof = answer_of(call(settings, "GET", f"/v1/erasures/{made['id']}"))
     lines = [
@@ -29,5 +32,5 @@ def erase(subject: str, /, *, common: Options = DEFAULTS) -> int:
         for one in proof["searched"]
     ]
     lines.append("nothing can be read" if proof["holds"] else "SOMETHING CAN STILL BE READ")
-    common.show(proof, "\n".join(lines))
+    options.show(proof, "\n".join(lines))
     return 0 if proof["holds"] else 1

@@ -6,7 +6,8 @@ from cyclopts import App
 
 from ringwork.app.call import call
 from ringwork.app.lock import holder_of
-from ringwork.cli.common import DEFAULTS, Options, answer_of
+from ringwork.cli.answer import answer_of
+from ringwork.cli.options import DEFAULTS, Options
 from ringwork.kernel.errors import ConfigurationError
 from ringwork.web.keys import Role
 
@@ -14,53 +15,56 @@ app = App(name="keys", help="Make, list and revoke API keys.")
 
 
 @app.command
-def create(*, role: Role, label: str = "", common: Options = DEFAULTS) -> None:
+def create(*, role: Role, label: str = "", options: Options = DEFAULTS) -> None:
     """Make an API key; its token is printed once and kept nowhere.
 
     Example: ringwork keys create --role finance --label bookkeeping
 
     Parameters
     ----------
-    role: What the key may do.
-    label: A name to know it by.
+    role:
+        What the key may do.
+    label:
+        A name to know it by.
     """
-    made = answer_of(call(common.settings(), "POST", "/v1/keys", {"role": role, "label": label}))
-    common.show(made, made["token"])
+    made = answer_of(call(options.settings(), "POST", "/v1/keys", {"role": role, "label": label}))
+    options.show(made, made["token"])
 
 
 @app.command(name="list")
-def list_keys(*, common: Options = DEFAULTS) -> None:
+def list_keys(*, options: Options = DEFAULTS) -> None:
     """List every key, without its secret.
 
     Example: ringwork keys list --json
     """
-    keys = answer_of(call(common.settings(), "GET", "/v1/keys"))["keys"]
+    keys = answer_of(call(options.settings(), "GET", "/v1/keys"))["keys"]
     columns = {"id": "Id", "role": "Role", "label": "Label", "revoked": "Revoked"}
-    common.table(keys, columns, title="API keys")
+    options.table(keys, columns, title="API keys")
 
 
 @app.command
-def revoke(key_id: str, /, *, common: Options = DEFAULTS) -> None:
+def revoke(key_id: str, /, *, options: Options = DEFAULTS) -> None:
     """Revoke a key: it opens nothing from now on.
 
     Example: ringwork keys revoke 3f9a0c1d2e4b
 
     Parameters
     ----------
-    key_id: The id, as `keys list` shows it.
+    key_id:
+        The id, as `keys list` shows it.
     """
-    key = answer_of(call(common.settings(), "DELETE", f"/v1/keys/{key_id}"))
-    common.show(key, f"revoked {key['id']} ({key['role']})")
+    key = answer_of(call(options.settings(), "DELETE", f"/v1/keys/{key_id}"))
+    options.show(key, f"revoked {key['id']} ({key['role']})")
 
 
 @app.command
-def link(*, common: Options = DEFAULTS) -> None:
+def link(*, options: Options = DEFAULTS) -> None:
     """Make a link that signs a browser in to the console of the running server, once.
 
     Example: ringwork keys link
     """
-    settings = common.settings()
+    settings = options.settings()
     if holder_of(settings.data_path) is None:
         raise ConfigurationError("no server runs on this data directory; start it with serve")
     made = answer_of(call(settings, "POST", "/v1/sign-in-links"))
-    common.show(made, f"{settings.http.public_url_or_own}{made['path']}")
+    options.show(made, f"{settings.http.public_url_or_own}{made['path']}")

@@ -8,28 +8,24 @@ from pathlib import Path
 import msgspec
 from cyclopts import App
 
-from ringwork.cli.common import DEFAULTS, Options
+from ringwork.app.call import store_of
+from ringwork.cli.options import DEFAULTS, Options
 from ringwork.cli.progress import counting
-from ringwork.kernel.errors import ConfigurationError
 
 app = App(name="log", help="Check, export and salvage the event log.")
 
 
-def _directory(common: Options) -> Path:
-    directory = common.settings().data_path / "log"
-    if not directory.exists():
-        raise ConfigurationError(f"{directory}: no event log here; give --data DIR")
-    return directory
+def _directory(options: Options) -> Path:
+    return store_of(options.settings()) / "log"
 
 
 @app.command
-def verify(*, common: Options = DEFAULTS) -> int:
+def verify(*, options: Options = DEFAULTS) -> int:
     """Check the chain, the continuity and every event; exit 3 names the first defect.
 
     Example: ringwork log verify
-
     """
-    directory = _directory(common)
+    directory = _directory(options)
     from ringwork.app.platform import EVENTS  # noqa: PLC0415  # loads every part
     from ringwork.kernel.events import EventTypes  # noqa: PLC0415
     from ringwork.storage.sqlite.verify import verify as check  # noqa: PLC0415
@@ -50,7 +46,7 @@ def verify(*, common: Options = DEFAULTS) -> int:
                 "  save what is sound before it: ringwork log salvage --out DIR"
             )
     lines.append("the log is as it was written" if report.is_sound else "THE LOG IS DAMAGED")
-    common.show({**msgspec.to_builtins(report), "sound": report.is_sound}, "\n".join(lines))
+    options.show({**msgspec.to_builtins(report), "sound": report.is_sound}, "\n".join(lines))
     return 0 if report.is_sound else 3
 
 
@@ -60,7 +56,7 @@ def export(
     out: Path,
     first_day: date | None = None,
     last_day: date | None = None,
-    common: Options = DEFAULTS,
+    options: Options = DEFAULTS,
 ) -> None:
     """Write the log as Parquet, a folder per day, for DuckDB and other tools.
 
@@ -68,11 +64,14 @@ def export(
 
     Parameters
     ----------
-    out: Where to write.
-    first_day: From this day on (UTC).
-    last_day: Up to this day (UTC).
+    out:
+        Where to write.
+    first_day:
+        From this day on (UTC).
+    last_day:
+        Up to this day (UTC).
     """
-    directory = _directory(common)
+    directory = _directory(options)
     from ringwork.app.platform import EVENTS  # noqa: PLC0415  # loads every part
     from ringwork.kernel.events import EventTypes  # noqa: PLC0415
     from ringwork.storage.parquet import export as write  # noqa: PLC0415
@@ -86,20 +85,21 @@ def export(
             last_day=last_day,
             progress=lambda done, total: progress("events", done),
         )
-    common.show(msgspec.to_builtins(done), f"{done.events:,} events in {done.files} files: {out}")
+    options.show(msgspec.to_builtins(done), f"{done.events:,} events in {done.files} files: {out}")
 
 
 @app.command
-def salvage(*, out: Path, common: Options = DEFAULTS) -> None:
+def salvage(*, out: Path, options: Options = DEFAULTS) -> None:
     """Copy what is sound of a damaged log to a new directory, with a report.
 
     Example: ringwork log salvage --out ./salvaged
 
     Parameters
     ----------
-    out: A directory that does not exist yet.
+    out:
+        A directory that does not exist yet.
     """
-    directory = _directory(common)
+    directory = _directory(options)
     from ringwork.app.platform import EVENTS  # noqa: PLC0415  # loads every part
     from ringwork.kernel.events import EventTypes  # noqa: PLC0415
     from ringwork.storage.sqlite.verify import salvage as save  # noqa: PLC0415
@@ -111,6 +111,6 @@ def salvage(*, out: Path, common: Options = DEFAULTS) -> None:
             EventTypes(EVENTS),
             progress=lambda done, total: progress("events", done),
         )
-    common.show(
+    options.show(
         msgspec.to_builtins(report), f"{report.events:,} sound events and report.json: {out}"
     )

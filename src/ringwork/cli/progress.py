@@ -6,16 +6,45 @@ Silent in pipes and tests.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+QUIET_S: Final = 2.0
 
 
 @contextmanager
 def counting() -> Iterator[Callable[[str, int], None]]:
-    """Yields ``progress(what, count)``; it shows a spinner with the count when people look on."""
-    if not sys.stderr.isatty():
-        yield lambda what, count: None
-        return
+    """Yields ``progress(what, count)``; after two seconds it shows the count to who looks on."""
+    line = _Line()
+    try:
+        yield line.progress
+    finally:
+        line.close()
+
+
+class _Line:
+    def __init__(self) -> None:
+        self._shown: Progress | None = None
+        self._begins_ns = time.monotonic_ns() + int(QUIET_S * 1e9)
+
+    def progress(self, what: str, count: int) -> None:
+        if self._shown is None:
+            if time.monotonic_ns() < self._begins_ns or not sys.stderr.isatty():
+                return
+            self._shown = _started()
+        self._shown.update(self._shown.task_ids[0], description=what, completed=count)
+
+    def close(self) -> None:
+        if self._shown is not None:
+            self._shown.stop()
+
+
+def _started() -> Progress:
     from rich.console import Console  # noqa: PLC0415  # only where somebody looks on
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
@@ -24,6 +53,7 @@ def counting() -> Iterator[Callable[[str, int], None]]:
         TextColumn("{task.description} {task.completed:,.0f}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task("", total=None)
-        yield lambda what, count: shown.update(task, description=what, completed=count)
+    shown = Progress(*columns, console=Console(stderr=True), transient=True)
+    shown.add_task("", total=None)
+    shown.start()
+    return shown

@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
-from ringwork.cli.common import DEFAULTS, Options
+import errno
+import socket
+
+from ringwork.app.lock import holder_of
+from ringwork.cli.options import DEFAULTS, Options
+from ringwork.kernel.errors import Busy, ConfigurationError
 
 
-def serve(*, host: str | None = None, port: int | None = None, common: Options = DEFAULTS) -> None:
+def serve(*, host: str | None = None, port: int | None = None, options: Options = DEFAULTS) -> None:
     """Start the platform and serve until Ctrl-C.
 
     Example: ringwork serve --data ./ringwork-data --port 8080
 
     Parameters
     ----------
-    host: Address to listen on.
-    port: TCP port.
+    host:
+        Address to listen on.
+    port:
+        TCP port.
     """
     given = {"http.host": host, "http.port": port}
-    settings = common.settings({key: value for key, value in given.items() if value is not None})
+    settings = options.settings({key: value for key, value in given.items() if value is not None})
+    if holder_of(settings.data_path) is None:  # else the lock names who serves, port and all
+        require_free(settings.http.host, settings.http.port)
     from ringwork.app.serve import run  # noqa: PLC0415  # a server's weight, only for a server
 
     run(settings)
+
+
+def require_free(host: str, port: int) -> None:
+    """Find out before the store is opened that nothing can listen there.
+
+    Raises Busy for a port that is taken, ConfigurationError for an address that is not ours.
+    """
+    where = f"http.host = {host!r}, http.port = {port}"
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except OSError as error:  # gaierror, a host that is unknown, is one too
+        if error.errno == errno.EADDRINUSE:
+            raise Busy(f"{where}: another program listens there; choose another --port") from None
+        raise ConfigurationError(f"{where}: cannot listen there: {error.strerror}") from None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from markupsafe import Markup
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ringwork.console.labels import Label, axis, settle
 from ringwork.console.svg import element
@@ -116,13 +116,11 @@ def line_chart(
     def y_px(value: float) -> float:
         return floor_px - plot_px * value / top
 
-    steps = ticks(top)
-    texts = [_number(step) for step in steps]
-    grid, named = _grid(steps, texts, unit, y_px, limit)
     over = _marked(now) if now else []
     if remark:
         over.append(Label(text=remark, x=0.0, y=12.0))
-    free = settle([*over, *named], top=11.0, bottom=floor_px - 3)
+    grid, named = _grid(ticks(top), y_px, limit)
+    free = _settled(over, named, unit, bottom=floor_px - 3)
     return element(
         "svg",
         element("title", title),
@@ -147,24 +145,35 @@ def _number(value: float) -> str:
 
 
 def _grid(
-    steps: Sequence[float],
-    texts: Sequence[str],
-    unit: str,
-    y_px: Callable[[float], float],
-    limit: Limit | None,
+    steps: Sequence[float], y_px: Callable[[float], float], limit: Limit | None
 ) -> tuple[list[Markup], list[Label]]:
+    """The lines and their labels: the limit's first, then the grid's from the top down."""
     drawn: list[Markup] = []
     named: list[Label] = []
     if limit is not None:
         y = y_px(limit.y)
         drawn.append(element("line", class_="limit", x1=0, x2="100%", y1=y, y2=y))
         named.append(Label(text=limit.text, x=0.0, y=y - 5, css="ink halo"))
-    for index, (step, text) in enumerate(zip(steps, texts, strict=True)):
+    for step in reversed(steps):
         y = y_px(step)
         drawn.append(element("line", class_="grid", x1=0, x2="100%", y1=y, y2=y))
-        tail = f" {unit}" if unit and index == len(steps) - 1 else ""
-        named.append(Label(text=text + tail, x=0.0, y=y - 4, css="halo", fixed=True))
+        named.append(Label(text=_number(step), x=0.0, y=y - 4, css="halo", fixed=True))
     return drawn, named
+
+
+def _settled(
+    over: Sequence[Label], named: Sequence[Label], unit: str, *, bottom: float
+) -> list[Label]:
+    """The labels that fit, with the unit written at the highest grid line that has room for it."""
+    for index, label in enumerate(named):
+        if unit and label.fixed:
+            told = structs.replace(label, text=f"{label.text} {unit}")
+            placed = settle(
+                [*over, *named[:index], told, *named[index + 1 :]], top=11.0, bottom=bottom
+            )
+            if told in placed:
+                return placed
+    return settle([*over, *named], top=11.0, bottom=bottom)
 
 
 def _stretched(curves: Sequence[Curve], top: float, plot_px: int) -> Markup:

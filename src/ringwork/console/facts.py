@@ -75,6 +75,8 @@ class CampaignFacts(Struct, frozen=True, kw_only=True):
     clicks: int = 0
     conversions: int = 0
     today_nanos: int = 0
+    day_free_nanos: int | None = None
+    """What its daily budget still allows today; None without one."""
 
 
 class OverviewFacts(Struct, frozen=True, kw_only=True):

@@ -67,7 +67,7 @@ def routes(
     def refused(request: HttpRequest, error: Refused) -> Answer:
         return respond.refused(request, error)
 
-    def failed(request: HttpRequest, error: Exception) -> Response[str] | Response[bytes]:
+    def failed(request: HttpRequest, error: Exception) -> Answer:
         return respond.failed(request, error)
 
     pages = Router(

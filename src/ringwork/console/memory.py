@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from ringwork.ads.model import Campaign
 from ringwork.ads.projections import Counts
 from ringwork.console.facts import CampaignFacts, Lag, LogFacts
-from ringwork.console.format import minute
+from ringwork.console.format import DAY_S, minute
 from ringwork.console.pages import Shell
 from ringwork.console.sources import Names, Sources
 from ringwork.console.views.matters import matters
@@ -91,6 +91,8 @@ class Memory:
         advertiser = self._from.catalogue.advertisers.get(campaign.advertiser_id)
         account = self._from.ledger.accounts.get(f"campaign/{campaign.id}")
         counts = counts or Counts()
+        daily = campaign.daily_budget
+        today = self._from.clock.wall_us() // (DAY_S * 1_000_000)
         return CampaignFacts(
             campaign=campaign,
             advertiser=advertiser.name if advertiser else campaign.advertiser_id,
@@ -100,6 +102,9 @@ class Memory:
             clicks=counts.clicks,
             conversions=counts.conversions,
             today_nanos=today_nanos,
+            day_free_nanos=None
+            if daily is None
+            else daily.total_nanos - self._from.budgets.spent_nanos(campaign.id, today),
         )
 
     def _active_creatives(self) -> dict[str, int]:

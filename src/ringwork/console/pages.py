@@ -97,7 +97,8 @@ NAVIGATION: Final = (
 class Shell(Struct, frozen=True, kw_only=True):
     """What stands around every page: how long the log is, when it was checked, what waits."""
 
-    events: int
+    events: int | None
+    """None where it is not known: on the page of a bug, which asks no store."""
     verified: str = ""
     waiting: Mapping[str, int] = field(default_factory=dict)
     source: str = ""

@@ -12,7 +12,7 @@ from litestar.response import Redirect
 from ringwork.console.answers import Assets, address, html, json, moved, wants_fragment, wants_json
 from ringwork.console.asked import scheme_of
 from ringwork.console.data import ConsoleData
-from ringwork.console.pages import Page
+from ringwork.console.pages import Page, Shell
 from ringwork.console.render import Frame, Renderer, json_of
 from ringwork.console.views.errors import problem
 from ringwork.kernel.errors import Refused
@@ -38,7 +38,7 @@ class Responder:
         """The page as JSON, as a fragment, or whole."""
         if wants_json(request):
             return json(json_of(page), status=page.status)
-        frame = self._frame(request)
+        frame = self._frame(request, self._data.shell())
         text = self._renderer.html(page, frame, fragment=wants_fragment(request))
         return html(text, status=page.status)
 
@@ -62,31 +62,38 @@ class Responder:
             return Response(encode(body), status_code=error.status, media_type=MEDIA_TYPE)
         if isinstance(error, Unauthenticated):
             return moved("/console/sign-in")
-        return self._problem(request, error.status, error.detail)
+        return self._problem(request, error.status, error.detail, self._data.shell())
 
-    def failed(self, request: HttpRequest, error: Exception) -> Response[str] | Response[bytes]:
+    def failed(
+        self, request: HttpRequest, error: Exception
+    ) -> Response[str] | Response[bytes] | Redirect:
         """What the framework refused, or a bug: logged, and told without detail."""
         if isinstance(error, HTTPException) and error.status_code < 500:
-            return self._problem(request, error.status_code, error.detail)
+            refused = Refused("malformed-request", error.detail, status=error.status_code)
+            return self.refused(request, refused)
         own_id = request_id(request)
         _log.error("console request %s failed", own_id.hex(), exc_info=error)
         if wants_json(request):
             body = internal_problem(path=request.scope["path"], request_id=own_id)
             return Response(encode(body), status_code=500, media_type=MEDIA_TYPE)
-        return self._problem(request, 500, "")
+        return self._problem(
+            request, 500, "", Shell(events=None)
+        )  # asks nothing that may fail again
 
-    def _problem(self, request: HttpRequest, status: int, detail: str) -> Response[str]:
+    def _problem(
+        self, request: HttpRequest, status: int, detail: str, shell: Shell
+    ) -> Response[str]:
         page = problem(status, detail, format_id(request_id(request)), self._data.now_us())
-        frame = self._frame(request)
+        frame = self._frame(request, shell)
         text = self._renderer.html(page, frame, fragment=wants_fragment(request))
         return html(text, status=status)
 
-    def _frame(self, request: HttpRequest) -> Frame:
+    def _frame(self, request: HttpRequest, shell: Shell) -> Frame:
         state = request.scope["state"]
         principal: Principal | None = state.get("principal")
         session: str = state.get("session", "")
         return Frame(
-            shell=self._data.shell(),
+            shell=shell,
             path=address(request),
             scheme=scheme_of(request),
             csrf=self._sign_in.csrf_token(session) if session else "",

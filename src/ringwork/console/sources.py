@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from ringwork.ads.budgets import Budgets
 from ringwork.ads.catalogue import Catalogue
 from ringwork.console.facts import Verification
 from ringwork.kernel.journal import Journal
@@ -64,6 +65,7 @@ class Sources(Struct, frozen=True, kw_only=True):
     journal: Journal
     catalogue: Catalogue
     ledger: Ledger
+    budgets: Budgets
     state: sa.Engine
     """Reads the tables of the projections."""
     projections: Follower

@@ -6,7 +6,8 @@ Wire format (msgpack, platform log format 1): an event is the array ``[id, ts_us
 request_id, cause_id, tenant, subject, purpose, payload]``, a frame ``[idempotency | nil, [event,
 ...]]``. A published payload struct is never edited: optional members are appended at its end, or it
 gets a new version and an upcaster. Types that a reader does not know are kept as raw bytes, never
-dropped.
+dropped. None of these structs can be part of a reference cycle, so the garbage collector does not
+track them (``gc=False``): with a million of them alive its passes cost more than the folding.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from msgspec import Struct
 from ringwork.kernel.errors import RingworkError
 
 
-class Event(Struct, frozen=True, array_like=True):
+class Event(Struct, frozen=True, array_like=True, gc=False):
     """Base of every payload.
 
     Subclasses name their type (past tense) and version, and may hold personal members.
@@ -52,7 +53,7 @@ class UnknownEvent(Event, frozen=True, array_like=True):
     raw: bytes
 
 
-class Envelope(Struct, frozen=True, array_like=True):
+class Envelope(Struct, frozen=True, array_like=True, gc=False):
     """What every event carries; ``payload`` stays encoded until somebody needs it."""
 
     id: bytes
@@ -67,7 +68,7 @@ class Envelope(Struct, frozen=True, array_like=True):
     payload: msgspec.Raw
 
 
-class _Outgoing(Struct, frozen=True, array_like=True):
+class _Outgoing(Struct, frozen=True, array_like=True, gc=False):
     """An envelope whose payload is still a struct, so that one pass encodes both."""
 
     id: bytes
@@ -82,7 +83,7 @@ class _Outgoing(Struct, frozen=True, array_like=True):
     payload: Event
 
 
-class Idempotency(Struct, frozen=True, array_like=True):
+class Idempotency(Struct, frozen=True, array_like=True, gc=False):
     """The key of a command and the first answer to it.
 
     Inside the command's own frame (one atomic write).
@@ -93,12 +94,12 @@ class Idempotency(Struct, frozen=True, array_like=True):
     """``"METHOD path"``."""
     key: str
     fingerprint: bytes
-    """SHA-256 of the canonical decoded body."""
+    """HMAC-SHA-256 of the canonical decoded body, keyed by the installation."""
     status: int
     body: bytes
 
 
-class Frame(Struct, frozen=True, array_like=True):
+class Frame(Struct, frozen=True, array_like=True, gc=False):
     """One command: all of its events or none."""
 
     idempotency: Idempotency | None

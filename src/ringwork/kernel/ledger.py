@@ -112,7 +112,7 @@ _REPEATED_BY_RESOLUTION: Final = (
 )
 
 
-class Account(Struct):
+class Account(Struct, gc=False):
     """Four totals in nanos; what is available is computed, never stored."""
 
     currency: str
@@ -127,7 +127,7 @@ class Account(Struct):
         return self.credits_posted - self.debits_posted - self.debits_pending
 
 
-class Entry(Struct):
+class Entry(Struct, gc=False):
     """A transfer with its first result and, for a pending one, what became of it."""
 
     transfer: Transfer

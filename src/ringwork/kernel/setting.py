@@ -9,7 +9,6 @@ import tomllib
 from collections.abc import Iterator
 from functools import lru_cache
 
-import msgspec
 from msgspec import Struct
 from msgspec import inspect as types
 

@@ -266,7 +266,7 @@ def _random_move(rng: random.Random) -> Transfer:
 def _random_end(rng: random.Random, asked: Sequence[Transfer]) -> Transfer:
     pending = [transfer for transfer in asked if transfer.kind == "pending"]
     target = rng.choice(asked if not pending or rng.random() < 0.1 else pending)
-    kind = rng.choice(("post", "void"))
+    kind: Kind = rng.choice(("post", "void"))
     amounts = (0, target.amount_nanos, target.amount_nanos // 2, target.amount_nanos + 1)
     named = rng.random() < 0.3  # it may repeat what its pending transfer says
     return Transfer(

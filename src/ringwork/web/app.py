@@ -53,8 +53,18 @@ def create_litestar(
     lifespan: Sequence[Callable[[Litestar], AbstractAsyncContextManager[None]]] = (),
 ) -> Litestar:
     """The application of the given handlers; authentication stands in front of it."""
-    return Litestar(
+    methods: dict[str, set[str]] = {}
+
+    def answer_options(request: HttpRequest) -> Response[bytes] | None:
+        """Every method of the path: the framework's own answer knows the first handler's only."""
+        if request.method != "OPTIONS":
+            return None
+        allowed = ", ".join(sorted(methods[request.scope["path_template"]]))
+        return Response(b"", status_code=204, headers={"Allow": allowed})
+
+    app = Litestar(
         route_handlers=route_handlers,
+        before_request=answer_options,
         dto=StrictBody,
         return_dto=None,
         request_max_body_size=BODY_MAX_BYTES,
@@ -72,6 +82,9 @@ def create_litestar(
         ),
         logging_config=None,
     )
+    for route in app.routes:
+        methods.setdefault(route.path_format, set()).update(getattr(route, "methods", ()))
+    return app
 
 
 def request_id(request: HttpRequest) -> bytes:

@@ -62,9 +62,11 @@ class Answer(Struct, frozen=True, kw_only=True):
 class Executor:
     """Executes intents against one journal."""
 
-    def __init__(self, journal: Journal, keys: IdempotencyKeys) -> None:
+    def __init__(self, journal: Journal, keys: IdempotencyKeys, *, secret: bytes) -> None:
+        """``secret`` keys the fingerprints of bodies."""
         self._journal = journal
         self._keys = keys
+        self._secret = secret
 
     async def __call__(
         self, intent: Intent, decide: Decide, *, key_required: bool = False
@@ -80,7 +82,7 @@ class Executor:
             return answer
         scope = f"{intent.method} {intent.path}"
         scoped = (intent.tenant, scope, key)
-        print_ = fingerprint(intent.body)
+        print_ = fingerprint(intent.body, self._secret)
         if scoped in self._keys.in_flight:
             raise in_flight()
         first = self._keys.first_answer(scoped)

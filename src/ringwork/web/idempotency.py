@@ -2,14 +2,15 @@
 
 The key and the first answer travel inside the command's own frame, so that both are on disk or
 neither; this memory of them is a fold of the log. Keys that memory has let go are asked of the
-projection. Scope of a key: tenant, method and path. Fingerprint: SHA-256 of the canonical decoded
+projection. Scope of a key: tenant, method and path. Fingerprint: HMAC-SHA-256 of the canonical decoded
 body, so that member order, white space and ``5`` against ``5.0`` do not matter.
 """
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 from collections.abc import Callable
+from hashlib import sha256
 from typing import ClassVar, Final
 
 import msgspec
@@ -65,10 +66,14 @@ class IdempotencyKeys:
 _decoder: Final = msgspec.msgpack.Decoder(list[Idempotency])
 
 
-def fingerprint(body: bytes) -> bytes:
-    """What two bodies share exactly when they ask for the same."""
+def fingerprint(body: bytes, secret: bytes) -> bytes:
+    """What two bodies share exactly when they ask for the same.
+
+    Keyed, because it lies in the log for ever: a plain hash of a body with a name or an address in
+    it could be guessed.
+    """
     canonical = msgspec.json.encode(decode_untyped(body) if body else None, order="deterministic")
-    return hashlib.sha256(canonical).digest()
+    return hmac.digest(secret, canonical, sha256)
 
 
 def check_key(key: str | None, *, required: bool) -> str | None:

@@ -112,9 +112,7 @@ def explain_no_bid(request: BidRequest, no_bid: NoBid) -> bytes | None:
     if not request.test:
         return None
     why: dict[str, str | list[str]] = {"reason": no_bid.reason, "detail": NO_BIDS[no_bid]}
-    return _encoder.encode(
-        BidResponse(id=request.id or "", nbr=no_bid.nbr, ext={"ringwork": why})
-    )
+    return _encoder.encode(BidResponse(id=request.id or "", nbr=no_bid.nbr, ext={"ringwork": why}))
 
 
 def _bid(served: Served, imp: Imp, terms: BidderTerms, markup: Markup, *, billable: bool) -> Bid:

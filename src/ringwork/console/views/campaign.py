@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from ringwork.console.facts import CampaignPageFacts, CreativeFacts
+from ringwork.console.facts import CampaignFacts, CampaignPageFacts, CreativeFacts
 from ringwork.console.format import (
     MISSING,
     NARROW,
@@ -141,7 +141,9 @@ def _answer(facts: CampaignPageFacts, funds: Funds, state: State) -> list[str | 
     currency = funds.spent.currency
     opening = {
         "running": "Running.",
+        "done for today": "Done for today.",
         "spent out": "Spent out.",
+        "too small": "Budget too small.",
         "no ad": "Nothing to show.",
         "paused": "Paused.",
         "ended": "Ended.",
@@ -157,6 +159,12 @@ def _answer(facts: CampaignPageFacts, funds: Funds, state: State) -> list[str | 
     if state == "spent out":
         left = money(funds.free.total_nanos, currency)
         return [*parts, f"; the {left} left do not pay for one more bid. It cannot spend more."]
+    daily = facts.facts.campaign.daily_budget
+    if state == "done for today" and daily is not None:
+        today = money(daily.total_nanos, currency)
+        return [*parts, f". Its {today} for today are spent or reserved; it goes on at 00:00 UTC."]
+    if state == "too small":
+        return [*parts, "; the whole budget does not pay for one bid, so it cannot win."]
     if state == "no ad":
         return [*parts, "; it has no active creative, so it cannot win."]
     return [*parts, ". It cannot spend more than was put in."]
@@ -176,7 +184,7 @@ def _figures(facts: CampaignPageFacts, funds: Funds) -> list[Figure]:
             key="spent",
             label="Spent",
             value=money(spent, currency),
-            note=f"{amount(own.today_nanos, currency)} today",
+            note=_today(own),
             trend=trend,
             trend_title="Spend since the first sale, cumulative",
         ),
@@ -202,6 +210,13 @@ def _figures(facts: CampaignPageFacts, funds: Funds) -> list[Figure]:
             else "no impression yet",
         ),
     ]
+
+
+def _today(facts: CampaignFacts) -> str:
+    campaign = facts.campaign
+    spent = f"{amount(facts.today_nanos, campaign.budget.currency)} today"
+    daily = campaign.daily_budget
+    return f"{spent}, {amount(daily.total_nanos, daily.currency)} a day" if daily else spent
 
 
 def _share_texts(funds: Funds) -> tuple[str, str, str]:

@@ -19,14 +19,32 @@ from ringwork.console.format import (
     stamp,
 )
 from ringwork.console.pages import Bold, Page, say
-from ringwork.console.views.matters import campaign_href, is_exhausted, is_running
+from ringwork.console.views.matters import (
+    campaign_href,
+    is_done_for_today,
+    is_exhausted,
+    is_running,
+    is_too_small,
+)
 from ringwork.kernel.money import Money
 
-State = Literal["running", "spent out", "no ad", "paused", "ended", "not begun", "over"]
+State = Literal[
+    "running",
+    "done for today",
+    "spent out",
+    "too small",
+    "no ad",
+    "paused",
+    "ended",
+    "not begun",
+    "over",
+]
 
 VERDICTS: Final[dict[State, str]] = {
     "running": "good",
+    "done for today": "off",
     "spent out": "warn",
+    "too small": "warn",
     "no ad": "warn",
     "paused": "off",
     "ended": "off",
@@ -86,9 +104,13 @@ def state_of(facts: CampaignFacts, now_us: int) -> State:
             return "not begun"
         if not is_running(facts, now_us):
             return "over"
+        if is_too_small(facts):
+            return "too small"
         if is_exhausted(facts):
             return "spent out"
-        return "running" if facts.creatives else "no ad"
+        if not facts.creatives:
+            return "no ad"
+        return "done for today" if is_done_for_today(facts) else "running"
     return "paused" if campaign.status == "paused" else "ended"
 
 
@@ -167,6 +189,9 @@ def _answer(rows: Sequence[CampaignRow]) -> list[str | Bold]:
         Bold(f"{count(running)} of {plural(len(rows), 'campaign')}"),
         " is running" if running == 1 else " are running",
     ]
+    done = sum(row.state == "done for today" for row in rows)
+    if done:
+        parts.append(f", {count(done)} {'is' if done == 1 else 'are'} done for today")
     sums: dict[str, list[int]] = {}
     for row in rows:
         own = sums.setdefault(row.currency, [0, 0])
@@ -184,7 +209,7 @@ def _answer(rows: Sequence[CampaignRow]) -> list[str | Bold]:
         parts += [
             ". ",
             Bold(f"{plural(stuck, 'campaign', 'campaigns')} cannot win"),
-            ": no budget or no ad left",
+            ": their budget is spent or too small, or they have no ad",
         ]
     return [*parts, "."]
 

@@ -13,7 +13,7 @@ from ringwork.console.format import count, plural
 
 LAG_EVENTS: Final = 20_000
 """A projection further behind than ten seconds of full load has stopped or cannot keep up."""
-_SHOWN: Final = 5
+_SHOWN: Final = 4
 
 
 class Matter(Struct, frozen=True, kw_only=True):
@@ -44,6 +44,17 @@ def is_exhausted(facts: CampaignFacts) -> bool:
     return account is not None and account.available_nanos < facts.campaign.bid_nanos
 
 
+def is_too_small(facts: CampaignFacts) -> bool:
+    """The whole budget does not pay for one bid."""
+    return facts.campaign.budget.total_nanos < facts.campaign.bid_nanos
+
+
+def is_done_for_today(facts: CampaignFacts) -> bool:
+    """What its daily budget still allows does not pay for one bid; tomorrow it goes on."""
+    free = facts.day_free_nanos
+    return free is not None and free < facts.campaign.bid_nanos
+
+
 def campaign_href(id: str) -> str:
     """The campaign's page."""
     return f"/console/campaigns/{quote(id, safe='')}"
@@ -61,29 +72,29 @@ def matters(
     """Gravest first."""
     found = [*_platform(log, lags, balanced, verification)]
     running = [facts for facts in campaigns if is_running(facts, now_us)]
-    exhausted = [facts for facts in running if is_exhausted(facts)]
-    mute = [facts for facts in running if not facts.creatives and facts not in exhausted]
-    found += [
-        Matter(
-            title=f"{facts.campaign.name} has spent its budget",
-            href=campaign_href(facts.campaign.id),
-            page="campaigns",
-            subject=facts.campaign.id,
-            advice="It still asks for ads but cannot win. Raise the budget or end the campaign.",
-        )
-        for facts in exhausted
-    ]
-    found += [
-        Matter(
-            title=f"{facts.campaign.name} has no ad to show",
-            href=campaign_href(facts.campaign.id),
-            page="campaigns",
-            subject=facts.campaign.id,
-            advice="The campaign runs without an active creative. Add one or pause it.",
-        )
-        for facts in mute
-    ]
-    return found
+    return found + [matter for facts in running if (matter := _of_campaign(facts)) is not None]
+
+
+def _of_campaign(facts: CampaignFacts) -> Matter | None:
+    """Why a running campaign cannot win, if it cannot."""
+    if is_too_small(facts):
+        title = "cannot pay for one bid"
+        advice = "Its whole budget is less than its bid. Raise the one or lower the other."
+    elif is_exhausted(facts):
+        title = "has spent its budget"
+        advice = "It still asks for ads but cannot win. Raise the budget or end the campaign."
+    elif not facts.creatives:
+        title = "has no ad to show"
+        advice = "The campaign runs without an active creative. Add one or pause it."
+    else:
+        return None
+    return Matter(
+        title=f"{facts.campaign.name} {title}",
+        href=campaign_href(facts.campaign.id),
+        page="campaigns",
+        subject=facts.campaign.id,
+        advice=advice,
+    )
 
 
 def shown(found: Sequence[Matter]) -> tuple[list[Matter], int]:

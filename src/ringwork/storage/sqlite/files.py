@@ -31,6 +31,9 @@ _TABLES: Final = (
     " chain BLOB NOT NULL, payload BLOB NOT NULL) STRICT",
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT",
 )
+BUSY_TIMEOUT_S: Final = 5.0
+"""How long a lock of another process is waited for."""
+
 ROW_COLUMNS: Final = "first_seq, n, ts_us, chain, payload"
 _INSERT: Final = f"INSERT INTO frames({ROW_COLUMNS}) VALUES (?, ?, ?, ?, ?)"
 _NAME: Final = re.compile(r"p(\d+)-(\d{20})\.db")
@@ -76,28 +79,35 @@ def partitions(directory: Path) -> list[int]:
 
 
 def connect(path: str) -> sqlite3.Connection:
-    """A connection for the writer; transactions are explicit."""
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    """A connection for a writer; transactions are explicit, locks are waited for."""
+    return sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
 
 
 def connect_to_write(path: Path, open_database: Connect) -> sqlite3.Connection:
     """WAL with a sync per commit. SQLite recovers what a crash left behind at the first pragma."""
     connection = open_database(str(path))
-    for pragma in (
-        "busy_timeout=5000",
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "wal_autocheckpoint=1000",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=1000"):
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
 def connect_to_read(file: LogFile) -> sqlite3.Connection:
     """A connection that cannot write, beside a writer or alone. Raises LogCorrupt."""
     address = f"file:{quote(str(file.path))}?mode=ro"
-    try:  # it waits for locks as long as the driver does by default: five seconds
-        return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        return sqlite3.connect(
+            address,
+            uri=True,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+        )
     except sqlite3.Error as error:
         raise LogCorrupt(
             file.path.name, file.first_seq, f"a database was expected: {error}"
@@ -190,7 +200,7 @@ def read_head(connection: sqlite3.Connection, file: LogFile, meta: Meta) -> Head
 
 
 def seal(path: Path, open_database: Connect) -> None:
-    """Fold the WAL into a file, so that it stands alone and is read without a trace.
+    """Fold the WAL into a finished file, so that it stands alone.
 
     Where a reader is in the way the WAL stays beside the file (nothing is lost) until the next
     start.
@@ -201,7 +211,7 @@ def seal(path: Path, open_database: Connect) -> None:
         if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0:
             connection.execute("PRAGMA journal_mode=DELETE").fetchone()
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if result_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise
     finally:
         connection.close()
@@ -222,8 +232,13 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def result_code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; errors of the driver itself have none and count as ERROR."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+
+
 def is_full(error: Exception) -> bool:
     """The disk has no room: nothing was stored, and trying again later is safe."""
     if isinstance(error, sqlite3.Error):
-        return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        return result_code(error) == sqlite3.SQLITE_FULL
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -61,7 +61,7 @@ answers: Final = sa.Table(
 )
 
 ANSWERS_KEPT_US: Final = 48 * 3600 * 1_000_000
-"""Keys live at least 24 hours; twice that, so that a late retry near the bound still meets its answer."""
+"""Keys live at least 24 hours; twice that, so that a late retry still meets its answer."""
 
 _transfer_decoder: Final = msgspec.msgpack.Decoder(Transfer)
 _answer_decoder: Final = msgspec.msgpack.Decoder(Idempotency)

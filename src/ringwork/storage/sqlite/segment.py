@@ -31,6 +31,7 @@ from ringwork.storage.sqlite.files import (
     read_head,
     read_meta,
     remove_database,
+    result_code,
     seal,
 )
 from ringwork.storage.sqlite.reader import SqliteLogReader
@@ -97,6 +98,8 @@ class Segment:
             except sqlite3.Error as error:
                 if is_full(error):
                     raise StorageFull("the disk has no room to open the event log") from error
+                if result_code(error) == sqlite3.SQLITE_BUSY:
+                    raise Busy(f"{directory}: another program holds the event log") from error
                 raise LogCorrupt(str(directory), 0, f"a log was expected: {error}") from error
             opened.enter_context(closing(connection))
             meta = read_meta(connection, file)
@@ -141,14 +144,13 @@ class Segment:
         return True
 
     def close(self) -> None:
-        """Fold the WAL in and let another process have the partition."""
+        """Let another process have the partition.
+
+        SQLite folds the WAL in unless a reader is there. The file stays in WAL mode, so that
+        readers never stand in the way of the next start.
+        """
         with self._lock:
             self._connection.close()
-            try:
-                seal(self._file.path, self._rotation.open_database)
-            except sqlite3.Error as error:
-                if not is_full(error):  # else the rows stay in the WAL, where they are as durable
-                    raise
 
     def abandon(self) -> None:
         """Let go without touching the disk, whose state is unknown: the next open recovers."""
