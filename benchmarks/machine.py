@@ -48,11 +48,11 @@ def _processor() -> str:
 
 def _syncs_per_s() -> float:
     """What the disk under the temporary folder allows: a durable answer waits for one of these."""
-    with tempfile.TemporaryFile() as file:
+    with tempfile.NamedTemporaryFile(buffering=0) as file:
         count = 0
         started = time.perf_counter()
         while (elapsed := time.perf_counter() - started) < _SYNCED_S:
-            os.pwrite(file.fileno(), bytes(4096), 0)
+            file.write(bytes(4096))
             os.fdatasync(file.fileno())
             count += 1
     return count / elapsed

@@ -61,7 +61,7 @@ class Office:
         api = AdsApi(
             ads=house.ads, management=house.management, catalogue=house.catalogue,
             ledger=house.ledger, journal=house.journal,
-            execute=Executor(house.journal, answers), reader=self.engine, indexed=self.index,
+            execute=Executor(house.journal, answers, secret=bytes(32)), reader=self.engine, indexed=self.index,
         )  # fmt: skip
         self.litestar = create_litestar(routes(api))
         self.app = Authentication(

@@ -39,11 +39,11 @@ def test_the_settings_file_lies_in_the_folder_is_named_or_is_absent(
 def test_a_settings_file_that_cannot_be_used_is_told(
     ringwork: Ringwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Path("latin.toml").write_bytes(b"# caf\xe9")
+    Path("latin.toml").write_bytes(b"# \xe9t\xe9")
     Path("folder").mkdir()
     for name, message in (
         ("absent.toml", "ringwork: absent.toml: no such settings file\n"),
-        ("latin.toml", "ringwork: latin.toml: not UTF-8 at byte 5\n"),
+        ("latin.toml", "ringwork: latin.toml: not UTF-8 at byte 2\n"),
         ("folder", "ringwork: folder: cannot be read: Is a directory\n"),
     ):
         assert ringwork("config", "show", "--config", name) == (2, "", message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -68,7 +68,7 @@ def _read(directory: Path, request_id: bytes) -> Any:
     return msgspec.to_builtins(asyncio.run(log_api.trace(request_id)))
 
 
-def _seqs(rows: Iterator[Row], request_id: bytes, passed: Any) -> Iterator[int]:
+def _seqs(rows: Iterator[Row], request_id: bytes, passed: Callable[[int], None]) -> Iterator[int]:
     """Sequence numbers of a request's events; rows without its 16 bytes are not decoded."""
     from ringwork.kernel.events import decode_frames  # noqa: PLC0415
 
