@@ -36,7 +36,7 @@ from ringwork.storage.sqlite.log import SqliteEventLog
 Submit = Callable[[], asyncio.Future[None]]
 
 # clients at a time, events per command
-SHAPES: Final = {"512x1": (512, 1), "64x1": (64, 1), "64x20": (64, 20), "1x100": (1, 100), "1x1000": (1, 1000)}  # fmt: skip  # noqa: E501
+SHAPES: Final = {"512x1": (512, 1), "64x1": (64, 1), "64x20": (64, 20), "1x100": (1, 100), "1x1000": (1, 1000)}  # fmt: skip
 
 
 class ImpressionBilled(Event, frozen=True, array_like=True):
@@ -254,9 +254,9 @@ class Measured:
     def show(self) -> None:
         """Print the table."""
         print(f"disk: {statistics.median(self.syncs):,.0f} fdatasync/s; events/s, CPU us per event")
-        print(f"{'':8}{'group row':>20}{'row per event':>20}{'ratio':>7}{'without chain':>20}{'ratio':>7}")  # fmt: skip  # noqa: E501
+        print(f"{'':8}{'group row':>20}{'row per event':>20}{'ratio':>7}{'without chain':>20}{'ratio':>7}")  # fmt: skip
         for name in SHAPES:
-            cells = [f"{self.rate(name, kind):12,.0f} {self.cpu_us(name, kind):7.2f}" for kind in KINDS]  # fmt: skip  # noqa: E501
+            cells = [f"{self.rate(name, kind):12,.0f} {self.cpu_us(name, kind):7.2f}" for kind in KINDS]  # fmt: skip
             ratios = [f"{self.ratio(name, kind):7.2f}" for kind in KINDS[1:]]
             print(f"{name:8}{cells[0]}{cells[1]}{ratios[0]}{cells[2]}{ratios[1]}")
 

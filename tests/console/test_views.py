@@ -235,6 +235,12 @@ def test_a_campaigns_funds_add_up_to_the_nano() -> None:
     ]  # fmt: skip
 
 
+def test_live_funds_add_up_in_every_message() -> None:
+    told = campaign(d.CAMPAIGN).live
+    parts = [told[f"row-{name}"].replace("\u202f", "") for name in ("spent", "reserved", "free")]
+    assert sum(round(float(part) * 10**9) for part in parts) == 100 * d.EURO
+
+
 def test_the_spend_curve_is_cumulative_and_ends_now() -> None:
     page = campaign(d.CAMPAIGN)
     assert isinstance(page.body, CampaignBody)

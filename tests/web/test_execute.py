@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.entropy import SeededEntropy
 from ringwork.kernel.errors import Conflict, Refused, StorageFull
-from ringwork.kernel.events import EventTypes
+from ringwork.kernel.events import EventTypes, Idempotency
 from ringwork.kernel.ids import IdGenerator
 from ringwork.kernel.journal import Command, Journal
 from ringwork.kernel.ledger import (
@@ -25,7 +25,7 @@ from ringwork.kernel.ledger import (
 from ringwork.storage.memory.log import MemoryEventLog
 from ringwork.storage.memory.snapshots import MemorySnapshots
 from ringwork.web.execute import Answer, CommandAnswered, Executor, Intent
-from ringwork.web.idempotency import IdempotencyKeys, fingerprint
+from ringwork.web.idempotency import REMEMBERED_MAX, IdempotencyKeys, fingerprint
 from ringwork.web.strict import decode
 
 SCENARIOS = json.loads((Path(__file__).parents[1] / "vectors" / "idempotency.json").read_text())
@@ -190,12 +190,9 @@ def test_a_keyed_command_that_changes_nothing_is_remembered_too():
 
 
 def test_memory_forgets_the_oldest_and_asks_the_projection():
-    from ringwork.kernel.events import Idempotency
-    from ringwork.web import idempotency as module
-
     kept = {("main", "POST /", "old"): Idempotency("main", "POST /", "old", b"f", 201, b"{}")}
     keys = IdempotencyKeys(lambda *scoped: kept.get(scoped))
-    for number in range(module.REMEMBERED_MAX + 5):
+    for number in range(REMEMBERED_MAX + 5):
         keys.remember(Idempotency("main", "POST /", f"k{number}", b"f", 201, b"{}"), 0)
     assert keys.first_answer(("main", "POST /", "k0")) is None
     assert keys.first_answer(("main", "POST /", "old")) is not None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 import msgspec
-from litestar import Response, get
+from litestar import Litestar, Response, get
 from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
@@ -28,7 +29,7 @@ from ringwork.kernel.ports import Clock, Entropy
 from ringwork.storage.sqlite.indexes import RequestIndex
 from ringwork.storage.sqlite.log import exit_at_once
 from ringwork.web import openapi
-from ringwork.web.app import create_litestar
+from ringwork.web.app import HttpRequest, create_litestar
 from ringwork.web.auth import Authentication, requires
 from ringwork.web.lane import ASGI, FastLane, Receive, Scope, Send
 from ringwork.web.metrics import Metrics
@@ -85,24 +86,16 @@ def create(
     )
     metrics = metrics_of(platform)
     lanes = ad_lanes(platform).lanes()
-    documented: dict[str, Any] = {}
     litestar = create_litestar(
         [
             *platform_http.routes(platform, log_api),
             *ledger_http.routes(platform),
             *ads_http.routes(ads_api(platform)),
             *_console(platform, settings, log_api),
-            *_meta(metrics, documented),
+            *_meta(metrics),
         ],
         lifespan=[platform.lifespan],
     )
-    types: tuple[type[Struct], ...] = (
-        *platform_http.TYPES,
-        *ledger_http.TYPES,
-        *ads_http.TYPES,
-        *LANE_TYPES,
-    )
-    documented.update(openapi.document(litestar, types, LANE_PATHS))
     guarded = Authentication(
         cast("ASGI", litestar),  # the same protocol under stricter names of its own
         keys=platform.memory.api_keys,
@@ -190,16 +183,24 @@ def _console(
     return console_routes(platform, settings, lambda: log_api.is_closing)
 
 
-def _meta(metrics: Metrics, documented: dict[str, Any]) -> list[ControllerRouterHandler]:
+def _meta(metrics: Metrics) -> list[ControllerRouterHandler]:
     @get("/metrics", guards=[requires("log:read")], sync_to_thread=False, include_in_schema=False)
     def read_metrics() -> Response[bytes]:
         return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @get("/openapi.json", sync_to_thread=False, include_in_schema=False)
-    def read_openapi() -> Response[bytes]:
-        return Response(msgspec.json.encode(documented), media_type="application/json")
+    def read_openapi(request: HttpRequest) -> Response[bytes]:
+        return Response(document_of(request.app), media_type="application/json")
 
     return [read_metrics, read_openapi]
+
+
+@cache
+def document_of(litestar: Litestar) -> bytes:
+    """The OpenAPI document, written when somebody first asks: it takes half as long as a start."""
+    types: list[type[Struct]] = [*platform_http.TYPES, *ledger_http.TYPES]
+    types += [*ads_http.TYPES, *LANE_TYPES]
+    return msgspec.json.encode(openapi.document(litestar, types, LANE_PATHS))
 
 
 def _request_seqs(platform: Platform, request_id: bytes, limit: int) -> list[int]:

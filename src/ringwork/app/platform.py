@@ -7,6 +7,7 @@ the background work lives as long as the server's lifespan.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
@@ -253,6 +254,10 @@ class Platform:
     async def lifespan(self, app: object) -> AsyncIterator[None]:
         """Background work while the server runs; afterwards everything durable and closed."""
         self.projections.start()
+        # What was folded at the start lives as long as the process: passes of the garbage collector
+        # over it find nothing and stop every request meanwhile.
+        gc.collect()
+        gc.freeze()
         housekeeping = asyncio.create_task(self._housekeep())
         try:
             yield

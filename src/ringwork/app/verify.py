@@ -129,7 +129,7 @@ def _check_erased(data: Path, reader: SqliteLogReader, promise: Promise) -> None
     for envelope, seq in envelopes(reader.rows()):
         if envelope.type == SubjectErased.TYPE and envelope.subject is not None:
             erased[envelope.subject] = seq
-    if not erased:
+    if not erased or not (data / "keys.db").exists():
         return
     keys = SqliteKeyStore.open(data / "keys.db", data / "kek", entropy=SystemEntropy())
     try:

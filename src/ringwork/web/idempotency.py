@@ -2,8 +2,8 @@
 
 The key and the first answer travel inside the command's own frame, so that both are on disk or
 neither; this memory of them is a fold of the log. Keys that memory has let go are asked of the
-projection. Scope of a key: tenant, method and path. Fingerprint: HMAC-SHA-256 of the canonical decoded
-body, so that member order, white space and ``5`` against ``5.0`` do not matter.
+projection. Scope of a key: tenant, method and path. Fingerprint: HMAC-SHA-256 of the canonical
+decoded body, so that member order, white space and ``5`` against ``5.0`` do not matter.
 """
 
 from __future__ import annotations

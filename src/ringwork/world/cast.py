@@ -249,7 +249,8 @@ def _campaign(
         "cpc": int(random.uniform(0.16, 0.52) * 1e9),
         "cpa": int(random.uniform(9, 22) * 1e9),
     }[pricing]
-    units = random.choice((1, 2, 4, 12, 20))
+    budgets = {"cpm": (1, 2, 4, 12, 20), "cpc": (2, 4, 12, 20), "cpa": (45, 60)}
+    units = random.choice(budgets[pricing])
     targeting: dict[str, Any] = {}
     if number == 1:
         targeting["categories"] = [shop.category, "379"]

@@ -14,6 +14,7 @@ from ringwork.console.format import (
     amount,
     between,
     count,
+    exact,
     money,
     percent,
     price,
@@ -133,6 +134,9 @@ def campaign_texts(facts: CampaignPageFacts) -> dict[str, str]:
     texts |= {f"{figure.key}-note": figure.note for figure in figures}
     return texts | {
         "answer-spent": money(funds.spent.total_nanos, funds.spent.currency),
+        "row-spent": exact(funds.spent.total_nanos),
+        "row-reserved": exact(funds.reserved.total_nanos),
+        "row-free": exact(funds.free.total_nanos),
         "now": f"{second(facts.now_us)} UTC",
     }
 
