@@ -41,8 +41,9 @@ TAG: Final = Path(ads_http.__file__).parent / "static" / "ringwork.js"
 class Application:
     """The ASGI application, with the platform behind it for embedding and tests."""
 
-    def __init__(self, platform: Platform, asgi: ASGI, log_api: LogApi) -> None:
+    def __init__(self, platform: Platform, asgi: ASGI, log_api: LogApi, litestar: Litestar) -> None:
         self.platform = platform
+        self.litestar = litestar
         self._asgi = asgi
         self._log_api = log_api
 
@@ -112,7 +113,7 @@ def create(
         metrics={lane.path: metrics.lane(lane.path) for lane in lanes},
         concurrency_max=settings.http.concurrency_max,
     )
-    return Application(platform, fast, log_api)
+    return Application(platform, fast, log_api, litestar)
 
 
 def clock_of(settings: Settings) -> Clock:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 
 from litestar import Response, get, post
 from litestar.params import FromPath, JSONBody, PathParameter
@@ -17,6 +18,42 @@ from ringwork.kernel.money import Currency, Money
 from ringwork.web.app import HttpRequest, run_command
 from ringwork.web.auth import requires
 from ringwork.web.openapi import described
+
+_RESOLVED: Final = ("debit", "credit", "currency", "amount")
+_COMPARED: Final = (
+    "kind",
+    "debit",
+    "credit",
+    "amount",
+    "currency",
+    "pending-id",
+    "timeout-s",
+    "reference",
+)
+_RESOLUTION: Final = "A post or void does not fit the transfer that it resolves."
+_REPEATED: Final = "The id was used for a transfer that differs in this member."
+
+SLUGS: Final[Mapping[str, tuple[int, str]]] = {
+    "account-exists": (409, "An account with that id exists and is another."),
+    "amount-required": (409, "A post says how much it takes."),
+    "timeout-only-for-pending": (409, "Only a pending transfer can time out."),
+    "amount-must-be-positive": (409, "Nothing, or less, cannot be moved or reserved."),
+    "debit-account-not-found": (409, "The account to take from does not exist."),
+    "credit-account-not-found": (409, "The account to give to does not exist."),
+    "accounts-must-differ": (409, "An account cannot pay itself."),
+    "currency-mismatch": (409, "Both accounts and the amount must be of one currency."),
+    "amount-overflow": (409, "A total would pass 2**63 - 1 nanos."),
+    "insufficient-funds": (409, "A limited account would have less than nothing available."),
+    "pending-not-found": (409, "The transfer to resolve does not exist or was refused."),
+    "pending-not-pending": (409, "The transfer to resolve is no pending one."),
+    "pending-already-posted": (409, _RESOLUTION),
+    "pending-already-voided": (409, _RESOLUTION),
+    "pending-expired": (409, "The reservation's time ran out."),
+    "exceeds-pending-amount": (409, "A post takes at most what was reserved."),
+    **{f"pending-has-different-{name}": (409, _RESOLUTION) for name in _RESOLVED},
+    **{f"exists-with-different-{name}": (409, _REPEATED) for name in _COMPARED},
+}
+"""The ledger's own slugs: the results of the transfers that it refuses."""
 
 LedgerId = Annotated[str, Meta(min_length=1, max_length=64)]
 

@@ -8,6 +8,7 @@ Works on a stopped directory, and read-only beside a live server.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -34,9 +35,23 @@ Progress = Callable[[str, int], None]
 """(what is being done, events so far)."""
 
 
+class _Until:
+    """A log as it was when checking began: a live server goes on writing meanwhile."""
+
+    def __init__(self, reader: SqliteLogReader) -> None:
+        self.partition = reader.partition
+        self.head = reader.head
+        self._reader = reader
+
+    def rows(self, after_seq: int = 0, *, until_seq: int | None = None) -> Iterator[Row]:
+        """Rows up to the head of that moment, or up to an earlier sequence."""
+        until = self.head.seq if until_seq is None else until_seq
+        return takewhile(lambda row: row.first_seq <= until, self._reader.rows(after_seq))
+
+
 def check_all(data: Path, progress: Progress) -> list[Promise]:
     """Every promise with how much was checked; a log that cannot be read breaks I1."""
-    reader = SqliteLogReader(data / "log")
+    reader = _Until(SqliteLogReader(data / "log"))
     reading = LogReading()
     promises = reading.promises
     try:
@@ -52,7 +67,7 @@ def check_all(data: Path, progress: Progress) -> list[Promise]:
     return list(promises.values())
 
 
-def _check_end(data: Path, reader: SqliteLogReader, promise: Promise) -> None:
+def _check_end(data: Path, reader: _Until, promise: Promise) -> None:
     """The log reaches as far as the anchor that was written when it was longer or as long."""
     anchor = read_anchor(data / "log", reader.partition)
     if anchor is not None:
@@ -60,20 +75,21 @@ def _check_end(data: Path, reader: SqliteLogReader, promise: Promise) -> None:
         _expect(promise, reader.head.seq >= anchor.seq, breach)
 
 
-def _check_replay(
-    data: Path, reader: SqliteLogReader, promise: Promise, progress: Progress
-) -> Memory:
+def _check_replay(data: Path, reader: _Until, promise: Promise, progress: Progress) -> Memory:
     """Folding everything from the start gives what the snapshot holds, and what follows from it."""
     types = EventTypes(EVENTS)
     promise.unit = "states"
+    # A snapshot that was saved after checking began lies beyond what is read here.
     engine = read_state(data / "state.db")
     seq, states = SqliteSnapshots(State(writer=engine, reader=engine)).load()
     engine.dispose()
     memory = Memory()
     appliers = appliers_of(memory.folds)
     progress("folding again", 0)
-    if seq:
-        replay(_until(reader, seq), types, appliers)
+    if not 0 < seq <= reader.head.seq:
+        seq = 0
+    else:
+        replay(reader.rows(until_seq=seq), types, appliers)
         stored = {fold.name: states.get(f"{fold.name}/{fold.version}") for fold in memory.folds}
         _compare(memory.folds, stored, seq, promise)
     replay(reader.rows(seq), types, appliers, after_seq=seq)
@@ -93,14 +109,6 @@ def _compare(
             _expect(promise, fold.dump() == other, breach)
 
 
-def _until(reader: SqliteLogReader, seq: int) -> Iterator[Row]:
-    """Rows up to a snapshot's sequence: snapshots are taken between rows."""
-    for row in reader.rows():
-        if row.first_seq > seq:
-            return
-        yield row
-
-
 def _check_ledger(memory: Memory, reading: LogReading, promise: Promise) -> None:
     """Debits equal credits, and the platform's accounts equal those of the second reader."""
     promise.unit = "accounts"
@@ -118,7 +126,7 @@ def _expect(promise: Promise, holds: bool, breach: str) -> None:
     promise.expect(holds, lambda: breach)
 
 
-def _check_erased(data: Path, reader: SqliteLogReader, promise: Promise) -> None:
+def _check_erased(data: Path, reader: _Until, promise: Promise) -> None:
     """No sealed member of an erased subject can be unsealed.
 
     Unless it was sealed after the erasure.

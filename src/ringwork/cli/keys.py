@@ -64,7 +64,8 @@ def link(*, options: Options = DEFAULTS) -> None:
     Example: ringwork keys link
     """
     settings = options.settings()
-    if holder_of(settings.data_path) is None:
+    holder = holder_of(settings.data_path)
+    if holder is None:
         raise ConfigurationError("no server runs on this data directory; start it with serve")
     made = answer_of(call(settings, "POST", "/v1/sign-in-links"))
-    options.show(made, f"{settings.http.public_url_or_own}{made['path']}")
+    options.show(made, f"{holder.url}{made['path']}")

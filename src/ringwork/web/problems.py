@@ -37,9 +37,12 @@ SLUGS: Final[Mapping[str, tuple[int, str]]] = {
     "internal": (500, "A bug. The request id finds it in the server's log."),
     "overloaded": (503, "A bounded queue is full; nothing was decided."),
     "storage-full": (503, "The disk has no room; reads go on, nothing acknowledged is lost."),
+    "storage-failed": (
+        503,
+        "The log failed and the process is ending; the next start recovers it.",
+    ),
     "shutting-down": (503, "The server is stopping."),
     "not-ready": (503, "The server is still starting."),
-    "ledger-refused": (409, "A rule of the ledger refused the transfer; the slug is its result."),
 }
 """The platform's own slugs: status, and when it is answered. Parts have lists of their own."""
 

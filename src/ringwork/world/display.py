@@ -79,6 +79,7 @@ class Display:
             ("Conversions", f"{tally.acts['conversion']:,}"),
             ("Answer time, p99", f"{tally.p99_ms:.1f} ms, as the client sees it"),
             ("Unanswered", f"{tally.errors:,}"),
+            ("Left out", f"{tally.skipped:,} views that this machine was too slow for"),
         ]
 
     def _table(self) -> Table:

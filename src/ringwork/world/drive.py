@@ -24,6 +24,9 @@ from ringwork.world.cast import CURRENCY, Setup
 from ringwork.world.traffic import Act, View
 
 IN_FLIGHT_MAX: Final = 24
+LATE_US: Final = 300_000_000
+"""A view whose moment passed five minutes of the world ago is left out: a machine too slow for the
+world's speed gets less traffic, not the whole afternoon's at once in the evening."""
 WAITING_ACTS_MAX: Final = 50_000
 SHORT_S: Final = 0.002
 """A shorter wait is no wait: at 360 times real time it is less than a second of the world."""
@@ -42,6 +45,7 @@ class Tally:
         self.statuses: Counter[int] = Counter()
         self.acts: Counter[str] = Counter()
         self.errors = 0
+        self.skipped = 0
         self.latencies_ns: deque[int] = deque(maxlen=2_000)
 
     @property
@@ -97,6 +101,9 @@ class Driver:
             if stop.is_set():
                 break
             self.last_us = view.at_us
+            if self._clock.wall_us() - view.at_us > LATE_US:
+                self.tally.skipped += 1
+                continue
             await self._spawn(self._look(view))
         await asyncio.gather(*self._tasks, return_exceptions=True)
 

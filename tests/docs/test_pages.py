@@ -1,0 +1,93 @@
+"""The reference is complete and written from the code; the tutorial runs as it is printed."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+from docs import generate
+from ringwork.ads.http import SLUGS as ADS_SLUGS
+from ringwork.app.ledger_http import SLUGS as LEDGER_SLUGS
+from ringwork.app.platform import EVENTS
+from ringwork.app.settings import Settings
+from ringwork.kernel.setting import settings_of
+from ringwork.web.metrics import NAMES
+from ringwork.web.problems import SLUGS
+from tests.crash.server import free_port
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def test_every_endpoint_event_setting_metric_slug_and_command_is_in_the_reference() -> None:
+    endpoints = [
+        f"`{method.upper()} {path}`"
+        for path, operations in generate.document()["paths"].items()
+        for method in operations
+        if method in generate.METHODS
+    ]
+    expected = {
+        "http": endpoints,
+        "events": [f"## `{event.TYPE}`" for event in EVENTS],
+        "settings": [f"`{one.key}`" for one in settings_of(Settings)],
+        "metrics": [f"`{name}`" for name in NAMES],
+        "problems": [f"`{slug}`" for slug in {**SLUGS, **LEDGER_SLUGS, **ADS_SLUGS}],
+        "cli": [f"`ringwork {name}`" for name in generate.command_texts()],
+    }
+    for page, names in expected.items():
+        text = (DOCS / "reference" / f"{page}.md").read_text()
+        missing = [name for name in names if name not in text]
+        assert missing == [], f"{page}.md: run make docs"
+        assert len(names) >= 5
+
+
+def test_the_pages_are_those_that_the_code_writes() -> None:
+    for name, write in generate.PAGES.items():
+        assert (DOCS / name).read_text() == write(), f"{name}: run make docs"
+
+
+def test_the_slugs_in_the_code_are_all_documented() -> None:
+    known = {*SLUGS, *LEDGER_SLUGS, *ADS_SLUGS}
+    raised: set[str] = set()
+    for path in (ROOT / "src" / "ringwork").rglob("*.py"):
+        text = path.read_text()
+        for pattern in (
+            r'(?:Conflict|Refused|Unavailable)\(\s*"([a-z/-]+)"',
+            r'slug = "([a-z/-]+)"',
+        ):
+            raised |= set(re.findall(pattern, text))
+    assert raised - known == set()
+
+
+def test_no_link_inside_the_docs_is_broken() -> None:
+    broken = []
+    for page in [*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "SECURITY.md"]:
+        if "_build" in page.parts:
+            continue
+        targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+        broken += [(page.name, one) for one in targets if not (page.parent / one).exists()]
+    assert broken == []
+
+
+def commands_of(page: Path) -> str:
+    return "\n".join(re.findall(r"^```bash\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL))
+
+
+def test_the_tutorial_runs_as_printed(tmp_path: Path) -> None:
+    script = commands_of(DOCS / "tutorial" / "first-ad.md").replace("8090", str(free_port()))
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    run = subprocess.Popen(
+        ["bash", "-euo", "pipefail", "-c", script],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path, start_new_session=True,
+    )  # fmt: skip
+    try:
+        output, _ = run.communicate(timeout=60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+    assert run.returncode == 0, output
+    assert '"nanos":999500000' in output, "one impression at the floor was billed"
+    assert "impression_billed" in output
+    assert output.count("holds") == 9
