@@ -39,7 +39,7 @@ SLUGS: Final[Mapping[str, tuple[int, str]]] = {
     "storage-full": (503, "The disk has no room; reads go on, nothing acknowledged is lost."),
     "storage-failed": (
         503,
-        "The log failed and the process is ending; the next start recovers it.",
+        "The log failed and the process ends; the next start recovers it.",
     ),
     "shutting-down": (503, "The server is stopping."),
     "not-ready": (503, "The server is still starting."),
