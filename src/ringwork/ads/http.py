@@ -42,7 +42,7 @@ from ringwork.ads.views import (
 from ringwork.kernel.errors import NotFound
 from ringwork.kernel.journal import Command
 from ringwork.web.app import HttpRequest, run_command
-from ringwork.web.auth import requires
+from ringwork.web.auth import needs
 from ringwork.web.openapi import described
 
 SLUGS: Final[Mapping[str, tuple[int, str]]] = {
@@ -73,8 +73,8 @@ PathId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63
 After = Annotated[str, QueryParameter(pattern=r"^[0-9]{1,12}$", description="a cursor from `next`")]
 Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 
-_READ: Final = [requires("catalogue:read")]
-_WRITE: Final = [requires("catalogue:write")]
+_READ: Final = needs("catalogue:read")
+_WRITE: Final = needs("catalogue:write")
 
 _Item = TypeVar("_Item")
 
@@ -94,7 +94,7 @@ def routes(api: AdsApi) -> list[ControllerRouterHandler]:
 def _advertisers(api: AdsApi) -> list[ControllerRouterHandler]:
     advertisers = api.catalogue.advertisers
 
-    @post("/v1/advertisers", guards=_WRITE, opt=described(AdvertiserView, key="optional"))
+    @post("/v1/advertisers", opt={**_WRITE, **described(AdvertiserView, key="optional")})
     async def create_advertiser(
         request: HttpRequest, data: JSONBody[NewAdvertiser]
     ) -> Response[bytes]:
@@ -106,13 +106,13 @@ def _advertisers(api: AdsApi) -> list[ControllerRouterHandler]:
 
         return await run_command(request, api.execute, decide)
 
-    @get("/v1/advertisers", guards=_READ)
+    @get("/v1/advertisers", opt=_READ)
     async def list_advertisers(after: After = "0", limit: Limit = 100) -> Advertisers:
         """Advertisers in the order of their registration."""
         items, cursor = await _page(api, advertisers, after, limit)
         return Advertisers([AdvertiserView.of(item) for item in items], cursor)
 
-    @get("/v1/advertisers/{advertiser_id:str}", guards=_READ)
+    @get("/v1/advertisers/{advertiser_id:str}", opt=_READ)
     async def read_advertiser(advertiser_id: PathId) -> AdvertiserView:
         """One advertiser; its contact is never shown."""
         return AdvertiserView.of(await _one(api, advertisers, "advertiser", advertiser_id))
@@ -123,7 +123,7 @@ def _advertisers(api: AdsApi) -> list[ControllerRouterHandler]:
 def _campaigns(api: AdsApi) -> list[ControllerRouterHandler]:
     campaigns = api.catalogue.campaigns
 
-    @post("/v1/campaigns", guards=_WRITE, opt=described(Campaign, key="required"))
+    @post("/v1/campaigns", opt={**_WRITE, **described(Campaign, key="required")})
     async def create_campaign(request: HttpRequest, data: JSONBody[NewCampaign]) -> Response[bytes]:
         """Create a campaign; its budget moves from its advertiser's account to its own at once."""
 
@@ -133,20 +133,19 @@ def _campaigns(api: AdsApi) -> list[ControllerRouterHandler]:
 
         return await run_command(request, api.execute, decide, key_required=True)
 
-    @get("/v1/campaigns", guards=_READ)
+    @get("/v1/campaigns", opt=_READ)
     async def list_campaigns(after: After = "0", limit: Limit = 100) -> Campaigns:
         """Campaigns in the order of their creation."""
         return Campaigns(*await _page(api, campaigns, after, limit))
 
-    @get("/v1/campaigns/{campaign_id:str}", guards=_READ)
+    @get("/v1/campaigns/{campaign_id:str}", opt=_READ)
     async def read_campaign(campaign_id: PathId) -> Campaign:
         """One campaign as it is now."""
         return await _one(api, campaigns, "campaign", campaign_id)
 
     @patch(
         "/v1/campaigns/{campaign_id:str}",
-        guards=_WRITE,
-        opt=described(Campaign, key="required"),
+        opt={**_WRITE, **described(Campaign, key="required")},
     )
     async def change_campaign(
         request: HttpRequest, campaign_id: PathId, data: JSONBody[CampaignChange]
@@ -164,7 +163,7 @@ def _campaigns(api: AdsApi) -> list[ControllerRouterHandler]:
 def _creatives(api: AdsApi) -> list[ControllerRouterHandler]:
     creatives = api.catalogue.creatives
 
-    @post("/v1/creatives", guards=_WRITE, opt=described(Creative, key="optional"))
+    @post("/v1/creatives", opt={**_WRITE, **described(Creative, key="optional")})
     async def create_creative(request: HttpRequest, data: JSONBody[NewCreative]) -> Response[bytes]:
         """Create a creative of a campaign."""
 
@@ -174,20 +173,19 @@ def _creatives(api: AdsApi) -> list[ControllerRouterHandler]:
 
         return await run_command(request, api.execute, decide)
 
-    @get("/v1/creatives", guards=_READ)
+    @get("/v1/creatives", opt=_READ)
     async def list_creatives(after: After = "0", limit: Limit = 100) -> Creatives:
         """Creatives in the order of their creation."""
         return Creatives(*await _page(api, creatives, after, limit))
 
-    @get("/v1/creatives/{creative_id:str}", guards=_READ)
+    @get("/v1/creatives/{creative_id:str}", opt=_READ)
     async def read_creative(creative_id: PathId) -> Creative:
         """One creative as it is now."""
         return await _one(api, creatives, "creative", creative_id)
 
     @patch(
         "/v1/creatives/{creative_id:str}",
-        guards=_WRITE,
-        opt=described(Creative, key="optional"),
+        opt={**_WRITE, **described(Creative, key="optional")},
     )
     async def change_creative(
         request: HttpRequest, creative_id: PathId, data: JSONBody[CreativeChange]
@@ -205,7 +203,7 @@ def _creatives(api: AdsApi) -> list[ControllerRouterHandler]:
 def _publishers(api: AdsApi) -> list[ControllerRouterHandler]:
     publishers = api.catalogue.publishers
 
-    @post("/v1/publishers", guards=_WRITE, opt=described(Publisher, key="optional"))
+    @post("/v1/publishers", opt={**_WRITE, **described(Publisher, key="optional")})
     async def create_publisher(
         request: HttpRequest, data: JSONBody[NewPublisher]
     ) -> Response[bytes]:
@@ -217,12 +215,12 @@ def _publishers(api: AdsApi) -> list[ControllerRouterHandler]:
 
         return await run_command(request, api.execute, decide)
 
-    @get("/v1/publishers", guards=_READ)
+    @get("/v1/publishers", opt=_READ)
     async def list_publishers(after: After = "0", limit: Limit = 100) -> Publishers:
         """Publishers in the order of their registration."""
         return Publishers(*await _page(api, publishers, after, limit))
 
-    @get("/v1/publishers/{publisher_id:str}", guards=_READ)
+    @get("/v1/publishers/{publisher_id:str}", opt=_READ)
     async def read_publisher(publisher_id: PathId) -> Publisher:
         """One publisher."""
         return await _one(api, publishers, "publisher", publisher_id)
@@ -233,7 +231,7 @@ def _publishers(api: AdsApi) -> list[ControllerRouterHandler]:
 def _placements(api: AdsApi) -> list[ControllerRouterHandler]:
     placements = api.catalogue.placements
 
-    @post("/v1/placements", guards=_WRITE, opt=described(Placement, key="optional"))
+    @post("/v1/placements", opt={**_WRITE, **described(Placement, key="optional")})
     async def create_placement(
         request: HttpRequest, data: JSONBody[NewPlacement]
     ) -> Response[bytes]:
@@ -245,12 +243,12 @@ def _placements(api: AdsApi) -> list[ControllerRouterHandler]:
 
         return await run_command(request, api.execute, decide)
 
-    @get("/v1/placements", guards=_READ)
+    @get("/v1/placements", opt=_READ)
     async def list_placements(after: After = "0", limit: Limit = 100) -> Placements:
         """Placements in the order of their creation."""
         return Placements(*await _page(api, placements, after, limit))
 
-    @get("/v1/placements/{placement_id:str}", guards=_READ)
+    @get("/v1/placements/{placement_id:str}", opt=_READ)
     async def read_placement(placement_id: PathId) -> Placement:
         """One placement."""
         return await _one(api, placements, "placement", placement_id)

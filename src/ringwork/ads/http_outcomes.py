@@ -21,7 +21,7 @@ from ringwork.kernel.ids import format_id, parse_id
 from ringwork.kernel.journal import Command, Journal, recorded_of
 from ringwork.kernel.money import Money
 from ringwork.web.app import HttpRequest, run_command
-from ringwork.web.auth import requires
+from ringwork.web.auth import needs
 from ringwork.web.openapi import UuidText, described
 
 
@@ -30,8 +30,7 @@ def outcome_routes(api: AdsApi) -> list[ControllerRouterHandler]:
 
     @post(
         "/v1/conversions",
-        guards=[requires("outcomes:write")],
-        opt=described(Conversion, key="optional"),
+        opt={**needs("outcomes:write"), **described(Conversion, key="optional")},
     )
     async def report_conversion(
         request: HttpRequest, data: JSONBody[NewConversion]
@@ -39,13 +38,13 @@ def outcome_routes(api: AdsApi) -> list[ControllerRouterHandler]:
         """Report a conversion, with the `rwclid` that the click brought to the landing page."""
         return await run_command(request, api.execute, lambda command: _convert(api, command, data))
 
-    @get("/v1/why/{impression_id:str}", guards=[requires("log:read")])
+    @get("/v1/why/{impression_id:str}", opt=needs("log:read"))
     async def why(impression_id: UuidText) -> Why:
         """Why this ad and why this price: the logged inputs, and the price computed from them."""
         await api.indexed()
         return await asyncio.to_thread(_explain, api, _id_of(impression_id))
 
-    @get("/v1/ledger/totals", guards=[requires("ledger:read")])
+    @get("/v1/ledger/totals", opt=needs("ledger:read"))
     async def ledger_totals() -> LedgerTotals:
         """What campaigns were charged and publishers credited: equal, whatever happened."""
         await api.indexed()

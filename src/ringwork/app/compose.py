@@ -30,7 +30,7 @@ from ringwork.storage.sqlite.indexes import RequestIndex
 from ringwork.storage.sqlite.log import exit_at_once
 from ringwork.web import openapi
 from ringwork.web.app import HttpRequest, create_litestar
-from ringwork.web.auth import Authentication, requires
+from ringwork.web.auth import Authentication, needs
 from ringwork.web.lane import ASGI, FastLane, Receive, Scope, Send
 from ringwork.web.metrics import Metrics
 
@@ -185,7 +185,7 @@ def _console(
 
 
 def _meta(metrics: Metrics) -> list[ControllerRouterHandler]:
-    @get("/metrics", guards=[requires("log:read")], sync_to_thread=False, include_in_schema=False)
+    @get("/metrics", opt=needs("log:read"), sync_to_thread=False, include_in_schema=False)
     def read_metrics() -> Response[bytes]:
         return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

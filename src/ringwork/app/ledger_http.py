@@ -16,7 +16,7 @@ from ringwork.kernel.journal import Command
 from ringwork.kernel.ledger import CREATED, Account, Entry, Transfer
 from ringwork.kernel.money import Currency, Money
 from ringwork.web.app import HttpRequest, run_command
-from ringwork.web.auth import requires
+from ringwork.web.auth import needs
 from ringwork.web.openapi import described
 
 _RESOLVED: Final = ("debit", "credit", "currency", "amount")
@@ -151,8 +151,7 @@ def _accounts(platform: Platform) -> list[ControllerRouterHandler]:
 
     @post(
         "/v1/ledger/accounts",
-        guards=[requires("ledger:write")],
-        opt=described(AccountView, key="required"),
+        opt={**needs("ledger:write"), **described(AccountView, key="required")},
     )
     async def open_account(request: HttpRequest, data: JSONBody[NewAccount]) -> Response[bytes]:
         """Open an account; the same again is 200, a different one of that id 409."""
@@ -168,7 +167,7 @@ def _accounts(platform: Platform) -> list[ControllerRouterHandler]:
 
         return await run_command(request, platform.execute, decide, key_required=True)
 
-    @get("/v1/ledger/accounts/{account_id:path}", guards=[requires("ledger:read")])
+    @get("/v1/ledger/accounts/{account_id:path}", opt=needs("ledger:read"))
     async def read_account(
         account_id: FromPath[str],
     ) -> AccountView:
@@ -181,7 +180,7 @@ def _accounts(platform: Platform) -> list[ControllerRouterHandler]:
         await platform.journal.settled()
         return view
 
-    @get("/v1/ledger/trial-balance", guards=[requires("ledger:read")])
+    @get("/v1/ledger/trial-balance", opt=needs("ledger:read"))
     async def trial_balance() -> TrialBalance:
         """Per currency the four sums; debits equal credits, always."""
         balances = [
@@ -211,8 +210,7 @@ def _transfers(platform: Platform) -> list[ControllerRouterHandler]:
 
     @post(
         "/v1/ledger/transfers",
-        guards=[requires("ledger:write")],
-        opt=described(TransferResult, key="required"),
+        opt={**needs("ledger:write"), **described(TransferResult, key="required")},
     )
     async def transfer(request: HttpRequest, data: JSONBody[NewTransfer]) -> Response[bytes]:
         """Move, reserve, take or release money; a repeated id answers what the first one did."""
@@ -228,7 +226,7 @@ def _transfers(platform: Platform) -> list[ControllerRouterHandler]:
 
         return await run_command(request, platform.execute, decide, key_required=True)
 
-    @get("/v1/ledger/transfers/{transfer_id:str}", guards=[requires("ledger:read")])
+    @get("/v1/ledger/transfers/{transfer_id:str}", opt=needs("ledger:read"))
     async def read_transfer(
         transfer_id: Annotated[str, PathParameter(min_length=1, max_length=64)],
     ) -> TransferView:

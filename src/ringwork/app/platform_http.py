@@ -17,7 +17,7 @@ from ringwork.kernel.errors import Fault, Invalid, NotFound, RingworkError
 from ringwork.kernel.ids import format_id, parse_id
 from ringwork.kernel.journal import Command
 from ringwork.web.app import HttpRequest, run_command
-from ringwork.web.auth import requires
+from ringwork.web.auth import needs
 from ringwork.web.keys import ROLES, ApiKey, Role
 from ringwork.web.openapi import UUID_PATTERN, UuidText, described
 
@@ -136,7 +136,7 @@ def readiness_of(platform: Platform) -> Readiness:
 def _keys(platform: Platform) -> list[ControllerRouterHandler]:
     api_keys = platform.memory.api_keys
 
-    @post("/v1/keys", guards=[requires("keys:write")], opt=described(KeyMade))
+    @post("/v1/keys", opt={**needs("keys:write"), **described(KeyMade)})
     async def create_key(request: HttpRequest, data: JSONBody[NewKey]) -> Response[bytes]:
         """Make an API key; the token is in this answer and nowhere else.
 
@@ -151,16 +151,15 @@ def _keys(platform: Platform) -> list[ControllerRouterHandler]:
 
         return await run_command(request, platform.execute, decide, takes_key=False)
 
-    @get("/v1/keys", guards=[requires("keys:write")], sync_to_thread=False)
+    @get("/v1/keys", opt=needs("keys:write"), sync_to_thread=False)
     def list_keys() -> KeyList:
         """Every API key, without its secret."""
         return KeyList([_key_view(key) for key in api_keys.keys.values()])
 
     @delete(
         "/v1/keys/{key_id:str}",
-        guards=[requires("keys:write")],
         status_code=200,
-        opt=described(KeyView, key="optional"),
+        opt={**needs("keys:write"), **described(KeyView, key="optional")},
     )
     async def revoke_key(
         request: HttpRequest, key_id: Annotated[str, PathParameter(pattern="^[0-9a-f]{12}$")]
@@ -172,7 +171,7 @@ def _keys(platform: Platform) -> list[ControllerRouterHandler]:
 
         return await run_command(request, platform.execute, decide)
 
-    @post("/v1/sign-in-links", guards=[requires("keys:write")], sync_to_thread=False)
+    @post("/v1/sign-in-links", opt=needs("keys:write"), sync_to_thread=False)
     def sign_in_link() -> SignInLink:
         """A path that signs a browser in to the console, once."""
         return SignInLink(f"/console/sign-in?token={platform.sign_in.issue_link()}")
@@ -187,7 +186,7 @@ def _key_view(key: ApiKey) -> KeyView:
 
 
 def _log(log_api: LogApi) -> list[ControllerRouterHandler]:
-    @get("/v1/log/events", guards=[requires("log:read")])
+    @get("/v1/log/events", opt=needs("log:read"))
     async def log_events(
         after: Annotated[str, QueryParameter(pattern=CURSOR)] = "0",
         limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
@@ -205,7 +204,7 @@ def _log(log_api: LogApi) -> list[ControllerRouterHandler]:
         )
         return await log_api.events(query)
 
-    @get("/v1/log/stream", guards=[requires("log:read")], media_type="text/event-stream")
+    @get("/v1/log/stream", opt=needs("log:read"), media_type="text/event-stream")
     async def log_stream(
         last_event_id: Annotated[str, HeaderParameter(name="Last-Event-ID", max_length=64)] = "",
     ) -> Stream:
@@ -216,7 +215,7 @@ def _log(log_api: LogApi) -> list[ControllerRouterHandler]:
             headers={"Cache-Control": "no-store"},
         )
 
-    @get("/v1/traces/{request_id:str}", guards=[requires("log:read")])
+    @get("/v1/traces/{request_id:str}", opt=needs("log:read"))
     async def trace(request_id: UuidText) -> Trace:
         """The events of a request as a tree by cause."""
         try:
@@ -233,8 +232,7 @@ def _erasures(platform: Platform) -> list[ControllerRouterHandler]:
 
     @post(
         "/v1/erasures",
-        guards=[requires("erasure:write")],
-        opt=described(ErasureAnswer, key="optional"),
+        opt={**needs("erasure:write"), **described(ErasureAnswer, key="optional")},
     )
     async def erase(request: HttpRequest, data: JSONBody[NewErasure]) -> Response[bytes]:
         """Delete the keys of a subject: what is sealed under them is unreadable from now on."""
@@ -245,7 +243,7 @@ def _erasures(platform: Platform) -> list[ControllerRouterHandler]:
 
         return await run_command(request, platform.execute, decide)
 
-    @get("/v1/erasures/{erasure_id:str}", guards=[requires("erasure:write")])
+    @get("/v1/erasures/{erasure_id:str}", opt=needs("erasure:write"))
     async def read_erasure(erasure_id: UuidText) -> dict[str, Any]:
         """The proof: every store is read again now."""
         try:

@@ -51,10 +51,10 @@ class _Until:
 
 def check_all(data: Path, progress: Progress) -> list[Promise]:
     """Every promise with how much was checked; a log that cannot be read breaks I1."""
-    reader = _Until(SqliteLogReader(data / "log"))
     reading = LogReading()
     promises = reading.promises
     try:
+        reader = _Until(SqliteLogReader(data / "log"))
         reading.read(reader.rows(), lambda events: progress("reading the log", events))
     except (LogCorrupt, msgspec.DecodeError) as error:
         _expect(promises["I1"], False, str(error))

@@ -36,12 +36,12 @@ from ringwork.console.views.requests import requests
 from ringwork.console.views.trace import trace
 from ringwork.kernel.errors import NotFound, Refused
 from ringwork.web.app import HttpRequest
-from ringwork.web.auth import requires
+from ringwork.web.auth import needs
 from ringwork.web.sessions import SignIn, set_cookie
 
-SEE: Final = [requires("console:read")]
-SEE_LOG: Final = [requires("log:read")]
-SEE_LEDGER: Final = [requires("ledger:read")]
+SEE: Final = needs("console:read")
+SEE_LOG: Final = needs("log:read")
+SEE_LEDGER: Final = needs("ledger:read")
 YEAR_S: Final = 31_536_000
 
 Texts: TypeAlias = tuple[Mapping[str, str], int]
@@ -92,16 +92,16 @@ def _root() -> Redirect:
 
 
 def _now(data: ConsoleData, respond: Responder) -> list[ControllerRouterHandler]:
-    @get("/", guards=SEE)
+    @get("/", opt=SEE)
     async def show_overview(request: HttpRequest) -> Response[str] | Response[bytes]:
         return respond.page(request, overview(await data.overview(), live=live(request)))
 
-    @get("/requests", guards=SEE_LOG)
+    @get("/requests", opt=SEE_LOG)
     async def show_requests(request: HttpRequest) -> Response[str] | Response[bytes]:
         search = search_of(request)
         return respond.page(request, requests(await data.requests(search), search))
 
-    @get("/requests/{id:str}", guards=SEE_LOG)
+    @get("/requests/{id:str}", opt=SEE_LOG)
     async def show_trace(
         request: HttpRequest, id: FromPath[str]
     ) -> Response[str] | Response[bytes]:
@@ -110,7 +110,7 @@ def _now(data: ConsoleData, respond: Responder) -> list[ControllerRouterHandler]
             raise NotFound(f"the log holds no request or impression {id[:64]}")
         return respond.page(request, trace(facts))
 
-    @get("/health", guards=SEE)
+    @get("/health", opt=SEE)
     async def show_health(request: HttpRequest) -> Response[str] | Response[bytes]:
         return respond.page(request, health(await data.health(), live=live(request)))
 
@@ -118,12 +118,12 @@ def _now(data: ConsoleData, respond: Responder) -> list[ControllerRouterHandler]
 
 
 def _money(data: ConsoleData, respond: Responder) -> list[ControllerRouterHandler]:
-    @get("/campaigns", guards=SEE)
+    @get("/campaigns", opt=SEE)
     async def show_campaigns(request: HttpRequest) -> Response[str] | Response[bytes]:
         page = number(request, "page", default=1, at_most=100)
         return respond.page(request, campaigns(await data.campaigns(), page=page))
 
-    @get("/campaigns/{id:str}", guards=SEE)
+    @get("/campaigns/{id:str}", opt=SEE)
     async def show_campaign(
         request: HttpRequest, id: FromPath[str]
     ) -> Response[str] | Response[bytes]:
@@ -132,11 +132,11 @@ def _money(data: ConsoleData, respond: Responder) -> list[ControllerRouterHandle
             raise NotFound(f"no campaign {id[:64]}")
         return respond.page(request, campaign(facts, live=live(request)))
 
-    @get("/ledger", guards=SEE_LEDGER)
+    @get("/ledger", opt=SEE_LEDGER)
     async def show_ledger(request: HttpRequest) -> Response[str] | Response[bytes]:
         return respond.page(request, ledger(await data.ledger()))
 
-    @get("/ledger/accounts", guards=SEE_LEDGER)
+    @get("/ledger/accounts", opt=SEE_LEDGER)
     async def show_account(request: HttpRequest) -> Response[str] | Response[bytes]:
         id = text(request, "id")
         facts = await data.account(id)
@@ -144,7 +144,7 @@ def _money(data: ConsoleData, respond: Responder) -> list[ControllerRouterHandle
             raise NotFound(f"no account {id[:64]}")
         return respond.page(request, account(facts))
 
-    @get("/ledger/transfers", guards=SEE_LEDGER)
+    @get("/ledger/transfers", opt=SEE_LEDGER)
     async def show_transfer(request: HttpRequest) -> Response[str] | Response[bytes]:
         id = text(request, "id")
         facts = await data.transfer(id)
@@ -164,15 +164,15 @@ def _streams(data: ConsoleData, live_values: Live) -> list[ControllerRouterHandl
         facts = await data.health()
         return health_texts(facts), facts.log.events
 
-    @get("/live/overview", guards=SEE)
+    @get("/live/overview", opt=SEE)
     async def stream_overview() -> Stream:
         return _stream(live_values, of_overview)
 
-    @get("/live/health", guards=SEE)
+    @get("/live/health", opt=SEE)
     async def stream_health() -> Stream:
         return _stream(live_values, of_health)
 
-    @get("/live/campaign", guards=SEE)
+    @get("/live/campaign", opt=SEE)
     async def stream_campaign(request: HttpRequest) -> Stream:
         id = text(request, "id")
         if await data.campaign(id) is None:
@@ -215,14 +215,14 @@ def _doors(
         answer.headers["set-cookie"] = set_cookie(cookie, max_age_s=session_s, is_secure=is_secure)
         return answer
 
-    @post("/sign-out", guards=SEE, status_code=303)
+    @post("/sign-out", opt=SEE, status_code=303)
     async def leave(request: HttpRequest) -> Redirect:
         await check_form(request, sign_in)
         answer = moved("/console/sign-in")
         answer.headers["set-cookie"] = set_cookie("", max_age_s=0, is_secure=is_secure)
         return answer
 
-    @post("/scheme", guards=SEE, status_code=303)
+    @post("/scheme", opt=SEE, status_code=303)
     async def choose_scheme(request: HttpRequest) -> Redirect:
         await check_form(request, sign_in)
         scheme = chosen_scheme(await field(request, "scheme"))
@@ -237,7 +237,7 @@ def _doors(
 
 
 def _rest(data: ConsoleData, respond: Responder) -> list[ControllerRouterHandler]:
-    @get("/find", guards=SEE_LOG)
+    @get("/find", opt=SEE_LOG)
     async def find(request: HttpRequest) -> Response[str] | Response[bytes] | Redirect:
         wanted = text(request, "q")
         hits = await data.find(wanted) if wanted else []
@@ -252,7 +252,7 @@ def _rest(data: ConsoleData, respond: Responder) -> list[ControllerRouterHandler
             raise NotFound("no such file")
         return answer
 
-    @get("/{rest:path}", guards=SEE, sync_to_thread=False)
+    @get("/{rest:path}", opt=SEE, sync_to_thread=False)
     def nothing(rest: FromPath[str]) -> Response[str]:
         raise NotFound("There is no page at this address.")
 

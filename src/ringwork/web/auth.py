@@ -4,14 +4,14 @@ And who is let near at all.
 
 Runs once per management request, before routing: finds the principal, gives the request its id,
 refuses foreign hosts (DNS rebinding) and cross-site writes. Handlers state the scope they need with
-``requires``.
+``needs``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from ringwork.kernel.ids import format_id
 from ringwork.web.keys import ApiKeys, Principal
@@ -19,11 +19,8 @@ from ringwork.web.lane import ASGI, Receive, Scope, Send, request_id_of
 from ringwork.web.problems import MEDIA_TYPE, Forbidden, Unauthenticated, encode, problem_of
 from ringwork.web.sessions import COOKIE, SignIn
 
-if TYPE_CHECKING:
-    from litestar.connection import ASGIConnection
-    from litestar.handlers import BaseRouteHandler
-
 LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+SCOPE_OPTION: Final = "scope"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 SECURITY_HEADERS: Final = (
@@ -143,13 +140,12 @@ def challenge(refused: Unauthenticated | Forbidden) -> list[tuple[bytes, bytes]]
     return [(b"www-authenticate", b"Bearer")] if refused.status == 401 else []
 
 
-def requires(scope: str) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]:
-    """A Litestar guard: 401 without a principal, 403 where its role lacks ``scope``."""
+def needs(scope: str) -> dict[str, str]:
+    """A handler's ``opt``: the scope that its caller must have, checked before its body is read.
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        require(connection.scope.get("state", {}).get("principal"), scope)
-
-    return guard
+    Not a guard of the framework: that copies the handler for every request, a tenth of its time.
+    """
+    return {SCOPE_OPTION: scope}
 
 
 def require(principal: Principal | None, scope: str) -> Principal:

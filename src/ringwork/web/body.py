@@ -6,12 +6,14 @@ Strictly, once, with the type's own decoder (web.strict).
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import cache
 from typing import Any, Final
 
 import msgspec
 from litestar.dto import AbstractDTO, DTOConfig
 from litestar.dto._backend import DTOBackend
 from litestar.dto.data_structures import DTOFieldDefinition
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import Reference, Schema
 from litestar.typing import FieldDefinition
 
@@ -61,13 +63,21 @@ class StrictBody(AbstractDTO[msgspec.Struct]):
     def decode_bytes(self, value: bytes) -> Any:
         """415, 400, 422, or the body."""
         connection = self.asgi_connection
-        headers = connection.headers
-        check_json(
-            headers.get("content-type", "").encode("latin-1"),
-            headers.get("content-encoding", "").encode("latin-1"),
-        )
-        return decode(value, _DECODERS[connection.route_handler.handler_id])
+        content_type = content_encoding = b""
+        for name, content in connection.scope["headers"]:
+            if name == b"content-type":
+                content_type = content
+            elif name == b"content-encoding":
+                content_encoding = content
+        check_json(content_type, content_encoding)
+        return decode(value, _decoder_of(connection.route_handler))
 
     def data_to_encodable_type(self, data: Any) -> Any:
         """Answers are encoded as they are."""
         return data
+
+
+@cache
+def _decoder_of(handler: BaseRouteHandler) -> msgspec.json.Decoder[Any]:
+    """The decoder of a handler's body; its id, by which they are kept, is computed at each look."""
+    return _DECODERS[handler.handler_id]

@@ -7,8 +7,9 @@ campaigns run out of budget and most do not.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from html import escape
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
@@ -162,7 +163,7 @@ class Setup(Struct, frozen=True):
     """One call that sets the world up; sending it again changes nothing."""
 
     path: str
-    body: dict[str, Any]
+    body: dict[str, object]
     key: str
 
 
@@ -175,7 +176,7 @@ def setup(seed: int, start_us: int) -> Iterator[Setup]:
         yield from _shop(shop, Random(f"{seed}/{shop.id}"), start_us)
 
 
-def _post(path: str, body: dict[str, Any]) -> Setup:
+def _post(path: str, body: dict[str, object]) -> Setup:
     return Setup(path, body, f"world:{path}:{body['id']}")
 
 
@@ -251,7 +252,7 @@ def _campaign(
     }[pricing]
     budgets = {"cpm": (1, 2, 4, 12, 20), "cpc": (2, 4, 12, 20), "cpa": (45, 60)}
     units = random.choice(budgets[pricing])
-    targeting: dict[str, Any] = {}
+    targeting: dict[str, object] = {}
     if number == 1:
         targeting["categories"] = [shop.category, "379"]
     elif number == 2 and random.random() < 0.7:
@@ -260,7 +261,7 @@ def _campaign(
         targeting["device_types"] = ["phone", "tablet"]
     if random.random() < 0.2:
         targeting["hours"] = list(range(7, 23))
-    body: dict[str, Any] = {
+    body: dict[str, object] = {
         "id": campaign_id,
         "advertiser_id": shop.id,
         "name": f"{shop.lines[(number - 1) % 3]}",
@@ -330,5 +331,6 @@ def banner_html(name: str, line: str, hue: int, width: int, height: int) -> str:
         f"display:flex;flex-direction:column;justify-content:space-between;overflow:hidden;"
         f"font:600 {size}px/1.2 sans-serif;color:#fff;"
         f'background:linear-gradient(135deg,hsl({hue} 55% 30%),hsl({(hue + 40) % 360} 55% 42%))">'
-        f'<span>{line}</span><small style="font:400 11px sans-serif">{name}</small></div>'
+        f"<span>{escape(line)}</span>"
+        f'<small style="font:400 11px sans-serif">{escape(name)}</small></div>'
     )

@@ -10,9 +10,10 @@ from typing import Final
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
-from ringwork.kernel.ports import Clock
 from ringwork.world.drive import Tally
+from ringwork.world.pace import Pace
 
 LINE_EVERY_S: Final = 5
 
@@ -20,16 +21,14 @@ LINE_EVERY_S: Final = 5
 class Display:
     """Shows the tally until closed."""
 
-    def __init__(
-        self, tally: Tally, *, clock: Clock, link: str, url: str, pace_end_us: int
-    ) -> None:
+    def __init__(self, tally: Tally, *, pace: Pace, link: str, url: str) -> None:
         self._tally = tally
-        self._clock = clock
+        self._clock = pace.clock()
         self._link = link
         self._url = url
-        self._pace_end_us = pace_end_us
+        self._pace = pace
         self._closed = asyncio.Event()
-        self._last = (0, clock.monotonic_ns())
+        self._last = (0, self._clock.monotonic_ns())
 
     def close(self) -> None:
         """End the display after its last state."""
@@ -43,16 +42,16 @@ class Display:
             await self._lines()
 
     async def _live(self) -> None:
-        with Live(self._table(), console=Console(stderr=True), refresh_per_second=4) as live:
+        with Live(self.table(), console=Console(stderr=True), refresh_per_second=4) as live:
             while not await self._ended(0.25):
-                live.update(self._table())
-            live.update(self._table())
+                live.update(self.table())
+            live.update(self.table())
 
     async def _lines(self) -> None:
         sys.stderr.write(f"Ringwork demo at {self._url}, console {self._url}/console/\n")
         while not await self._ended(LINE_EVERY_S):
-            sys.stderr.write(self._line() + "\n")
-        sys.stderr.write(self._line() + "\n")
+            sys.stderr.write(self.line() + "\n")
+        sys.stderr.write(self.line() + "\n")
 
     async def _ended(self, after_s: float) -> bool:
         try:
@@ -68,27 +67,31 @@ class Display:
         if now_ns - since_ns > 2_000_000_000:
             self._last = (tally.views, now_ns)
         world_us = self._clock.wall_us()
-        pace = "360 times real time" if world_us < self._pace_end_us else "real time"
+        is_fast = world_us < self._pace.world_end_us
+        pace = f"{self._pace.speed} times real time" if is_fast else "real time"
         filled = tally.filled / tally.views if tally.views else 0.0
         moment = datetime.fromtimestamp(world_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         return [
             ("World time", f"{moment}, {pace}"),
             ("Page views", f"{tally.views:,} ({rate:,.0f}/s), {filled:.1%} filled"),
+            ("Spend", "-" if tally.spend is None else str(tally.spend)),
             ("Impressions", f"{tally.acts['impression']:,}"),
             ("Clicks", f"{tally.acts['click']:,}"),
             ("Conversions", f"{tally.acts['conversion']:,}"),
             ("Answer time, p99", f"{tally.p99_ms:.1f} ms, as the client sees it"),
-            ("Unanswered", f"{tally.errors:,}"),
+            ("Refused, unanswered", f"{tally.refused:,}, {tally.errors:,}"),
             ("Left out", f"{tally.skipped:,} views that this machine was too slow for"),
         ]
 
-    def _table(self) -> Table:
+    def table(self) -> Table:
+        """Where things stand, for a terminal."""
         table = Table(box=None, show_header=False, pad_edge=False)
-        table.add_row("[b]Console[/b]", self._link + " (signs in once)")
+        table.add_row("[b]Console[/b]", Text(f"{self._link} (signs in once)", overflow="fold"))
         for name, value in self._values():
             table.add_row(name, value)
         table.add_row("", "Ctrl-C stops; the next start goes on from here.")
         return table
 
-    def _line(self) -> str:
+    def line(self) -> str:
+        """Where things stand, for a pipe."""
         return ", ".join(f"{name.lower()} {value}" for name, value in self._values())

@@ -1,8 +1,8 @@
 """Drives a platform with the world's page views over HTTP, in the world's time, with back-pressure.
 
-One task reads the sequence and waits for each view's moment; a bounded number of requests is in
-flight, so a slow server slows the world down instead of being flooded. What a person does after an
-answer waits in a heap until its moment has come.
+One task reads the sequence and waits for each view's moment. Every request needs a free connection,
+of which there are few, so a slow server slows the world down instead of being flooded. What a
+person does after an answer waits in a heap until its moment has come.
 """
 
 from __future__ import annotations
@@ -11,29 +11,40 @@ import asyncio
 import heapq
 import itertools
 import re
+import ssl
 from collections import Counter, deque
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import msgspec
 
-from ringwork.kernel.ports import Clock
+from ringwork.kernel.errors import RingworkError
+from ringwork.kernel.money import Money
 from ringwork.world.cast import CURRENCY, Setup
+from ringwork.world.pace import Pace
 from ringwork.world.traffic import Act, View
 
-IN_FLIGHT_MAX: Final = 24
+CONNECTIONS: Final = 16
+"""Requests in flight: at 5 ms each, ten times what the busiest moment of a fast day needs."""
 LATE_US: Final = 300_000_000
 """A view whose moment passed five minutes of the world ago is left out: a machine too slow for the
 world's speed gets less traffic, not the whole afternoon's at once in the evening."""
 WAITING_ACTS_MAX: Final = 50_000
-SHORT_S: Final = 0.002
-"""A shorter wait is no wait: at 360 times real time it is less than a second of the world."""
+LATENCIES_KEPT: Final = 2_000
+TICK_S: Final = 0.25
+"""How soon a stop is noticed while nothing is due."""
+KEEP_ALIVE_S: Final = 3
+"""Shorter than the server's 5 s, so that it never closes a connection that is being used."""
 
 _JSON: Final = {"content-type": "application/json"}
 _CLICK: Final = re.compile(r"/c/[A-Za-z0-9_%-]+")
 _BEACON: Final = re.compile(r"/b/[A-Za-z0-9_%-]+")
+
+Work = Callable[[httpx.AsyncClient], Coroutine[None, None, None]]
 
 
 class Tally:
@@ -43,22 +54,30 @@ class Tally:
         self.views = 0
         self.filled = 0
         self.statuses: Counter[int] = Counter()
+        """Answers to page views."""
         self.acts: Counter[str] = Counter()
+        """What people did that the platform accepted; a forged beacon counts when it was not."""
+        self.refused = 0
+        """Acts that were answered otherwise, such as conversions after their window."""
         self.errors = 0
+        """Requests without an answer."""
         self.skipped = 0
-        self.latencies_ns: deque[int] = deque(maxlen=2_000)
+        """Views that were left out, because the machine is too slow for the world's speed."""
+        self.spend: Money | None = None
+        """What campaigns have been charged, as the platform says."""
+        self.latencies_ns: deque[int] = deque(maxlen=LATENCIES_KEPT)
 
     @property
     def p99_ms(self) -> float:
-        """The 99th percentile of the last requests' answer times, in ms, as the client saw them."""
+        """The 99th percentile of the last views' answer times, in ms, as the client saw them."""
         if not self.latencies_ns:
             return 0.0
         ordered = sorted(self.latencies_ns)
         return ordered[int(len(ordered) * 0.99)] / 1e6
 
 
-class Pending:
-    """One sold ad and what its viewer may still do with it."""
+class Sold:
+    """One sold ad and what its viewer may still do with it. Empty paths: the ad has none."""
 
     __slots__ = ("click_path", "impression_path", "rwclid", "view")
 
@@ -69,142 +88,221 @@ class Pending:
         self.rwclid = ""
 
 
-class Driver:
-    """A world at work on one platform. ``token`` is an API key that may set it up and report."""
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[list[httpx.AsyncClient]]:
+    """The world's connections to a platform, each a client of its own.
 
-    def __init__(self, client: httpx.AsyncClient, *, clock: Clock, token: str) -> None:
+    A shared pool looks at every connection for every request: with 24 in flight that was three
+    quarters of the world's CPU time. The machine's proxy settings are not for loopback.
+    """
+    trust_nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the default reads all certificates
+    limits = httpx.Limits(
+        max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE_S
+    )
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(
+                httpx.AsyncClient(
+                    base_url=url,
+                    timeout=30,
+                    trust_env=False,
+                    transport=httpx.AsyncHTTPTransport(verify=trust_nobody, limits=limits),
+                )
+            )
+            for _ in range(CONNECTIONS)
+        ]
+
+
+class Driver:
+    """A world at work on one platform.
+
+    Each client is used for one request at a time. ``token`` is an API key that may set the world up
+    and report for it.
+    """
+
+    def __init__(self, clients: Sequence[httpx.AsyncClient], *, pace: Pace, token: str) -> None:
         self.tally = Tally()
-        self._client = client
-        self._clock = clock
+        self.clock = pace.clock()
+        self._pace = pace
         self._auth = {**_JSON, "authorization": f"Bearer {token}"}
-        self._slots = asyncio.Semaphore(IN_FLIGHT_MAX)
+        self._free = list(clients)
+        self._slots = asyncio.Semaphore(len(clients))
         self._tasks: set[asyncio.Task[None]] = set()
-        self._acts: list[tuple[int, int, Act, Pending]] = []
+        self._failure: BaseException | None = None
+        self._acts: list[tuple[int, int, Act, Sold]] = []
         self._order = itertools.count()
-        self._seen = (clock.wall_us(), clock.monotonic_ns())
-        self.last_us = 0
 
     async def set_up(self, calls: Iterator[Setup]) -> None:
-        """Make the world's accounts, publishers, campaigns; what exists already stays as it is."""
+        """Make the world's accounts, publishers, campaigns; what exists already stays as it is.
+
+        Raises RingworkError when the platform takes one not.
+        """
         for call in calls:
             headers = {**self._auth, "idempotency-key": call.key}
-            answer = await self._client.post(call.path, json=call.body, headers=headers)
-            if answer.status_code >= 400 and "exists" not in answer.text:
-                raise RuntimeError(f"{call.path} {call.body['id']}: {answer.text[:300]}")
+            answer = await self._free[0].post(call.path, json=call.body, headers=headers)
+            if answer.status_code >= 400 and not _exists(answer):
+                raise RingworkError(f"{call.path} {call.body['id']}: {answer.text[:300]}")
+
+    async def ask_spend(self) -> None:
+        """Bring the tally's spend up to date."""
+        await self._spawn(self._ask_spend)
+
+    async def revoke(self, key_id: str) -> None:
+        """Give up the key: the last request."""
+        path = f"/v1/keys/{key_id}"
+        answer = await self._free[0].delete(path, headers=self._auth)
+        if answer.status_code != 200:
+            raise RingworkError(f"{path}: {answer.text[:300]}")
 
     async def run(self, views: Iterator[View], stop: asyncio.Event, until_us: int | None) -> None:
         """Live through ``views`` until told to stop, or until the world's time ``until_us``."""
-        for view in views:
-            if until_us is not None and view.at_us >= until_us:
-                break
-            await self._live_until(view.at_us, stop)
-            if stop.is_set():
-                break
-            self.last_us = view.at_us
-            if self._clock.wall_us() - view.at_us > LATE_US:
-                self.tally.skipped += 1
-                continue
-            await self._spawn(self._look(view))
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            for view in views:
+                if until_us is not None and view.at_us >= until_us:
+                    break
+                await self._live_until(view.at_us, stop)
+                if stop.is_set():
+                    break
+                if self.clock.wall_us() - view.at_us > LATE_US:
+                    self.tally.skipped += 1
+                    continue
+                await self._spawn(partial(self._look, view=view))
+            if until_us is not None:
+                await self._live_until(until_us, stop)
+        finally:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._raise_failure()
 
     async def _live_until(self, at_us: int, stop: asyncio.Event) -> None:
         """Let the world's time pass, doing what falls due meanwhile."""
         while not stop.is_set():
-            now_us = self._clock.wall_us()
-            while self._acts and self._acts[0][0] <= now_us:
-                _, _, act, pending = heapq.heappop(self._acts)
-                await self._spawn(self._do(act, pending))
+            self._raise_failure()
+            now_us = self.clock.wall_us()
+            while self._acts and self._acts[0][0] <= now_us and not stop.is_set():
+                _, _, act, sold = heapq.heappop(self._acts)
+                await self._spawn(partial(self._do, act=act, sold=sold))
             due_us = min(at_us, self._acts[0][0]) if self._acts else at_us
-            if due_us <= now_us:
-                if at_us <= now_us:
-                    return
-                continue
-            await asyncio.sleep(self._real_wait_s(due_us - now_us))
+            wait_s = self._pace.wait_s(due_us)
+            if wait_s > 0:
+                await asyncio.sleep(min(TICK_S, wait_s))
+            elif due_us == at_us:
+                return
 
-    def _real_wait_s(self, world_us: int) -> float:
-        """Real seconds for a stretch of the world's time at the current pace, at most 0.25."""
-        before_us, before_ns = self._clock.wall_us(), self._clock.monotonic_ns()
-        passed_us, passed_ns = before_us - self._seen[0], before_ns - self._seen[1]
-        self._seen = (before_us, before_ns)
-        speed = passed_us * 1000 / passed_ns if passed_ns > 1_000_000 else 1.0
-        return min(0.25, max(SHORT_S, world_us / 1e6 / max(speed, 1.0)))
+    # ---- connections ----------------------------------------------------------------------------
 
-    async def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    async def _spawn(self, work: Work) -> None:
+        """Start ``work`` as soon as a connection is free."""
         await self._slots.acquire()
-        task: asyncio.Task[None] = asyncio.create_task(self._guard(work))
+        client = self._free.pop()
+        task: asyncio.Task[None] = asyncio.create_task(self._guard(work, client))
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._slots.release()
-
-    async def _guard(self, work: Coroutine[None, None, None]) -> None:
+    async def _guard(self, work: Work, client: httpx.AsyncClient) -> None:
         try:
-            await work
+            await work(client)
         except (httpx.HTTPError, OSError):
             self.tally.errors += 1  # the server is busy or stopping; the world goes on
+        finally:
+            self._free.append(client)
+            self._slots.release()
 
-    async def _look(self, view: View) -> None:
-        started_ns = self._clock.monotonic_ns()
-        answer = await self._client.post(view.path, content=view.body, headers=_JSON)
-        self.tally.latencies_ns.append(self._clock.monotonic_ns() - started_ns)
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._failure = self._failure or task.exception()
+
+    def _raise_failure(self) -> None:
+        """An answer that cannot be read is a fault of the platform, and ends the run."""
+        if self._failure is not None:
+            raise self._failure
+
+    # ---- requests -------------------------------------------------------------------------------
+
+    async def _ask_spend(self, client: httpx.AsyncClient) -> None:
+        answer = await client.get("/v1/ledger/totals", headers=self._auth)
+        if answer.status_code == 200:
+            debits = msgspec.json.decode(answer.content)["debits_nanos"]
+            self.tally.spend = msgspec.convert(debits, Money)
+
+    async def _look(self, client: httpx.AsyncClient, view: View) -> None:
+        started_ns = self.clock.monotonic_ns()
+        answer = await client.post(view.path, content=view.body, headers=_JSON)
+        self.tally.latencies_ns.append(self.clock.monotonic_ns() - started_ns)
         self.tally.views += 1
         self.tally.statuses[answer.status_code] += 1
-        if answer.status_code != 200:
-            return
-        pending = _sold(view, answer.content)
-        if pending is None:
+        sold = sold_of(view, answer.content) if answer.status_code == 200 else None
+        if sold is None:
             return
         self.tally.filled += 1
-        now_us = self._clock.wall_us()
+        now_us = self.clock.wall_us()
         for after_s, act in view.acts:
             if len(self._acts) < WAITING_ACTS_MAX:
                 due_us = now_us + int(after_s * 1_000_000)
-                heapq.heappush(self._acts, (due_us, next(self._order), act, pending))
+                heapq.heappush(self._acts, (due_us, next(self._order), act, sold))
 
-    async def _do(self, act: Act, pending: Pending) -> None:
-        self.tally.acts[act] += 1
+    async def _do(self, client: httpx.AsyncClient, act: Act, sold: Sold) -> None:
         if act == "click":
-            answer = await self._client.get(pending.click_path, follow_redirects=False)
-            query = parse_qs(urlsplit(answer.headers.get("location", "")).query)
-            pending.rwclid = query.get("rwclid", [""])[0]
+            was_taken = await self._click(client, sold)
         elif act == "conversion":
-            await self._convert(pending)
+            was_taken = await self._convert(client, sold)
         elif act == "forged":
-            await self._client.get(pending.impression_path[:-3] + "AAA")
+            answer = await client.get(_forged(sold.impression_path))
+            was_taken = answer.status_code == 404
         else:
-            await self._client.get(pending.impression_path)
+            answer = await client.get(sold.impression_path)
+            was_taken = answer.status_code == 204
+        if was_taken:
+            self.tally.acts[act] += 1
+        else:
+            self.tally.refused += 1
 
-    async def _convert(self, pending: Pending) -> None:
-        if not pending.rwclid:
-            return
-        view = pending.view
+    async def _click(self, client: httpx.AsyncClient, sold: Sold) -> bool:
+        """Click, and keep what the landing page would get; nobody follows to another origin."""
+        answer = await client.get(sold.click_path, follow_redirects=False)
+        query = parse_qs(urlsplit(answer.headers.get("location", "")).query)
+        sold.rwclid = query.get("rwclid", [""])[0]
+        return answer.status_code == 302
+
+    async def _convert(self, client: httpx.AsyncClient, sold: Sold) -> bool:
+        view = sold.view
         units, cents = divmod(view.order_cents, 100)
         body = {
-            "rwclid": pending.rwclid,
+            "rwclid": sold.rwclid,
             "conversion_id": f"order-{view.at_us}",
             "value": {"currency": CURRENCY, "units": units, "nanos": cents * 10_000_000},
             "customer": view.customer,
         }
-        await self._client.post("/v1/conversions", json=body, headers=self._auth)
+        answer = await client.post("/v1/conversions", json=body, headers=self._auth)
+        return answer.status_code == 201
 
 
-def _sold(view: View, content: bytes) -> Pending | None:
+def sold_of(view: View, content: bytes) -> Sold | None:
     """The beacon and click paths of the first ad of an answer, whatever protocol it is in."""
     answer = msgspec.json.decode(content)
     if view.path == "/v1/ads/request":
-        ads = answer.get("ads") or []
+        ads = answer["ads"]
         if not ads:
             return None
-        return Pending(view, _path(ads[0]["beacons"]["impression"]), _path(ads[0]["click"]))
-    seats = answer.get("seatbid") or []
-    if not seats:
+        return Sold(view, _path(ads[0]["beacons"]["impression"]), _path(ads[0]["click"]))
+    if "seatbid" not in answer:
         return None
-    bid = seats[0]["bid"][0]
-    markup = str(bid.get("adm", ""))
+    bid = answer["seatbid"][0]["bid"][0]
+    markup = str(bid["adm"])
     beacon = _path(bid["burl"]) if "burl" in bid else _first(_BEACON, markup)
-    return Pending(view, beacon, _first(_CLICK, markup))
+    return Sold(view, beacon, _first(_CLICK, markup))
+
+
+def _exists(answer: httpx.Response) -> bool:
+    """Whether it is there with other content: an operator changed it, and that stays."""
+    if answer.status_code != 409:
+        return False
+    return str(msgspec.json.decode(answer.content)["type"]).endswith("-exists")
+
+
+def _forged(path: str) -> str:
+    """The beacon with another signature."""
+    return path[:-4] + ("AAAA" if not path.endswith("AAAA") else "BBBB")
 
 
 def _path(url: str) -> str:
@@ -213,4 +311,4 @@ def _path(url: str) -> str:
 
 def _first(pattern: re.Pattern[str], text: str) -> str:
     found = pattern.search(text)
-    return found.group(0) if found else "/b/missing"
+    return found.group(0) if found else ""

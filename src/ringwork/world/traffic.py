@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from random import Random
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -20,6 +20,9 @@ from ringwork.world.cast import CURRENCY, OUTLETS, SIZES, Outlet
 DAY_S: Final = 86_400
 PEAK: Final = 2.8
 """The day's busiest moment, as a multiple of its mean."""
+
+CUT_OFF: Final = 0.001
+"""Share of requests whose body ends before its time."""
 
 Act = Literal["impression", "again", "late", "forged", "click", "conversion"]
 
@@ -79,10 +82,13 @@ def _view(random: Random, at_us: int) -> View:
         path, asked = "/v1/ads/request", _native_request(random, outlet)
     else:
         path, asked = "/openrtb2/auction", _bid_request(random, outlet)
+    body = msgspec.json.encode(asked)
+    if random.random() < CUT_OFF:
+        body = body[: random.randrange(1, len(body))]
     return View(
         at_us=at_us,
         path=path,
-        body=msgspec.json.encode(asked),
+        body=body,
         acts=_acts(random),
         order_cents=random.randrange(900, 14_000),
         customer=f"c{random.randrange(10**9):09d}",
@@ -109,7 +115,7 @@ def _acts(random: Random) -> tuple[tuple[float, Act], ...]:
     return tuple(acts)
 
 
-def _native_request(random: Random, outlet: Outlet) -> dict[str, Any]:
+def _native_request(random: Random, outlet: Outlet) -> dict[str, object]:
     name = random.choices(("article-foot", "masthead", "in-feed"), (5, 2, 3))[0]
     return {
         "placement": f"{outlet.id}.{name}",
@@ -122,10 +128,11 @@ def _native_request(random: Random, outlet: Outlet) -> dict[str, Any]:
     }
 
 
-def _bid_request(random: Random, outlet: Outlet) -> dict[str, Any]:
-    request: dict[str, Any] = {
+def _bid_request(random: Random, outlet: Outlet) -> dict[str, object]:
+    imp = _imp(random, outlet)
+    request: dict[str, object] = {
         "id": f"{random.getrandbits(64):016x}",
-        "imp": [_imp(random, outlet)],
+        "imp": [imp],
         "at": 1 if random.random() < 0.85 else 2,
         "tmax": random.choice((120, 200, 300)),
         "cur": [CURRENCY],
@@ -154,28 +161,28 @@ def _bid_request(random: Random, outlet: Outlet) -> dict[str, Any]:
         }
     if random.random() < 0.06:
         request["bcat"] = [random.choice(("391", "210", "483"))]
-    return _spoilt(random, request)
-
-
-def _spoilt(random: Random, request: dict[str, Any]) -> dict[str, Any]:
-    """A few requests are wrong, or ask for what is not sold here."""
-    chance = random.random()
-    if chance < 0.003:
-        del request["imp"][0]["id"]
-    elif chance < 0.006:
-        request["app"] = request["site"] = {"id": "both"}
-    elif chance < 0.012:
-        request["imp"][0]["bidfloorcur"] = "USD"
-    elif chance < 0.018:
-        request["imp"][0]["pmp"] = {"private_auction": 1, "deals": [{"id": "d1"}]}
-    elif chance < 0.022:
-        request["tmax"] = 2
+    _spoil(random, request, imp)
     return request
 
 
-def _imp(random: Random, outlet: Outlet) -> dict[str, Any]:
+def _spoil(random: Random, request: dict[str, object], imp: dict[str, object]) -> None:
+    """A few requests are wrong, or ask for what is not sold here."""
+    chance = random.random()
+    if chance < 0.003:
+        del imp["id"]
+    elif chance < 0.006:
+        request["app"] = request["site"] = {"id": "both"}
+    elif chance < 0.012:
+        imp["bidfloorcur"] = "USD"
+    elif chance < 0.018:
+        imp["pmp"] = {"private_auction": 1, "deals": [{"id": "d1"}]}
+    elif chance < 0.022:
+        request["tmax"] = 2
+
+
+def _imp(random: Random, outlet: Outlet) -> dict[str, object]:
     floor = round(outlet.floor_cpm * random.choice((0.5, 1, 1, 1.6)), 2)
-    imp: dict[str, Any] = {
+    imp: dict[str, object] = {
         "id": "1",
         "tagid": f"{outlet.id}.open",
         "bidfloor": floor,
@@ -211,7 +218,7 @@ def _imp(random: Random, outlet: Outlet) -> dict[str, Any]:
     return imp
 
 
-def _device(random: Random, outlet: Outlet) -> dict[str, Any]:
+def _device(random: Random, outlet: Outlet) -> dict[str, object]:
     kinds = (4, 5) if outlet.is_app else (4, 2, 5)
     return {
         "devicetype": random.choices(kinds, (6, 3, 1)[: len(kinds)])[0],
