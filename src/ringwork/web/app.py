@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from litestar import Litestar, Request, Response
+from litestar import Litestar, Request, Response, Router
 from litestar.exceptions import (
     ClientException,
     HTTPException,
@@ -19,6 +19,7 @@ from litestar.exceptions import (
     ValidationException,
 )
 from litestar.openapi.config import OpenAPIConfig
+from litestar.routes import BaseRoute
 from litestar.types import ControllerRouterHandler
 
 from ringwork import __version__
@@ -84,14 +85,23 @@ def create_litestar(
         openapi_config=OpenAPIConfig(
             title="Ringwork",
             version=__version__,
-            path="/openapi",
-            render_plugins=(),
+            openapi_router=_Unserved(path="/openapi", route_handlers=[]),
         ),
         logging_config=None,
     )
     for route in app.routes:
         methods.setdefault(route.path_format, set()).update(getattr(route, "methods", ()))
     return app
+
+
+class _Unserved(Router):
+    """Takes the framework's own pages of the document and serves none of them.
+
+    They show its uncorrected document, and load scripts from other people's servers.
+    """
+
+    def register(self, value: ControllerRouterHandler) -> list[BaseRoute]:
+        return []
 
 
 def request_id(request: HttpRequest) -> bytes:

@@ -1,0 +1,158 @@
+"""The second reader catches what it promises to catch: every promise can fail."""
+
+import msgspec
+import pytest
+
+from ringwork.ads.events import (
+    AuctionCleared,
+    CampaignCreated,
+    Considered,
+    ImpressionBilled,
+    SlotOutcome,
+)
+from ringwork.ads.model import Campaign, Context
+from ringwork.kernel.events import Event, Idempotency, array_header, encode_event, encode_frame
+from ringwork.kernel.ids import format_id
+from ringwork.kernel.ledger import AccountOpened, TransferCreated, TransferExpired
+from ringwork.kernel.money import Money
+from ringwork.kernel.ports import Row
+from ringwork.testing.invariants import LogReading
+
+IMPRESSION = bytes(range(16))
+HOLD = format_id(IMPRESSION)
+DAY_US = 86_400_000_000
+
+
+def euros(nanos: int) -> Money:
+    return Money.of_nanos("EUR", nanos)
+
+
+def campaign(daily: int | None = None) -> Campaign:
+    cap = None if daily is None else euros(daily)
+    return Campaign(
+        id="c", advertiser_id="a", name="C", pricing="cpm", bid_nanos=90, budget=euros(100), daily_budget=cap
+    )  # fmt: skip
+
+
+def accounts() -> list[Event]:
+    opened = [("cash", False), ("advertiser/a", True), ("campaign/c", True), ("publisher/p", True)]
+    return [
+        *(AccountOpened(id, "EUR", limited) for id, limited in opened),
+        TransferCreated("in", "single", "cash", "advertiser/a", 200, "EUR"),
+        TransferCreated("fund", "single", "advertiser/a", "campaign/c", 100, "EUR"),
+    ]
+
+
+CONSIDERED = [
+    Considered("x", "c", 90, 10**9, 10**6, 10**6, 0, 90),
+    Considered("y", "c2", 60, 10**9, 10**6, 10**6, 0, 60),
+]
+
+
+def sale(price: int = 60, impression: bytes = IMPRESSION, **other: object) -> AuctionCleared:
+    slot = SlotOutcome(
+        "1", "banner", "second", 10, 2, {}, CONSIDERED, impression, "x", "c", "cpm", price, 0
+    )
+    return AuctionCleared("openrtb", "EUR", Context(), [msgspec.structs.replace(slot, **other)], {})
+
+
+def hold(amount: int = 60, id: str = HOLD) -> TransferCreated:
+    return TransferCreated(id, "pending", "campaign/c", "publisher/p", amount, "EUR", "", 360)
+
+
+def post(amount: int = 60, id: str = "post", pending: str = HOLD) -> TransferCreated:
+    return TransferCreated(id, "post", "", "", amount, "EUR", pending)
+
+
+def billed(price: int = 60) -> ImpressionBilled:
+    return ImpressionBilled(IMPRESSION, "c", "x", "p", "", "cpm", price, "EUR")
+
+
+def read(*events: Event, keys: tuple[str, ...] = (), **envelope: object) -> LogReading:
+    frames, seq = [], 1
+    given = {"request_id": b"r" * 16, "cause_id": None, "tenant": "main"}
+    for number, event in enumerate(events):
+        encoded = encode_event(
+            event, id=number.to_bytes(16, "big"), ts_us=5, **{**given, **envelope}
+        )
+        key = (
+            Idempotency("main", "POST /", keys[number], b"", 201, b"")
+            if number < len(keys)
+            else None
+        )
+        frames.append(encode_frame([encoded], key))
+    reading = LogReading()
+    reading.read([Row(seq, len(events), 5, b"", array_header(len(frames)) + b"".join(frames))])
+    return reading
+
+
+def broken(reading: LogReading) -> list[str]:
+    return [name for name, promise in reading.promises.items() if promise.violations]
+
+
+GOOD = (*accounts(), CampaignCreated(campaign(daily=90)), sale(), hold(), post(), billed())
+
+
+def test_a_good_log_breaks_nothing_and_counts_what_it_checked():
+    reading = read(*GOOD, keys=("k1", "k2"))
+    assert broken(reading) == []
+    checked = {name: promise.checked for name, promise in reading.promises.items()}
+    assert checked["I2"] == 2
+    assert checked["I6"] == 1
+    assert checked["I8"] == 1
+    assert checked["I5"] > 0
+    assert reading.accounts["campaign/c"] == {
+        "debits_pending": 0, "debits_posted": 60, "credits_pending": 0, "credits_posted": 100,
+    }  # fmt: skip
+    assert reading.events == len(GOOD)
+
+
+BAD = {
+    "a key with two effects": (GOOD, {"keys": ("k", "k")}, "I2"),
+    "more spent than was put in": ((*accounts(), hold(101)), {}, "I5"),
+    "a limited account below zero": ((*accounts(), TransferCreated("x", "single", "advertiser/a", "cash", 101, "EUR")), {}, "I5"),
+    "more than the day's cap": ((*accounts(), CampaignCreated(campaign(daily=50)), hold(60)), {}, "I5"),
+    "a post above its hold": ((*accounts(), hold(10), post(20)), {}, "I5"),
+    "a person named in an auction": (GOOD, {"subject": b"s" * 16}, "I6"),
+    "a price that its inputs do not give": ((*accounts(), sale(price=61)), {}, "I8"),
+    "a winner that did not win": ((*accounts(), sale(ad_id="y")), {}, "I8"),
+    "an impression sold twice": ((*accounts(), sale(), sale()), {}, "I8"),
+    "an impression billed twice": ((*GOOD, billed()), {}, "I8"),
+    "an impression billed that was never sold": ((*accounts(), billed()), {}, "I8"),
+    "an impression billed at another price": ((*accounts(), sale(), hold(), post(50), billed(50)), {}, "I8"),
+    "an impression billed whose hold was not posted": ((*accounts(), sale(), hold(), billed()), {}, "I8"),
+    "a hold resolved twice": ((*accounts(), hold(), post(), post(id="again")), {}, "I8"),
+    "a hold that expires after it was posted": ((*accounts(), hold(), post(), TransferExpired(HOLD)), {}, "I8"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("events", "envelope", "promise"), BAD.values(), ids=BAD.keys())
+def test_a_breach_is_found_and_told(events, envelope, promise):
+    reading = read(*events, **envelope)
+    assert promise in broken(reading)
+    assert reading.promises[promise].detail
+
+
+def test_a_bill_in_another_trace_is_found():
+    reading = LogReading()
+    events = list(GOOD)
+    for number, event in enumerate(events):
+        request_id = b"q" * 16 if event is events[-1] else b"r" * 16
+        encoded = encode_event(
+            event, id=number.to_bytes(16, "big"), ts_us=5, request_id=request_id, cause_id=None, tenant="main"
+        )  # fmt: skip
+        reading.read([Row(number + 1, 1, 5, b"", array_header(1) + encode_frame([encoded]))])
+    assert broken(reading) == ["I8"]
+    assert "another trace" in reading.promises["I8"].detail[0]
+
+
+def test_money_that_goes_back_to_its_advertiser_is_no_spend():
+    back = TransferCreated("back", "single", "campaign/c", "advertiser/a", 40, "EUR")
+    assert broken(read(*accounts(), CampaignCreated(campaign(daily=10)), back)) == []
+
+
+def test_only_so_many_breaches_are_told_in_words():
+    holds = [hold(200, id=f"h{number}") for number in range(50)]
+    promise = read(*accounts(), *holds).promises["I5"]
+    assert promise.violations == 50
+    assert len(promise.detail) == 20
