@@ -174,7 +174,7 @@ def fastapi() -> App:
         price_nanos: int = Field(ge=0)
         tags: list[str]
 
-    class OrderIn(BaseModel):
+    class NewOrder(BaseModel):
         model_config = ConfigDict(extra="forbid")
         id: str
         customer: str
@@ -189,11 +189,11 @@ def fastapi() -> App:
 
     app = FastAPI()
 
-    async def create(order: OrderIn) -> TotalOut:
+    async def create(order: NewOrder) -> TotalOut:
         total = sum(one.quantity * one.price_nanos for one in order.items)
         return TotalOut(id=order.id, items=len(order.items), total_nanos=total)
 
-    create.__annotations__ = {"order": OrderIn, "return": TotalOut}
+    create.__annotations__ = {"order": NewOrder, "return": TotalOut}
     app.post("/v1/orders", response_model=TotalOut)(create)
     return app
 

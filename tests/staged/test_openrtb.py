@@ -20,6 +20,18 @@ FRAGMENTS = {
 }
 
 
+# Why the examples of the specification that ask for what this platform does not do get no bid.
+UNBID = {
+    "2.6-6-2-3-example-3-mobile-1.json": "banner-type",
+    "2.6-6-2-5-example-5-pmp-with-direct-deal-1.json": "private-auction",
+    "implementation-7-9-6-1-dooh-banner-bid-request-1.json": "currency",
+    "implementation-7-9-6-3-dooh-video-bid-request-1.json": "currency",
+}
+SPECIFICATION_TERMS = BidderTerms(currency="USD")
+
+# Refused there for a member that is that server's own rule; without it the banner has no size.
+SIZELESS = {f"banner-{name}.json" for name in ("hmax", "hmin", "wmax", "wmin")}
+
 # The impression is kept on that server and only named here: a feature of its own, not of OpenRTB.
 STORED = {"imp-info-invalid.json"}
 
@@ -34,8 +46,7 @@ def mock_request(path: Path) -> bytes | None:
         case = json.loads(path.read_text())
     except ValueError:
         return None
-    wanted = case.get("mockBidRequest")
-    return None if wanted is None else json.dumps(wanted).encode()
+    return json.dumps(case["mockBidRequest"]).encode() if "mockBidRequest" in case else None
 
 
 def samples(staged_data: Path) -> Path:
@@ -55,8 +66,10 @@ def test_refusals_name_the_member_of_a_shared_rule(staged_data: Path, folder: st
             field = None
         except BadBidRequest as error:
             field = error.path
-        expected = verdict.get("field") if verdict["class"] == "openrtb" else None
-        if expected is not None and field != expected:
+        expected = verdict["field"] if verdict["class"] == "openrtb" else None
+        if name in SIZELESS:
+            expected = "imp[0].banner"
+        if field != expected:
             wrong.append((name, expected, field))
     assert wrong == []
 
@@ -76,16 +89,15 @@ def test_valid_requests_are_answered(staged_data: Path, folder: str):
 
 
 def test_examples_of_the_specification_are_answered(staged_data: Path):
-    wrong = []
+    reasons = {}
     for path in sorted((staged_data / "ads" / "openrtb").glob("*.json")):
-        parsed = json.loads(path.read_text())
-        if "imp" not in parsed or path.name in FRAGMENTS:
+        if "imp" not in json.loads(path.read_text()) or path.name in FRAGMENTS:
             continue
-        try:
-            answered(path.read_bytes())
-        except BadBidRequest as error:
-            wrong.append((path.name, str(error)))
-    assert wrong == []
+        request = openrtb.decode(path.read_bytes())
+        ask = openrtb.to_ask(request, SPECIFICATION_TERMS, request_id=bytes(16), now_us=NOW_US)
+        if isinstance(ask, NoBid):
+            reasons[path.name] = ask.reason
+    assert reasons == UNBID
 
 
 def test_every_sample_of_the_other_collection_is_answered_or_refused_in_words(staged_data: Path):

@@ -67,7 +67,7 @@ def test_after_a_failed_sync_nothing_is_acknowledged(tmp_path, code):
         with disk.stall():
             futures = {log.append(ticks(n), 1) for n in (1, 2)}
         outcomes = await asyncio.gather(*futures, return_exceptions=True)
-        assert all(isinstance(outcome, sqlite3.OperationalError) for outcome in outcomes)
+        assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
         with pytest.raises(Unavailable, match="restart"):
             log.admit()
 

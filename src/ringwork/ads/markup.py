@@ -162,5 +162,6 @@ def _without_marks(creative: Creative) -> Creative:
     return replace(
         creative,
         name=creative.name.replace("\ue000", ""),
+        video_mime=creative.video_mime.replace("\ue000", ""),
         video_url=quote(creative.video_url or "", safe=":/?#[]@!$&'()*+,;=%~"),
     )

@@ -57,13 +57,6 @@ def write(ad: VideoAd, version: Version = "4.2") -> str:
     return document.toxml(encoding="UTF-8").decode()
 
 
-def write_empty(version: Version = "4.2") -> str:
-    """The document that says there is no ad."""
-    document = Document()
-    _add(document, document, "VAST", version=version)
-    return document.toxml(encoding="UTF-8").decode()
-
-
 def duration(seconds: int) -> str:
     """HH:MM:SS.mmm.
 

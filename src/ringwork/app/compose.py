@@ -26,6 +26,7 @@ from ringwork.app.settings import Settings
 from ringwork.kernel.clock import ScaledClock, SystemClock
 from ringwork.kernel.entropy import SystemEntropy
 from ringwork.kernel.ports import Clock, Entropy
+from ringwork.storage.sqlite.files import Connect, connect
 from ringwork.storage.sqlite.indexes import RequestIndex
 from ringwork.storage.sqlite.log import exit_at_once
 from ringwork.web import openapi
@@ -67,6 +68,7 @@ def create(
     clock: Clock | None = None,
     entropy: Entropy | None = None,
     on_fatal: Callable[[Exception], None] = exit_at_once,
+    open_database: Connect = connect,
 ) -> Application:
     """Open the store of ``settings`` and build the application on it.
 
@@ -78,6 +80,7 @@ def create(
         clock=clock or clock_of(settings),
         entropy=entropy or SystemEntropy(),
         on_fatal=on_fatal,
+        open_database=open_database,
     )
     log_api = LogApi(
         log=platform.log,

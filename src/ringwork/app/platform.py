@@ -41,6 +41,7 @@ from ringwork.kernel.ledger import (
     TransferRefused,
 )
 from ringwork.kernel.ports import Clock, Entropy
+from ringwork.storage.sqlite.files import Connect, connect
 from ringwork.storage.sqlite.indexes import AnswerIndex, RequestIndex, TransferIndex
 from ringwork.storage.sqlite.keys import SqliteKeyStore
 from ringwork.storage.sqlite.log import SqliteEventLog, exit_at_once
@@ -108,10 +109,12 @@ class Platform:
         clock: Clock,
         entropy: Entropy,
         on_fatal: Callable[[Exception], None] = exit_at_once,
+        open_database: Connect = connect,
     ) -> None:
         """Open or begin the store. Raises LogCorrupt, Busy, ConfigurationError.
 
         ``on_fatal`` is told when the log fails beyond repair; by default the process ends at once.
+        ``open_database`` opens the log's files: a test gives it a disk that fails.
         """
         self.settings = settings
         self.clock = clock
@@ -120,12 +123,12 @@ class Platform:
         self._opened = ExitStack()
         with ExitStack() as undo:
             undo.callback(self._opened.close)
-            self._open_stores(on_fatal)
+            self._open_stores(on_fatal, open_database)
             self._open_memory()
             self._build_parts()
             undo.pop_all()
 
-    def _open_stores(self, on_fatal: Callable[[Exception], None]) -> None:
+    def _open_stores(self, on_fatal: Callable[[Exception], None], open_database: Connect) -> None:
         data = self.settings.data_path
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.secrets = load_or_make(data, self.entropy)
@@ -136,6 +139,7 @@ class Platform:
             rotation=Rotation(
                 max_file_bytes=self.settings.log.max_file_mib * 1024 * 1024,
                 max_file_age_us=self.settings.log.max_file_hours * 3_600_000_000,
+                open_database=open_database,
             ),
             on_fatal=on_fatal,
         )

@@ -3,11 +3,13 @@
 ::
 
     RingworkError
-    ├── Refused              a request or command that is answered, not executed or refused by a
-    rule │   ├── Invalid          422: well-formed but not valid, with JSON pointers │   ├──
-    Conflict         409: a rule of the domain says no │   ├── NotFound         404 │   └──
-    Unavailable      503 + Retry-After │       ├── Overloaded       a bounded queue is full │
-    └── StorageFull      the disk has no room; reads go on
+    ├── Refused              a request or command that is answered: not executed, or by a rule
+    │   ├── Invalid          422: well-formed but not valid, with JSON pointers
+    │   ├── Conflict         409: a rule of the domain says no
+    │   ├── NotFound         404
+    │   └── Unavailable      503 + Retry-After
+    │       ├── Overloaded   a bounded queue is full
+    │       └── StorageFull  the disk has no room; reads go on
     ├── ConfigurationError   a setting, named with its file and key (exit 2)
     ├── LogCorrupt           the log on disk is not what was written (exit 3)
     ├── SealBroken           a sealed member does not authenticate

@@ -7,7 +7,7 @@
 
   const frame = (ad) => {
     const iframe = document.createElement("iframe");
-    // Scripts of a creative run in an origin of their own and cannot reach this page.
+    // No scripts and an origin of its own: a creative cannot reach this page.
     iframe.sandbox = "allow-popups allow-popups-to-escape-sandbox";
     iframe.title = "Ad by " + ad.advertiser;
     iframe.style.border = "0";
@@ -19,8 +19,9 @@
   };
 
   const seen = (ad) => {
-    // A picture request: no credentials of the page, no answer to read.
-    new Image().src = ad.beacons.impression;
+    // Without cookies, which a picture would send; it outlives a page that is left at once.
+    const beacon = { mode: "no-cors", credentials: "omit", keepalive: true };
+    fetch(ad.beacons.impression, beacon).catch(() => {});
   };
 
   const label = (ad) => {

@@ -226,7 +226,7 @@ class SqliteEventLog:
             behind, self._open = self._open, None
         for doomed in (batch, behind):
             if doomed is not None:
-                _post(doomed, doomed.fail, error)
+                _post(doomed, doomed.fail, _failed())
 
     def _is_anchored(self) -> bool:
         return self._anchored_seq == self._head.seq

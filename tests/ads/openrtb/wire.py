@@ -1,0 +1,71 @@
+"""Bid requests for tests: valid ones, and what they become."""
+
+import json
+
+from ringwork.ads.model import Ask, Creative, Served
+from ringwork.ads.openrtb import BidderTerms, BidRequest, NoBid, decode, to_ask
+
+TERMS = BidderTerms(currency="EUR")
+NOW_US = 9 * 3_600_000_000
+BANNER = {"w": 300, "h": 250}
+VIDEO = {"mimes": ["video/mp4"]}
+
+
+def request(imp=None, **members) -> dict:
+    """A request with one impression; ``imp`` replaces its banner."""
+    return {"id": "r", "imp": [{"id": "1", **(imp or {"banner": BANNER})}], **members}
+
+
+def native(**members) -> dict:
+    """The impression of a native request."""
+    wanted = {"assets": [{"title": {"len": 25}}], **members}
+    return {"native": {"request": json.dumps(wanted)}}
+
+
+def read(body: dict) -> BidRequest:
+    return decode(json.dumps(body).encode())
+
+
+def asked(body: dict, terms: BidderTerms = TERMS) -> Ask | NoBid:
+    return to_ask(read(body), terms, request_id=bytes(16), now_us=NOW_US)
+
+
+def slot_of(imp: dict, **members):
+    """The one slot of a request with that impression."""
+    (slot,) = asked(request(imp, **members)).slots
+    return slot
+
+
+def creative(**members) -> Creative:
+    given = {
+        "id": "a1", "campaign_id": "c1", "name": "Autumn", "format": "banner", "width": 300,
+        "height": 250, "landing_url": "https://adv.example/", "html": "<b>Paint</b>",
+        "categories": ["52"], "attributes": [21], **members,
+    }  # fmt: skip
+    return Creative(**given)
+
+
+def video_creative(**members) -> Creative:
+    given = {
+        "format": "video", "html": "", "video_url": "https://adv.example/a.mp4?x=1&y=2",
+        "video_mime": "video/mp4", "duration_s": 90, "width": 1280, "height": 720, **members,
+    }  # fmt: skip
+    return creative(**given)
+
+
+def native_creative(**members) -> Creative:
+    given = {
+        "format": "native", "html": "", "title": "Paint your hall in an afternoon", "width": 1200,
+        "text": "One coat.", "image_url": "https://adv.example/a.png", "height": 627, **members,
+    }  # fmt: skip
+    return creative(**given)
+
+
+def served(ad: Creative, **members) -> Served:
+    given = {
+        "slot_id": "1", "impression_id": bytes(15) + b"\x01", "creative": ad, "campaign_id": "c1",
+        "advertiser_domain": "adv.example", "pricing": "cpm", "price_nanos": 1_234_567,
+        "impression_price_nanos": 1_234_567, "currency": "EUR",
+        "tokens": {"impression": "imp-token", "click": "click-token"}, **members,
+    }  # fmt: skip
+    return Served(**given)
