@@ -11,7 +11,7 @@ help: ## list these targets
 setup: .venv/.ready ## make .venv with everything pinned by hash
 
 run: setup ## start the demo: server, world and console at http://127.0.0.1:8080
-	@$(BIN)/ringwork demo
+	@$(BIN)/ringwork demo || [ $$? -eq 130 ] # Ctrl-C is how one ends it
 
 check: setup ## format, lint, spelling, import directions, types (under a minute)
 	$(BIN)/ruff format --check .

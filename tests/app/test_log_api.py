@@ -72,7 +72,9 @@ def test_a_trace_is_the_tree_of_one_request(tmp_path):
         def flat(nodes):
             for node in nodes:
                 yield node["event"]
-                assert all(one["event"]["cause_id"] == node["event"]["id"] for one in node["caused"])
+                assert all(
+                    one["event"]["cause_id"] == node["event"]["id"] for one in node["caused"]
+                )
                 yield from flat(node["caused"])
 
         events = list(flat(trace["roots"]))
