@@ -38,8 +38,11 @@ Progress = Callable[[str, int], None]
 class _Until:
     """A log as it was when checking began: a live server goes on writing meanwhile."""
 
-    def __init__(self, reader: SqliteLogReader) -> None:
+    def __init__(self, directory: Path) -> None:
+        reader = SqliteLogReader(directory)
         self.partition = reader.partition
+        # Before the end: a live server moves both on, and an end read later lies behind no anchor.
+        self.anchor = read_anchor(directory, reader.partition)
         self.head = reader.head
         self._reader = reader
 
@@ -54,25 +57,24 @@ def check_all(data: Path, progress: Progress) -> list[Promise]:
     reading = LogReading()
     promises = reading.promises
     try:
-        reader = _Until(SqliteLogReader(data / "log"))
+        reader = _Until(data / "log")
         reading.read(reader.rows(), lambda events: progress("reading the log", events))
     except (LogCorrupt, msgspec.DecodeError) as error:
         _expect(promises["I1"], False, str(error))
         return list(promises.values())
     promises["I1"].checked = reading.events
-    _check_end(data, reader, promises["I1"])
+    _check_end(reader, promises["I1"])
     memory = _check_replay(data, reader, promises["I3"], progress)
     _check_ledger(memory, reading, promises["I4"])
     _check_erased(data, reader, promises["I7"])
     return list(promises.values())
 
 
-def _check_end(data: Path, reader: _Until, promise: Promise) -> None:
+def _check_end(reader: _Until, promise: Promise) -> None:
     """The log reaches as far as the anchor that was written when it was longer or as long."""
-    anchor = read_anchor(data / "log", reader.partition)
-    if anchor is not None:
-        breach = f"the log ends at {reader.head.seq}, it was anchored at {anchor.seq}"
-        _expect(promise, reader.head.seq >= anchor.seq, breach)
+    if reader.anchor is not None:
+        breach = f"the log ends at {reader.head.seq}, it was anchored at {reader.anchor.seq}"
+        _expect(promise, reader.head.seq >= reader.anchor.seq, breach)
 
 
 def _check_replay(data: Path, reader: _Until, promise: Promise, progress: Progress) -> Memory:
