@@ -74,7 +74,7 @@ def asked(step: dict[str, object], currency: str) -> dict[str, object]:
     return body
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS[:24], ids=lambda scenario: scenario["name"])
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["name"])
 def test_scenario(tmp_path, scenario):
     async def play(desk: Desk) -> None:
         for account in scenario["accounts"]:
@@ -143,27 +143,71 @@ def test_a_repeated_transfer_answers_what_the_first_one_did(tmp_path):
     run(tmp_path, play)
 
 
-def test_what_memory_forgot_the_projection_remembers(tmp_path):
+def test_repetitions_answer_the_first_bytes(tmp_path):
     async def play(desk: Desk) -> None:
-        for name in ("cash", "till"):
-            await desk.post("/v1/ledger/accounts", {"id": name, "currency": "EUR"})
+        for name in ("cash", "purse"):
+            account = {"id": name, "currency": "EUR", "limited": name == "purse"}
+            await desk.post("/v1/ledger/accounts", account)
+        bodies = [
+            {"id": id, "kind": "single", "debit_account": debit, "credit_account": credit,
+             "amount": money(9)}
+            for id, debit, credit in (("poor", "purse", "cash"), ("paid", "cash", "purse"))
+        ]  # fmt: skip
+        path = "/v1/ledger/transfers"
+        refused, paid = [await desk.post(path, body, key=body["id"]) for body in bodies]
+        assert (refused.status, paid.status) == (409, 201)
+        seq = desk.app.platform.journal.seq
+        for body, first in zip(bodies, (refused, paid), strict=True):
+            again = await desk.post(path, body, key=body["id"])
+            assert (again.status, again.body) == (first.status, first.body)
+        assert desk.app.platform.journal.seq == seq
+        other_key = await desk.post(path, bodies[1], key="other")
+        assert (other_key.status, other_key.body) == (paid.status, paid.body)
+
+    run(tmp_path, play)
+
+
+BAD = {
+    "no key": ({}, {}, 400, "idempotency-key-required", None),
+    "an unknown member": ({"amuont": 1}, {"idempotency-key": "k"}, 422, "invalid", ""),
+    "no id": ({"id": ""}, {"idempotency-key": "k"}, 422, "invalid", "/id"),
+    "an id too long": ({"id": "x" * 65}, {"idempotency-key": "k"}, 422, "invalid", "/id"),
+    "another kind": ({"kind": "gift"}, {"idempotency-key": "k"}, 422, "invalid", "/kind"),
+    "a float": ({"amount": 1.5}, {"idempotency-key": "k"}, 422, "invalid", "/amount"),
+    "mixed signs": (
+        {"amount": {"currency": "EUR", "units": 1, "nanos": -1}},
+        {"idempotency-key": "k"}, 422, "invalid", "/amount",
+    ),
+    "a timeout of a year and more": (
+        {"timeout_s": 31_622_401}, {"idempotency-key": "k"}, 422, "invalid", "/timeout_s",
+    ),
+    "a post without amount": (
+        {"kind": "post", "amount": None}, {"idempotency-key": "k"}, 409, "amount-required", "/amount",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "headers", "status", "slug", "pointer"), BAD.values(), ids=BAD)
+def test_what_is_no_transfer_is_refused_and_moves_nothing(
+    tmp_path, change, headers, status, slug, pointer
+):
+    async def play(desk: Desk) -> None:
         body = {
-            "id": "old",
+            "id": "t",
             "kind": "single",
             "debit_account": "cash",
-            "credit_account": "till",
+            "credit_account": "purse",
             "amount": money(5),
+            **change,
         }
-        assert (await desk.post("/v1/ledger/transfers", body, key="first")).status == 201
-        desk.at(2 * 3600)
-        later = {**body, "id": "new"}
-        assert (await desk.post("/v1/ledger/transfers", later)).status == 201
-        assert desk.app.platform.memory.ledger.entries.keys() == {"new"}
-        assert (await desk.post("/v1/ledger/transfers", body)).status == 201
-        changed = await desk.post("/v1/ledger/transfers", {**body, "reference": "x"})
-        assert changed.json["type"].endswith("exists-with-different-reference")
-        balance = (await desk.get("/v1/ledger/accounts/till")).json
-        assert nanos(balance["credits_posted"]) == 10, "the old transfer did not move money again"
+        sent = {"content-type": "application/json", **headers}
+        answer = await request(
+            desk.app.local_admin, "POST", "/v1/ledger/transfers", json.dumps(body).encode(), sent
+        )
+        assert (answer.status, answer.json["type"].rpartition(":")[2]) == (status, slug)
+        pointers = [fault["pointer"] for fault in answer.json.get("errors", ())]
+        assert pointers == ([] if pointer is None else [pointer])
+        assert (await desk.get("/v1/ledger/transfers/t")).status == 404
 
     run(tmp_path, play)
 

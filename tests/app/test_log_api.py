@@ -1,17 +1,17 @@
-"""Reading the log: pages, filters, sealed members, traces; and erasing a person from it."""
+"""Reading the log over HTTP: pages, filters, sealed members, traces."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ringwork.ads.personal import Personal
-from ringwork.app.secrets import Pseudonyms
+from ringwork.app import log_api
 from tests.app.served import serve
+from tests.crash.shop import BID_REQUEST
 
 CONTACT = "Ada Lovelace <ada@lovelace.example>"
 
 
-async def fill(client, count: int = 7) -> None:
-    for number in range(count):
+async def fill(client, count: int = 7, first: int = 0) -> None:
+    for number in range(first, first + count):
         made = await client.admin.post(
             "/v1/advertisers",
             json={"id": f"a{number}", "name": "N", "domain": "a.example", "currency": "EUR",
@@ -88,40 +88,110 @@ def test_a_trace_is_the_tree_of_one_request(tmp_path):
     serve(tmp_path / "data", scenario)
 
 
-def test_erasing_makes_a_contact_unreadable_everywhere_and_proves_it(tmp_path):
-    data = tmp_path / "data"
+def test_filters_restrict_and_are_honest_about_the_end(tmp_path):
+    async def scenario(client):
+        await fill(client, 3)
+        await client.app.platform.indexed()
+        whole = [one for page in await pages(client, limit=1000) for one in page]
+        subject = whole[1]["subject"]
+        for query, member, value in (
+            ({"type": "account_opened"}, "type", "account_opened"),
+            ({"subject": subject}, "subject", subject),
+            ({"request_id": whole[0]["request_id"]}, "request_id", whole[0]["request_id"]),
+        ):
+            found = [one for page in await pages(client, limit=2, **query) for one in page]
+            assert found == [one for one in whole if one[member] == value] != []
+        both = {"subject": subject, "type": "account_opened"}
+        assert [one for page in await pages(client, **both) for one in page] == []
+
+    serve(tmp_path / "data", scenario)
+
+
+def test_the_last_cursor_goes_on_where_the_log_does(tmp_path):
+    """`next` is null on an empty page alone: a reader that keeps its last cursor misses nothing."""
 
     async def scenario(client):
-        await fill(client, 2)
-        assert CONTACT not in (await client.admin.get("/v1/log/events?limit=1000")).text
-        assert "[sealed]" in (await client.admin.get("/v1/log/events?limit=1000")).text
-        platform = client.app.platform
-        personal = Personal(platform.keys, Pseudonyms(platform.secrets.pseudonym))
-        kept = platform.memory.catalogue.advertisers["a0"]
-        event_id = platform.memory.catalogue.registrations["a0"]
-        member = {"event_id": event_id, "member": "advertiser.contact"}
-        assert personal.unseal("advertiser/a0", kept.contact, **member) == CONTACT
+        await fill(client, 1)
+        await client.app.platform.journal.settled()
+        page = (await client.admin.get("/v1/log/events")).json()
+        assert page["events"]
+        cursor = page["next"]
+        end = (await client.admin.get("/v1/log/events", params={"after": cursor})).json()
+        assert end == {"events": [], "next": None}
+        await fill(client, 1, first=1)
+        await client.app.platform.journal.settled()
+        more = (await client.admin.get("/v1/log/events", params={"after": cursor})).json()
+        assert [one["payload"]["advertiser"]["id"] for one in more["events"][1::2]] == ["a1"]
+        beyond = (await client.admin.get("/v1/log/events", params={"after": "0-999999"})).json()
+        assert beyond == {"events": [], "next": None}
 
-        erased = await client.admin.post("/v1/erasures", json={"subject": "advertiser/a0"})
-        assert erased.status_code == 201
-        assert erased.json()["keys_deleted"] == 1
-        assert personal.unseal("advertiser/a0", kept.contact, **member) is None
-        other = platform.memory.catalogue.advertisers["a1"]
-        member["event_id"] = platform.memory.catalogue.registrations["a1"]
-        assert personal.unseal("advertiser/a1", other.contact, **member) == CONTACT
+    serve(tmp_path / "data", scenario)
 
-        proof = (await client.admin.get(f"/v1/erasures/{erased.json()['id']}")).json()
-        assert proof["holds"] is True
-        assert {one["store"]: one["readable"] for one in proof["searched"]} == {
-            "event log": 0,
-            "key store": 0,
-            "projections": 0,
+
+def test_a_rare_filter_gets_short_pages_not_a_long_wait(tmp_path, monkeypatch):
+    monkeypatch.setattr(log_api, "SCANNED_MAX", 3)
+
+    async def scenario(client):
+        await fill(client, 5)
+        await client.app.platform.journal.settled()
+        found = await pages(client, type="no_such_event")
+        assert len(found) > 3
+        assert not any(found)
+        of_type = await pages(client, type="advertiser_registered")
+        assert sum(map(len, of_type)) == 5
+
+    serve(tmp_path / "data", scenario)
+
+
+def test_members_are_named_ids_are_text_and_what_is_personal_is_sealed(tmp_path):
+    async def scenario(client):
+        await fill(client, 1)
+        without = {"id": "b", "name": "N", "domain": "b.example", "currency": "EUR"}
+        await client.admin.post("/v1/advertisers", json=without)
+        await client.key("viewer")
+        answer = await client.admin.get("/v1/log/events?limit=1000")
+        assert CONTACT not in answer.text
+        first, second = [
+            one for one in answer.json()["events"] if one["type"] == "advertiser_registered"
+        ]
+        assert first["payload"] == {
+            "advertiser": {
+                "id": "a0",
+                "name": "N",
+                "domain": "a.example",
+                "currency": "EUR",
+                "contact": "[sealed]",
+            }
         }
-        assert proof["searched"][0]["found"] == 1
-        again = await client.admin.post("/v1/erasures", json={"subject": "advertiser/a0"})
-        assert again.json()["keys_deleted"] == 0
+        assert second["payload"]["advertiser"]["contact"] is None
+        assert (first["version"], first["tenant"], first["partition"]) == (1, "main", 0)
+        assert first["purpose"] == "account administration"
+        assert (second["subject"], second["purpose"]) == (None, None)
+        key = next(one for one in answer.json()["events"] if one["type"] == "api_key_created")
+        assert len(bytes.fromhex(key["payload"]["secret_sha256"])) == 32
 
-    serve(data, scenario)
-    raw = b"".join(path.read_bytes() for path in data.rglob("*") if path.is_file())
-    assert CONTACT.encode() not in raw
-    assert b"lovelace" not in raw
+    serve(tmp_path / "data", scenario)
+
+
+def test_a_trace_of_a_sale_holds_what_came_of_it(tmp_path):
+    """Beacon, click and conversion are events of the request they come from, below its auction."""
+
+    async def scenario(client):
+        await client.stock()
+        sold = await client.outside.post("/openrtb2/auction", json=BID_REQUEST)
+        bid = sold.json()["seatbid"][0]["bid"][0]
+        assert (await client.outside.get(bid["burl"])).status_code == 204
+        click = bid["adm"].partition("/c/")[2].partition('"')[0]
+        assert (await client.outside.get(f"/c/{click}")).status_code == 302
+        trace = (await client.admin.get(f"/v1/traces/{sold.headers['x-request-id']}")).json()
+        (root,) = trace["roots"]
+        assert root["event"]["type"] == "auction_cleared"
+        assert sorted(one["event"]["type"] for one in root["caused"]) == [
+            "answer_timed",
+            "click_recorded",
+            "impression_billed",
+            "transfer_created",
+            "transfer_created",
+        ]
+
+    serve(tmp_path / "data", scenario)

@@ -112,6 +112,8 @@ BAD = {
     "more spent than was put in": ((*accounts(), hold(101)), {}, "I5"),
     "a limited account below zero": ((*accounts(), TransferCreated("x", "single", "advertiser/a", "cash", 101, "EUR")), {}, "I5"),
     "more than the day's cap": ((*accounts(), CampaignCreated(campaign(daily=50)), hold(60)), {}, "I5"),
+    "money of an account that nobody opened": ((*accounts(), TransferCreated("x", "single", "nobody", "cash", 1, "EUR")), {}, "I4"),
+    "money for an account that nobody opened": ((*accounts(), TransferCreated("x", "single", "cash", "nobody", 1, "EUR")), {}, "I4"),
     "a post above its hold": ((*accounts(), hold(10), post(20)), {}, "I5"),
     "a person named in an auction": (GOOD, {"subject": b"s" * 16}, "I6"),
     "a price that its inputs do not give": ((*accounts(), sale(price=61)), {}, "I8"),

@@ -101,12 +101,15 @@ class Erasures:
             subject=pseudonym.hex(),
             keys_deleted=payload.keys_deleted,
             event_seq=seq,
-            searched=await self.search(pseudonym),
+            searched=await self._search(pseudonym, seq),
         )
 
-    async def search(self, pseudonym: bytes) -> list[Searched]:
-        """Every store that may hold something of the subject, read again."""
-        sealed = await asyncio.to_thread(self._sealed, pseudonym)
+    async def _search(self, pseudonym: bytes, erased_seq: int) -> list[Searched]:
+        """Every store that may hold something of the subject, read again.
+
+        Who comes back after an erasure gets a new key, which opens nothing from before it.
+        """
+        sealed, came_back = await asyncio.to_thread(self._sealed, pseudonym, erased_seq)
         rows = await asyncio.to_thread(self._rows_naming, pseudonym)
         # The key store is the event loop's own; the reading above is not, and may take long.
         readable = sum(
@@ -116,7 +119,7 @@ class Erasures:
         held = self._keys.holds(pseudonym)
         return [
             Searched(store="event log", found=len(sealed), readable=readable),
-            Searched(store="key store", found=int(held), readable=int(held)),
+            Searched(store="key store", found=int(held), readable=int(held and not came_back)),
             # No table has a column for a personal member (a test holds every table to that), so a
             # row that is found holds ciphertext at most.
             Searched(store="projections", found=rows, readable=0),
@@ -128,13 +131,18 @@ class Erasures:
                 return envelope, seq
         return None
 
-    def _sealed(self, pseudonym: bytes) -> list[tuple[bytes, bytes]]:
-        return [
-            member
-            for envelope, _ in envelopes(self._rows())
-            if envelope.subject == pseudonym
-            for member in sealed_members(envelope, self._types)
-        ]
+    def _sealed(self, pseudonym: bytes, erased_seq: int) -> tuple[list[tuple[bytes, bytes]], bool]:
+        """The subject's members from before its erasure; whether there are any from after it."""
+        before: list[tuple[bytes, bytes]] = []
+        came_back = False
+        for envelope, seq in envelopes(self._rows()):
+            if envelope.subject == pseudonym:
+                members = sealed_members(envelope, self._types)
+                if seq < erased_seq:
+                    before.extend(members)
+                else:
+                    came_back = came_back or any(True for _ in members)
+        return before, came_back
 
 
 def envelopes(rows: Iterable[Row]) -> Iterator[tuple[Envelope, int]]:

@@ -122,7 +122,10 @@ class LogApi:
 
     async def stream(self, last_event_id: str | None) -> AsyncIterator[bytes]:
         """Events after a cursor (or from now on) as they become durable, with heartbeats."""
-        after = self._log.head.seq if last_event_id is None else seq_of(last_event_id)
+        if last_event_id is None:
+            after = self._log.head.seq
+        else:
+            after = seq_of(last_event_id, pointer="header/Last-Event-ID")
         return self._follow(after)
 
     async def _follow(self, after: int) -> AsyncIterator[bytes]:
@@ -215,10 +218,10 @@ def cursor(partition: int, seq: int) -> str:
     return f"{partition}-{seq}"
 
 
-def seq_of(text: str) -> int:
+def seq_of(text: str, *, pointer: str = "query/after") -> int:
     """The sequence number of a cursor; ``0`` is the start. Invalid for anything else."""
     if re.fullmatch(CURSOR, text) is None:
-        fault = Fault("query/after", "expected 0 or a cursor from `next` or an event stream")
+        fault = Fault(pointer, "expected 0 or a cursor from `next` or an event stream")
         raise Invalid(f"{fault.pointer}: {fault.detail}", [fault])
     return int(text.rpartition("-")[2])
 

@@ -259,9 +259,15 @@ class LogReading:
         return reserved
 
     def _move(self, transfer: _Transfer, amount_nanos: int, phase: str, day_of_us: int) -> None:
-        debit = self.accounts[transfer.debit_account]
+        debit = self.accounts.get(transfer.debit_account)
+        credit = self.accounts.get(transfer.credit_account)
+        if debit is None or credit is None:
+            self.promises["I4"].expect(
+                False, lambda: f"transfer {transfer.id} is between accounts that were never opened"
+            )
+            return
         debit[f"debits_{phase}"] += amount_nanos
-        self.accounts[transfer.credit_account][f"credits_{phase}"] += amount_nanos
+        credit[f"credits_{phase}"] += amount_nanos
         if transfer.debit_account not in self._limited:
             return
         available = debit["credits_posted"] - debit["debits_posted"] - debit["debits_pending"]

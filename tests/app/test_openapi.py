@@ -1,0 +1,194 @@
+"""The OpenAPI document: complete, closed in itself, and true of real answers."""
+
+import re
+from collections.abc import Iterator
+
+import jsonschema_rs
+import pytest
+
+from tests.app.served import Client, serve
+from tests.crash.shop import BID_REQUEST
+
+METHODS = ("get", "put", "post", "delete", "patch")
+LANES = {"/openrtb2/auction", "/v1/ads/request", "/b/{token}", "/c/{token}", "/ringwork.js"}
+UNDOCUMENTED = {"/metrics", "/openapi.json", "/"}
+"""For monitoring, the document itself, and the way to the console."""
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    found = {}
+
+    async def scenario(client: Client) -> None:
+        answer = await client.outside.get("/openapi.json")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+        assert (await client.outside.get("/openapi.json")).content == answer.content
+        found.update(answer.json())
+
+    serve(tmp_path_factory.mktemp("openapi") / "data", scenario)
+    return found
+
+
+def operations(document: dict) -> Iterator[tuple[str, str, dict]]:
+    for path, item in document["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield method, path, item[method]
+
+
+def refs(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for item in value.values():
+            yield from refs(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from refs(item)
+
+
+def test_every_reference_leads_somewhere_and_every_schema_is_used(document):
+    assert document["openapi"].startswith("3.1")
+    schemas = document["components"]["schemas"]
+    named = {f"#/components/schemas/{name}" for name in schemas}
+    used = set(refs(document))
+    assert used == named
+
+
+def test_every_schema_is_one(document):
+    for name in document["components"]["schemas"]:
+        validator(document, {"$ref": f"#/components/schemas/{name}"})
+
+
+def validator(document: dict, schema: dict) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator({**schema, "components": document["components"]})
+
+
+def test_every_operation_is_named_told_and_refuses_with_problems(document):
+    ids = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(set(ids)) == len(ids)
+    for method, path, operation in operations(document):
+        assert operation["summary"], path
+        declared = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"}
+        assert declared == set(re.findall(r"{(\w+)}", path))
+        for status, response in operation["responses"].items():
+            if status == "default" or status >= "400":
+                assert list(response["content"]) == ["application/problem+json"], (method, path)
+        assert any(status < "400" for status in operation["responses"])
+
+
+def test_what_moves_money_requires_a_key(document):
+    required = {
+        (method, path)
+        for method, path, operation in operations(document)
+        for one in operation.get("parameters", ())
+        if one["name"] == "Idempotency-Key" and one["required"]
+    }
+    assert required == {
+        ("post", "/v1/ledger/accounts"),
+        ("post", "/v1/ledger/transfers"),
+        ("post", "/v1/campaigns"),
+        ("patch", "/v1/campaigns/{campaign_id}"),
+    }
+
+
+def test_what_is_open_says_so_and_nothing_else_is(document):
+    assert document["security"] == [{"key": []}]
+    open_to_all = {path for _, path, one in operations(document) if one.get("security") == []}
+    assert open_to_all == {"/healthz", "/readyz", "/b/{token}", "/c/{token}", "/ringwork.js"}
+
+
+def test_every_route_is_in_it(tmp_path, document):
+    async def scenario(client: Client) -> None:
+        routes = {
+            (method.lower(), re.sub(r":\w+}", "}", route.path))
+            for route in client.app.litestar.routes
+            for handler in getattr(route, "route_handlers", ())
+            for method in handler.http_methods
+            if method != "OPTIONS" and not route.path.startswith("/console")
+        }
+        documented = {(method, path) for method, path, _ in operations(document)}
+        shown = {(method, path) for method, path in documented if path not in LANES}
+        assert {one for one in routes if one[1] not in UNDOCUMENTED} == shown
+        assert {path for _, path in documented - shown} == LANES
+
+    serve(tmp_path / "data", scenario)
+
+
+def test_real_answers_are_as_documented(tmp_path, document):
+    """One of each: the schemas are written from the types, the answers by the handlers."""
+    seen = set()
+
+    async def scenario(client: Client) -> None:
+        async def check(method: str, path: str, template: str = "", **options: object):
+            who = client.outside if template in LANES or path in LANES else client.admin
+            answer = await who.request(method, path, **options)
+            operation = document["paths"][template or path][method.lower()]
+            response = operation["responses"].get(str(answer.status_code))
+            response = response or operation["responses"]["default"]
+            media = answer.headers.get("content-type", "").partition(";")[0]
+            if media.endswith("json"):
+                validator(document, response["content"][media]["schema"]).validate(answer.json())
+            seen.add((method.lower(), template or path))
+            return answer
+
+        await client.stock()
+        made = await check("POST", "/v1/keys", json={"role": "viewer"})
+        sold = await check("POST", "/openrtb2/auction", json=BID_REQUEST)
+        bid = sold.json()["seatbid"][0]["bid"][0]
+        place = {"id": "p", "publisher_id": "pub", "format": "native"}
+        await check("POST", "/v1/placements", json=place)
+        await check("POST", "/v1/ads/request", json={"placement": "p"})
+        await client.outside.get(bid["burl"])
+        erased = await check("POST", "/v1/erasures", json={"subject": "customer/x"})
+        for path in (
+            "/healthz", "/readyz", "/v1/keys", "/v1/log/events", "/v1/ledger/trial-balance",
+            "/v1/ledger/totals", "/v1/advertisers", "/v1/campaigns", "/v1/creatives",
+            "/v1/publishers", "/v1/placements",
+        ):  # fmt: skip
+            assert (await check("GET", path)).status_code == 200
+        for template, id in (
+            ("/v1/traces/{request_id}", sold.headers["x-request-id"]),
+            ("/v1/erasures/{erasure_id}", erased.json()["id"]),
+            ("/v1/ledger/accounts/{account_id}", "campaign/c"),
+            ("/v1/ledger/transfers/{transfer_id}", "deposit"),
+            ("/v1/advertisers/{advertiser_id}", "a"),
+            ("/v1/campaigns/{campaign_id}", "c"),
+            ("/v1/creatives/{creative_id}", "c.a"),
+            ("/v1/publishers/{publisher_id}", "pub"),
+            ("/v1/placements/{placement_id}", "p"),
+            ("/v1/why/{impression_id}", bid["id"]),
+        ):
+            found = await check("GET", re.sub(r"{\w+}", id, template), template)
+            assert found.status_code == 200, found.text
+            none = "00000000-0000-7000-8000-000000000000"
+            missing = await check("GET", re.sub(r"{\w+}", none, template), template)
+            assert missing.status_code == 404
+        gone = await check("DELETE", f"/v1/keys/{made.json()['id']}", "/v1/keys/{key_id}")
+        assert gone.status_code == 200
+        await check("POST", "/v1/conversions", json={"rwclid": "x", "conversion_id": "1"})
+        await check("POST", "/v1/ledger/accounts", json={"id": 5})
+
+    serve(tmp_path / "data", scenario)
+    all_gets = {(method, path) for method, path, _ in operations(document) if method == "get"}
+    unseen = {"/v1/log/stream", "/b/{token}", "/c/{token}", "/ringwork.js"}  # these are no JSON
+    assert {path for _, path in all_gets - seen} == unseen
+
+
+@pytest.mark.parametrize(
+    ("value", "is_money"),
+    [
+        ({"currency": "EUR", "units": 1, "nanos": 5}, True),
+        ({"currency": "EUR", "units": -1, "nanos": -5}, True),
+        ({"currency": "EUR", "units": 0, "nanos": 0}, True),
+        ({"currency": "EUR", "units": 1, "nanos": -5}, False),
+        ({"currency": "EUR", "units": -1, "nanos": 5}, False),
+        ({"currency": "EUR", "units": 1, "nanos": 10**9}, False),
+        ({"currency": "euro", "units": 1, "nanos": 0}, False),
+        ({"units": 1, "nanos": 0}, False),
+        ({"currency": "EUR", "units": "1", "nanos": 0}, False),
+    ],
+)
+def test_money_in_the_document_is_money_on_the_wire(document, value, is_money):
+    schema = validator(document, {"$ref": "#/components/schemas/Money"})
+    assert schema.is_valid(value) == is_money
