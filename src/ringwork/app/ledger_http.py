@@ -214,6 +214,7 @@ def _transfers(platform: Platform) -> list[ControllerRouterHandler]:
     )
     async def transfer(request: HttpRequest, data: JSONBody[NewTransfer]) -> Response[bytes]:
         """Move, reserve, take or release money; a repeated id answers what the first one did."""
+        platform.log.admit()  # rather than wait for projections that a full disk has stopped
         await platform.recall_transfers(data.id, data.pending_id)
 
         def decide(command: Command) -> tuple[int, Struct]:

@@ -28,7 +28,7 @@ from ringwork.app.secrets import Pseudonyms, load_or_make
 from ringwork.app.settings import Settings
 from ringwork.flow.record_outcome import RecordOutcome
 from ringwork.flow.serve_ad import ServeAd
-from ringwork.kernel.errors import LogCorrupt, Unavailable
+from ringwork.kernel.errors import LogCorrupt, Overloaded, Unavailable
 from ringwork.kernel.events import Event, EventTypes, Idempotency
 from ringwork.kernel.ids import IdGenerator
 from ringwork.kernel.journal import Journal
@@ -63,6 +63,8 @@ SNAPSHOT_EVENTS: Final = 200_000
 EXPIRE_AT_ONCE: Final = 1_000
 """Expired holds recorded in one command, so that no frame grows without bound."""
 TICK_S: Final = 1.0
+INDEXED_WITHIN_S: Final = 5.0
+"""How long a request waits for the projections, which are milliseconds behind when all is well."""
 BEACON_KEY_ID: Final = 1
 
 _log: Final = logging.getLogger(__name__)
@@ -233,9 +235,18 @@ class Platform:
             return TransferIndex.entry(connection, transfer_id)
 
     async def indexed(self) -> None:
-        """Resolves when everything acknowledged so far is durable and in the projections."""
+        """Resolves when everything acknowledged so far is durable and in the projections.
+
+        Raises StorageFull or Overloaded where they do not catch up in time.
+        """
         await self.journal.settled()
-        await self.projections.caught_up(self.log.head.seq)
+        try:
+            async with asyncio.timeout(INDEXED_WITHIN_S):
+                await self.projections.caught_up(self.log.head.seq)
+        except TimeoutError:
+            self.log.admit()  # a disk that is full for the log is full for the projections
+            lag = self.projections.lag
+            raise Overloaded(f"the projections are {lag} events behind; see /readyz") from None
 
     async def recall_transfers(self, *transfer_ids: str) -> None:
         """Make sure that memory knows these transfers, if they ever existed.
@@ -267,12 +278,14 @@ class Platform:
             yield
         finally:
             housekeeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await housekeeping
-            with suppress(Unavailable):
-                await self.journal.settled()
-                self._snapshot_if_durable()
-            await asyncio.to_thread(self.close)
+            try:
+                with suppress(asyncio.CancelledError):
+                    await housekeeping
+                with suppress(Unavailable):
+                    await self.journal.settled()
+                    self._snapshot_if_durable()
+            finally:
+                await asyncio.to_thread(self.close)
 
     async def _housekeep(self) -> None:
         while True:
@@ -283,7 +296,7 @@ class Platform:
                 if self.log.head.seq - self._snapshot_seq >= SNAPSHOT_EVENTS:
                     await self.journal.settled()
                     self._snapshot_if_durable()
-            except Unavailable:  # the log is full or overloaded: next time
+            except Unavailable:  # the disk is full or the log overloaded: next time
                 continue
 
     def expire_due(self) -> int:

@@ -128,7 +128,8 @@ def readiness_of(platform: Platform) -> Readiness:
         checks[which] = str(error)
     if platform.projections.troubles:
         checks["projections"] = "; ".join(
-            f"{name}: {text}" for name, text in platform.projections.troubles.items()
+            f"{name}: {text.splitlines()[0]}"
+            for name, text in platform.projections.troubles.items()
         )
     return Readiness(all(value == "ok" for value in checks.values()), checks)
 

@@ -13,7 +13,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final, Self
 
-from ringwork.kernel.errors import Busy, ConfigurationError, SealBroken
+from ringwork.kernel.errors import Busy, ConfigurationError, SealBroken, StorageFull
 from ringwork.kernel.ports import Entropy
 from ringwork.storage.sealing import (
     KEY_BYTES,
@@ -23,7 +23,7 @@ from ringwork.storage.sealing import (
     seal_with,
     split_sealed,
 )
-from ringwork.storage.sqlite.files import connect, sync_directory
+from ringwork.storage.sqlite.files import connect, is_full, sync_directory
 
 _PRAGMAS: Final = (
     # A reader in the way of an erasure (the WAL must be cut) is waited for this long.
@@ -88,7 +88,7 @@ class SqliteKeyStore:
 
     def erase(self, subject: bytes) -> int:
         statement = "UPDATE keys SET wrapped = NULL WHERE subject = ? AND wrapped IS NOT NULL"
-        erased = self._connection.execute(statement, (subject,)).rowcount
+        erased = self._write(statement, (subject,)).rowcount
         # The WAL still holds the page as it was. Cut it every time: an erasure that was interrupted
         # here is finished by repeating it.
         if self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] != 0:
@@ -106,8 +106,17 @@ class SqliteKeyStore:
     def _new_key(self, subject: bytes) -> tuple[bytes, bytes]:
         key_id, key = self._entropy.take(KEY_ID_BYTES), self._entropy.take(KEY_BYTES)
         wrapped = encrypt(self._kek, key, context=key_id + subject, entropy=self._entropy)
-        self._connection.execute("INSERT INTO keys VALUES (?, ?, ?)", (key_id, subject, wrapped))
+        self._write("INSERT INTO keys VALUES (?, ?, ?)", (key_id, subject, wrapped))
         return key_id, key
+
+    def _write(self, statement: str, parameters: tuple[bytes, ...]) -> sqlite3.Cursor:
+        """Execute one write; StorageFull where the disk has no room for it."""
+        try:
+            return self._connection.execute(statement, parameters)
+        except sqlite3.Error as error:
+            if not is_full(error):
+                raise
+            raise StorageFull("the disk of keys.db has no room") from error
 
     def _unwrap(self, subject: bytes, key_id: bytes, wrapped: bytes) -> bytes:
         return decrypt(self._kek, wrapped, context=key_id + subject)

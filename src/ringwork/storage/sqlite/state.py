@@ -18,8 +18,9 @@ import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy import event
 
-from ringwork.kernel.errors import RingworkError
+from ringwork.kernel.errors import RingworkError, StorageFull
 from ringwork.storage import migrations
+from ringwork.storage.sqlite.files import is_full
 
 Int64: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """64-bit integers: STRICT tables of SQLite refuse the type name BIGINT."""
@@ -153,11 +154,17 @@ class SqliteSnapshots:
         self._state = state
 
     def save(self, seq: int, states: Mapping[str, bytes]) -> None:
+        """Raises StorageFull where the disk refuses it: the snapshot stays the old one."""
         rows = [{"name": name, "seq": seq, "state": state} for name, state in states.items()]
-        with self._state.writer.begin() as connection:
-            connection.execute(snapshots.delete())
-            if rows:
-                connection.execute(snapshots.insert(), rows)
+        try:
+            with self._state.writer.begin() as connection:
+                connection.execute(snapshots.delete())
+                if rows:
+                    connection.execute(snapshots.insert(), rows)
+        except sa.exc.OperationalError as error:
+            if error.orig is None or not is_full(error.orig):
+                raise
+            raise StorageFull("the disk has no room for a snapshot") from error
 
     def load(self) -> tuple[int, dict[str, bytes]]:
         with self._state.reader.begin() as connection:
