@@ -137,3 +137,66 @@ def test_spend_is_a_recount_and_survives_dump_and_load(script):
         for known in range(max(spent, default=0) - KEEP_DAYS + 1, max(spent, default=0) + 1):
             assert restored.spent_nanos("c", known) == spent.get(known, 0)
         assert len(msgspec.msgpack.decode(restored.dump())[0]) <= KEEP_DAYS
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["pay", "hold", "fund", "fund-hold", "refund-hold", "post", "void", "expired"]),
+            st.integers(1, 60),
+            st.integers(0, 9),
+        ),
+        max_size=40,
+    )
+)  # fmt: skip
+def test_what_may_be_spent_grows_within_a_day_only_where_rises_says_so(script):
+    books, holds = Books(), {}
+    sides = {
+        "hold": ("campaign/c", "publisher/p"),
+        "fund-hold": ("advertiser/adv", "campaign/c"),
+        "refund-hold": ("campaign/c", "advertiser/adv"),
+    }
+
+    def free() -> list[int]:
+        return [
+            books.budgets.free_nanos(one, NOON_S + day * DAY_S)
+            for one in (CAPPED, UNCAPPED)
+            for day in range(-KEEP_DAYS, 2)
+        ]
+
+    before, rises = free(), books.budgets.rises
+    for n, (what, nanos, which) in enumerate(script):
+        id = f"t{n}"
+        if what in sides:
+            debit, credit = sides[what]
+            books.move(NOON_S, id, "pending", debit, credit, nanos)
+            holds[id] = (debit, credit, nanos)
+        elif what == "pay":
+            books.move(NOON_S, id, "single", nanos=nanos)
+        elif what == "fund":
+            books.move(NOON_S, id, "single", "advertiser/adv", "campaign/c", nanos)
+        elif holds:
+            hold = sorted(holds)[which % len(holds)]
+            debit, credit, held = holds.pop(hold)
+            if what == "expired":
+                books.hear(NOON_S, TransferExpired(hold))
+            else:
+                paid = min(nanos, held) if what == "post" else 0
+                books.move(NOON_S, id, what, debit, credit, paid, hold)
+        now = free()
+        if books.budgets.rises == rises:
+            assert all(after <= earlier for after, earlier in zip(now, before, strict=True))
+        before, rises = now, books.budgets.rises
+    books.budgets.load(books.budgets.dump())
+    assert books.budgets.rises > rises, "a refold may give back what was taken"
+
+
+def test_a_whole_post_is_no_rise_and_a_lower_one_is():
+    books = Books()
+    for name in ("whole", "lower"):
+        books.move(NOON_S, name, "pending", nanos=10)
+    rises = books.budgets.rises
+    books.move(NOON_S, "p1", "post", nanos=10, hold="whole")
+    assert books.budgets.rises == rises
+    books.move(NOON_S, "p2", "post", nanos=9, hold="lower")
+    assert books.budgets.rises > rises

@@ -55,7 +55,9 @@ def creative(**members: object) -> Creative:
 
 
 def shortlisted(catalogue, context=CONTEXT, slot=SLOT, *, now_us=1_000, funded=lambda one: True):
-    return Index(catalogue, p_ppb=P_PPB).shortlist(context, slot, now_us=now_us, funded=funded)
+    return Index(catalogue, p_ppb=P_PPB).shortlist(
+        context, slot, now_us=now_us, funded=funded, as_of=(0, 0)
+    )
 
 
 VIDEO = {
@@ -166,10 +168,45 @@ def test_an_ad_without_budget_makes_room_for_the_next():
     assert (found.eligible, found.excluded) == (10, {"budget": 2})
 
 
+def test_who_could_not_pay_is_asked_again_only_when_that_may_have_changed():
+    ads = [
+        (campaign(id=f"c{n}", bid_nanos=100 - n), creative(id=f"a{n}", campaign_id=f"c{n}"))
+        for n in range(12)
+    ]
+    catalogue, asked, broke = catalogue_of(ads), [], {"c0", "c3"}
+    index = Index(catalogue, p_ppb=P_PPB)
+
+    def funded(one: Campaign) -> bool:
+        asked.append(one.id)
+        return one.id not in broke
+
+    def ask(as_of: tuple[int, int]):
+        asked.clear()
+        return index.shortlist(CONTEXT, SLOT, now_us=1_000, funded=funded, as_of=as_of)
+
+    first = ask((5, 1))
+    assert ask((5, 1)) == first, "the answer does not tell what was remembered"
+    assert asked == ["c1", "c2", "c4", "c5", "c6", "c7", "c8", "c9"]
+    broke.add("c1")
+    assert ask((5, 1)).excluded == {"budget": 3}, "who runs dry is seen at once"
+    broke.clear()
+    assert ask((5, 2)).excluded == {}, "money came in"
+    broke.add("c0")
+    assert ask((5, 2)).excluded == {"budget": 1}
+    broke.clear()
+    assert ask((6, 2)).excluded == {}, "another day"
+    broke.add("c0")
+    assert ask((6, 2)).excluded == {"budget": 1}
+    broke.clear()
+    event = CreativeCreated(creative(id="b", campaign_id="c1"))
+    catalogue.apply(Recorded(0, 2, b"e", 0, b"r", None, "main", None, None, event))
+    assert ask((6, 2)).excluded == {}, "another numbering of the ads"
+
+
 def test_a_change_of_the_catalogue_is_seen_by_the_next_request():
     catalogue = catalogue_of([(campaign(), creative())])
     index = Index(catalogue, p_ppb=P_PPB)
-    ask = {"now_us": 1_000, "funded": lambda one: True}
+    ask = {"now_us": 1_000, "funded": lambda one: True, "as_of": (0, 0)}
     assert index.shortlist(CONTEXT, SLOT, **ask).eligible == 1
     event = CreativeCreated(creative(id="b"))
     catalogue.apply(Recorded(0, 2, b"e", 0, b"r", None, "main", None, None, event))
@@ -181,7 +218,9 @@ def test_a_change_of_the_catalogue_is_seen_by_the_next_request():
 def test_a_campaign_starts_and_ends_without_any_event_and_a_clock_may_go_back():
     index = Index(catalogue_of([(campaign(starts_us=10, ends_us=20), creative())]), p_ppb=P_PPB)
     seen = [
-        index.shortlist(CONTEXT, SLOT, now_us=now_us, funded=lambda one: True).eligible
+        index.shortlist(
+            CONTEXT, SLOT, now_us=now_us, funded=lambda one: True, as_of=(0, 0)
+        ).eligible
         for now_us in (9, 10, 19, 20, 15, 3)
     ]
     assert seen == [0, 1, 1, 0, 1, 0]

@@ -10,6 +10,7 @@ from ringwork.app.compose import Application, create
 from ringwork.app.settings import Settings
 from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.entropy import SeededEntropy
+from ringwork.kernel.errors import Unavailable
 from tests.crash.shop import euros
 
 EPOCH_US = 1_764_158_400_000_000
@@ -88,3 +89,12 @@ async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not holds():  # noqa: ASYNC110  # threads set no asyncio.Event
             await asyncio.sleep(0.001)
+
+
+def is_admitted(client: Client) -> bool:
+    """Whether the log takes commands now."""
+    try:
+        client.app.platform.log.admit()
+    except Unavailable:
+        return False
+    return True

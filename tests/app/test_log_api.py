@@ -1,10 +1,17 @@
 """Reading the log over HTTP: pages, filters, sealed members, traces."""
 
+import asyncio
+from typing import ClassVar
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringwork.app import log_api
-from tests.app.served import serve
+from ringwork.kernel.clock import ManualClock
+from ringwork.kernel.entropy import SeededEntropy
+from ringwork.kernel.events import Event, encode_event, encode_frame
+from ringwork.storage.sqlite.log import SqliteEventLog
+from tests.app.served import EPOCH_US, serve
 from tests.crash.shop import BID_REQUEST
 
 CONTACT = "Ada Lovelace <ada@lovelace.example>"
@@ -171,6 +178,37 @@ def test_members_are_named_ids_are_text_and_what_is_personal_is_sealed(tmp_path)
         assert len(bytes.fromhex(key["payload"]["secret_sha256"])) == 32
 
     serve(tmp_path / "data", scenario)
+
+
+class FromTheFuture(Event, frozen=True, array_like=True):
+    """What a newer version wrote, before somebody went back to this one."""
+
+    TYPE: ClassVar[str] = "moon_landed"
+    crater: str
+
+
+def test_an_event_that_nobody_knows_is_shown_raw_and_kept(tmp_path):
+    data = tmp_path / "data"
+    clock, ids = ManualClock(EPOCH_US), SeededEntropy(8)
+    log = SqliteEventLog.open(data / "log", clock=clock, entropy=ids)
+    event = encode_event(
+        FromTheFuture("Copernicus"), id=ids.take(16), ts_us=EPOCH_US, request_id=ids.take(16),
+        cause_id=None, tenant="main",
+    )  # fmt: skip
+
+    async def write() -> None:
+        await log.append(encode_frame([event], None), 1)
+
+    asyncio.run(write())
+    log.close()
+
+    async def scenario(client):
+        await fill(client, 1)
+        first = (await client.admin.get("/v1/log/events?limit=1")).json()["events"][0]
+        assert (first["type"], first["seq"]) == ("moon_landed", 1)
+        assert bytes.fromhex(first["payload"]["raw"])[2:] == b"Copernicus"
+
+    serve(data, scenario)
 
 
 def test_a_trace_of_a_sale_holds_what_came_of_it(tmp_path):

@@ -1,194 +1,23 @@
-"""The platform over its life: holds that expire, snapshots, restarts, and what memory forgot."""
+"""The platform over its life: holds that expire, snapshots, and what memory forgot."""
 
 import asyncio
-import shutil
 import sqlite3
-from pathlib import Path
 from random import Random
 
 import pytest
 
 from ringwork.app import platform as platform_module
-from ringwork.app.compose import create
-from ringwork.app.erasure import envelopes
-from ringwork.app.platform import EVENTS, EXPIRE_AT_ONCE, Memory, Platform
-from ringwork.app.settings import Settings
-from ringwork.app.verify import check_all
-from ringwork.kernel.clock import ManualClock
-from ringwork.kernel.entropy import SeededEntropy
+from ringwork.app.platform import EXPIRE_AT_ONCE, Platform
 from ringwork.kernel.errors import Busy, ConfigurationError, LogCorrupt
-from ringwork.kernel.journal import appliers_of, replay
 from ringwork.kernel.ledger import Transfer
 from ringwork.web import idempotency
-from tests.app.served import EPOCH_US, Client, serve, until
-from tests.crash.shop import BID_REQUEST, euros
+from tests.app.life import accounts, move, opened, post, transfer
+from tests.app.logged import unbroken
+from tests.app.served import Client, is_admitted, serve, until
+from tests.crash.shop import euros
 from tests.storage.disks import Disk
 
 HOUR_US = 3_600_000_000
-
-
-def dumps(platform: Platform) -> dict[str, bytes]:
-    """Everything that decisions read, and the answers to keys, as bytes."""
-    return {fold.name: fold.dump() for fold in (*platform.memory.folds, platform.answers)}
-
-
-def opened(data: Path, seed: int = 6) -> Platform:
-    """The store as a new process finds it."""
-    app = create(Settings(data=str(data)), clock=ManualClock(EPOCH_US), entropy=SeededEntropy(seed))
-    return app.platform
-
-
-async def post(client: Client, path: str, body: object, key: str = "") -> dict:
-    headers = {"idempotency-key": key} if key else {}
-    answer = await client.admin.post(path, json=body, headers=headers)
-    assert answer.status_code < 500, answer.text
-    return answer.json()
-
-
-async def accounts(client: Client) -> None:
-    for name, limited in (("cash", False), ("purse", True)):
-        account = {"id": name, "currency": "EUR", "limited": limited}
-        await post(client, "/v1/ledger/accounts", account, f"open {name}")
-    await post(client, "/v1/ledger/transfers", transfer("fund", 10**9, "cash", "purse"), "fund")
-
-
-def transfer(id: str, nanos: int, debit: str = "purse", credit: str = "cash", **more: object):
-    body = {"id": id, "kind": "single", "debit_account": debit, "credit_account": credit}
-    return {**body, "amount": euros(nanos), **more}
-
-
-# ---- a life and its replay ----------------------------------------------------------------------
-
-
-async def live(client: Client, random: Random) -> None:
-    """An afternoon of everything: money, catalogue, sales, outcomes, keys, erasures, refusals."""
-    await accounts(client)
-    await post(client, "/v1/publishers", {"id": "pub", "name": "P", "domain": "pub.example"})
-    advertiser = {"id": "a", "name": "A", "domain": "a.example", "currency": "EUR"}
-    await post(client, "/v1/advertisers", {**advertiser, "contact": "Ada"}, "a")
-    deposit = transfer("deposit", 10**12, "cash", "advertiser/a")
-    await post(client, "/v1/ledger/transfers", deposit, "deposit")
-    for number, pricing in enumerate(("cpm", "cpc", "cpa")):
-        campaign = {
-            "id": f"c{number}", "advertiser_id": "a", "name": "C", "pricing": pricing,
-            "bid_nanos": {"cpm": 2_000_000, "cpc": 300_000_000, "cpa": 20 * 10**9}[pricing],
-            "budget": euros(10**11), "daily_budget": euros(5 * 10**10),
-        }  # fmt: skip
-        await post(client, "/v1/campaigns", campaign, f"c{number}")
-        creative = {
-            "id": f"c{number}.a", "campaign_id": f"c{number}", "name": "Ad", "format": "banner",
-            "width": 300, "height": 250, "landing_url": "https://a.example/", "html": "<b>Ad</b>",
-        }  # fmt: skip
-        await post(client, "/v1/creatives", creative)
-    place = {"id": "p", "publisher_id": "pub", "format": "banner", "width": 300, "height": 250}
-    await post(client, "/v1/placements", place)
-    await client.admin.patch("/v1/creatives/c0.a", json={"name": "Better"})
-    for number in range(60):
-        client.clock.advance_us(random.randrange(1, 600_000_000))
-        await random.choice((sell, move, manage))(client, random, number)
-        if random.random() < 0.2:
-            client.app.platform.expire_due()
-
-
-async def sell(client: Client, random: Random, number: int) -> None:
-    answer = await client.outside.post("/openrtb2/auction", json=BID_REQUEST)
-    if answer.status_code != 200:
-        return
-    bid = answer.json()["seatbid"][0]["bid"][0]
-    if random.random() < 0.3:
-        client.clock.advance_us(HOUR_US)  # its hold expires first
-    for _ in range(random.choice((0, 1, 2))):
-        assert (await client.outside.get(bid["burl"])).status_code == 204
-    click = bid["adm"].partition("/c/")[2].partition('"')[0]
-    landing = await client.outside.get(f"/c/{click}")
-    rwclid = landing.headers["location"].partition("rwclid=")[2]
-    order = {"rwclid": rwclid, "conversion_id": f"o{number}", "customer": f"k{number % 3}"}
-    await post(client, "/v1/conversions", order, f"o{number}")
-
-
-async def move(client: Client, random: Random, number: int) -> None:
-    kind = random.choice(("single", "pending", "pending", "post", "void"))
-    amount = random.randrange(-5, 10**9)
-    body = transfer(f"t{number}", amount, kind=kind)
-    if kind in ("post", "void"):
-        body = {"id": f"t{number}", "kind": kind, "pending_id": f"t{random.randrange(number + 1)}"}
-        body["amount"] = euros(max(amount, 0)) if kind == "post" else None
-    elif kind == "pending":
-        body["timeout_s"] = random.choice((0, 5, 600))
-    if body["amount"] and amount < 0:
-        body["amount"] = {"currency": "EUR", "units": 0, "nanos": amount}
-    await post(client, "/v1/ledger/transfers", body, f"t{number % 40}")
-
-
-async def manage(client: Client, random: Random, number: int) -> None:
-    made = await post(client, "/v1/keys", {"role": "viewer", "label": f"k{number}"})
-    if random.random() < 0.5:
-        await client.admin.delete(f"/v1/keys/{made['id']}")
-    await post(client, "/v1/erasures", {"subject": f"customer/k{number % 3}"})
-    status = random.choice(("active", "paused"))
-    change = await client.admin.patch(
-        f"/v1/campaigns/c{number % 3}",
-        json={"status": status},
-        headers={"idempotency-key": f"s{number}"},
-    )
-    assert change.status_code == 200
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_a_restart_finds_the_state_that_life_left(tmp_path, seed):
-    data, lived = tmp_path / "data", {}
-
-    async def scenario(client: Client) -> None:
-        await live(client, Random(seed))
-        await client.app.platform.journal.settled()
-        lived.update(dumps(client.app.platform))
-
-    serve(data, scenario)
-    again = opened(data)
-    lived_through = {envelope.type for envelope, _ in envelopes(again.log.rows())}
-    assert lived_through == {event.TYPE for event in EVENTS}, "or the test would prove less"
-    assert again.snapshots.load()[0] == again.log.head.seq, "a clean stop leaves nothing to replay"
-    assert dumps(again) == lived, "from the snapshot"
-    again.close()
-
-    with sqlite3.connect(data / "state.db") as state:
-        state.execute("DELETE FROM snapshots")
-    state.close()
-    again = opened(data)
-    assert dumps(again) == lived, "from the log alone"
-    again.close()
-
-    memory = Memory()
-    replay(again.reader.rows(), again.types, appliers_of(memory.folds))
-    assert {fold.name: fold.dump() for fold in memory.folds}.items() <= lived.items()
-    assert [(one.name, one.detail) for one in check_all(data, quiet) if one.violations] == []
-
-
-def quiet(what: str, events: int) -> None:
-    """Nobody looks on."""
-
-
-def test_a_life_that_was_cut_off_goes_on_from_snapshot_and_log(tmp_path):
-    """The directory as a crash leaves it: an old snapshot, a log that is further."""
-    data, crashed, lived = tmp_path / "data", tmp_path / "crashed", {}
-    clock = ManualClock(EPOCH_US)
-
-    async def first(client: Client) -> None:
-        await live(client, Random(7))
-
-    async def second(client: Client) -> None:
-        for number in range(100, 140):
-            await move(client, Random(number), number)
-        await client.app.platform.indexed()
-        lived.update(dumps(client.app.platform))
-        shutil.copytree(data, crashed, ignore=shutil.ignore_patterns("admin.sock"))
-
-    serve(data, first, clock=clock)
-    serve(data, second, clock=clock, seed=6)
-    again = opened(crashed, seed=7)
-    assert 0 < again.snapshots.load()[0] < again.log.head.seq
-    assert dumps(again) == lived
-    again.close()
 
 
 # ---- holds --------------------------------------------------------------------------------------
@@ -243,6 +72,30 @@ def test_holds_expire_by_themselves_while_the_server_lives(tmp_path, monkeypatch
     serve(tmp_path / "data", scenario)
 
 
+def test_a_hold_that_is_due_while_the_disk_is_full_expires_when_there_is_room(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(platform_module, "TICK_S", 0.001)
+    disk = Disk()
+
+    async def scenario(client: Client) -> None:
+        await accounts(client)
+        hold = transfer("h", 5, kind="pending", timeout_s=1)
+        await post(client, "/v1/ledger/transfers", hold, "h")
+        ledger = client.app.platform.memory.ledger
+        disk.fail_with = sqlite3.SQLITE_FULL
+        client.clock.advance_us(1_000_000)
+        await until(lambda: not is_admitted(client))
+        await ticks()
+        disk.fail_with = None
+        await until(lambda: ledger.entries["h"].state == "expired")
+        await until(lambda: client.app.platform.log.waiting_events == 0)
+        shown = (await client.admin.get("/v1/ledger/transfers/h")).json()
+        assert shown["state"] == "expired"
+
+    serve(tmp_path / "data", scenario, open_database=disk.open)
+
+
 # ---- snapshots ----------------------------------------------------------------------------------
 
 
@@ -278,7 +131,7 @@ def test_a_snapshot_is_never_ahead_of_the_disk(tmp_path, monkeypatch):
     again = opened(data)
     assert again.memory.ledger.entry("lost") is None
     again.close()
-    assert [(one.name, one.detail) for one in check_all(data, quiet) if one.violations] == []
+    unbroken(data)
 
 
 def saved_seq(platform: Platform) -> int:
@@ -419,6 +272,11 @@ def test_a_start_that_fails_holds_nothing(tmp_path):
     with pytest.raises(ConfigurationError, match="chmod 600"):
         opened(data)
     (data / "secrets.json").chmod(0o600)
+    kept = (data / "secrets.json").read_bytes()
+    (data / "secrets.json").write_bytes(kept[:-9])
+    with pytest.raises(ConfigurationError, match="restore it from a backup"):
+        opened(data)
+    (data / "secrets.json").write_bytes(kept)
     (data / "kek").chmod(0o644)
     with pytest.raises(ConfigurationError, match="kek"):
         opened(data)

@@ -5,6 +5,7 @@ import pytest
 
 from ringwork.ads.events import (
     AuctionCleared,
+    CampaignChanged,
     CampaignCreated,
     Considered,
     ImpressionBilled,
@@ -16,7 +17,7 @@ from ringwork.kernel.ids import format_id
 from ringwork.kernel.ledger import AccountOpened, TransferCreated, TransferExpired
 from ringwork.kernel.money import Money
 from ringwork.kernel.ports import Row
-from ringwork.testing.invariants import LogReading
+from ringwork.testing.invariants import LogReading, recompute
 
 IMPRESSION = bytes(range(16))
 HOLD = format_id(IMPRESSION)
@@ -151,6 +152,44 @@ def test_a_bill_in_another_trace_is_found():
 def test_money_that_goes_back_to_its_advertiser_is_no_spend():
     back = TransferCreated("back", "single", "campaign/c", "advertiser/a", 40, "EUR")
     assert broken(read(*accounts(), CampaignCreated(campaign(daily=10)), back)) == []
+
+
+def test_a_cap_lowered_below_what_is_spent_is_no_breach_until_more_is_spent():
+    lowered = CampaignChanged(campaign(daily=50))
+    start = (*accounts(), CampaignCreated(campaign(daily=90)), hold(60), lowered)
+    assert broken(read(*start)) == []
+    assert broken(read(*start, hold(1, id="more"))) == ["I5"]
+    assert broken(read(*start, CampaignChanged(campaign()), hold(40, id="more"))) == []
+
+
+def considered(ad_id: str, bid: int, *, p=10**9, quality=10**6, multiplier=10**6, shift=0):
+    return Considered(ad_id, "c", bid, p, quality, multiplier, shift, 0)
+
+
+PRICES = {
+    "first price: what was bid": ([considered("x", 90), considered("y", 60)], "first", 10, ("x", 90)),
+    "second price: what the next one bid": ([considered("x", 90), considered("y", 60)], "second", 10, ("x", 60)),
+    "one more than the next, who would win the tie": ([considered("y", 90), considered("x", 60)], "second", 10, ("y", 61)),
+    "alone: the reserve": ([considered("x", 90)], "second", 10, ("x", 10)),
+    "alone without a reserve: one nano": ([considered("x", 90)], "second", 0, ("x", 1)),
+    "below the reserve nobody wins": ([considered("x", 9)], "second", 10, None),
+    "nobody": ([], "second", 10, None),
+    "twice the quality, half the price": ([considered("x", 60, quality=2 * 10**6), considered("y", 100)], "second", 10, ("x", 50)),
+    "half the multiplier, twice the price": ([considered("x", 300, multiplier=10**6 // 2), considered("y", 100)], "second", 10, ("x", 200)),
+    "one click in ten: ten times the value": ([considered("x", 1000, p=10**8), considered("y", 60)], "second", 10, ("x", 600)),
+    "a shift is given back": ([considered("x", 60, shift=30), considered("y", 80)], "second", 10, ("x", 50)),
+    "a quality of nothing does not run": ([considered("x", 90, quality=0), considered("y", 60)], "first", 10, ("y", 60)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("ranked", "rule", "reserve", "expected"), PRICES.values(), ids=PRICES)
+def test_winner_and_price_by_hand(ranked, rule, reserve, expected):
+    slot = SlotOutcome("1", "banner", rule, reserve, len(ranked), {}, ranked)
+    assert recompute(slot) == expected
+    if expected is not None:
+        bid = next(one.bid_nanos for one in ranked if one.ad_id == expected[0])
+        charged = msgspec.structs.replace(slot, charge_bid=True)
+        assert recompute(charged) == (expected[0], bid)
 
 
 def test_only_so_many_breaches_are_told_in_words():

@@ -38,6 +38,9 @@ class Budgets:
         """Day since 1970 -> account -> nanos."""
         self._holds: dict[str, tuple[str, int, int]] = {}
         """Pending transfer -> account, day, nanos."""
+        self.rises = 0
+        """Grows whenever some campaign may have more to spend than before: until then, and within a
+        day, one that could not pay still cannot."""
 
     # ---- deciding -------------------------------------------------------------------------------
 
@@ -65,11 +68,15 @@ class Budgets:
         day = recorded.ts_us // (DAY_S * 1_000_000)
         if isinstance(event, TransferExpired):
             self._release(event.id)
+            self.rises += 1
         elif isinstance(event, TransferCreated):
             if event.kind == "pending" or event.kind == "single":
                 self._spend(event, day)
+                self.rises += event.credit_account.startswith(CAMPAIGN_PREFIX)
             else:
-                account, held_day = self._release(event.pending_id)
+                account, held_day, held_nanos = self._release(event.pending_id)
+                is_whole = event.kind == "post" and event.amount_nanos == held_nanos
+                self.rises += not is_whole
                 if event.kind == "post" and account:
                     self._add(account, held_day, event.amount_nanos)
 
@@ -83,11 +90,11 @@ class Budgets:
         if event.kind == "pending":
             self._holds[event.id] = (account, day, event.amount_nanos)
 
-    def _release(self, pending_id: str) -> tuple[str, int]:
+    def _release(self, pending_id: str) -> tuple[str, int, int]:
         account, day, amount = self._holds.pop(pending_id, ("", 0, 0))
         if account:
             self._add(account, day, -amount)
-        return account, day
+        return account, day, amount
 
     def _add(self, account: str, day: int, nanos: int) -> None:
         newest = max(self._days, default=day)
@@ -102,6 +109,7 @@ class Budgets:
     def clear(self) -> None:
         self._days.clear()
         self._holds.clear()
+        self.rises += 1
 
     def dump(self) -> bytes:
         return msgspec.msgpack.encode((self._days, self._holds))

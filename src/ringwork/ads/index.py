@@ -4,7 +4,8 @@ Ads are renumbered by descending static score (ties: smaller id first), so that 
 set are its best members. For every dimension there are bitmaps of the ads that name a value; ANDing
 what each dimension admits leaves the ads that nothing excludes, and the loss of members at a step
 is the number of ads for which that step was the first reason. The budget is asked last, ad by ad
-from the best, and only until enough are found.
+from the best, and only until enough are found; who could not pay is not asked again before that may
+have changed.
 
 A targeted place is a site (with its subdomains) or an app: a campaign that lists both shows on
 both. A country that is targeted includes its subdivisions.
@@ -67,12 +68,26 @@ class Index:
         self._p_ppb = p_ppb
         self._tables = _Tables([])
         self._generation: int | None = None
+        self._broke = 0
+        """Ads that could not pay as of ``_broke_as_of``."""
+        self._broke_as_of: tuple[int, int] | None = None
 
     def shortlist(
-        self, context: Context, slot: Slot, *, now_us: int, funded: Callable[[Campaign], bool]
+        self,
+        context: Context,
+        slot: Slot,
+        *,
+        now_us: int,
+        funded: Callable[[Campaign], bool],
+        as_of: tuple[int, int],
     ) -> Shortlist:
-        """Who may compete; ``funded`` says whether a campaign can pay one more of its bids now."""
+        """Who may compete; ``funded`` says whether a campaign can pay one more of its bids now.
+
+        ``as_of``: the day and ``Budgets.rises``. While it is the same, who could not pay cannot.
+        """
         tables = self.refresh()
+        if as_of != self._broke_as_of:
+            self._broke, self._broke_as_of = 0, as_of
         left, count = tables.everyone, len(tables.contenders)
         excluded: dict[str, int] = {}
         for reason, admitted in tables.admitted(context, slot, now_us):
@@ -83,7 +98,7 @@ class Index:
                 left, count = narrowed, remaining
             if not left:
                 break
-        chosen, unfunded = _funded(tables.contenders, left, funded)
+        chosen, unfunded, self._broke = _funded(tables.contenders, left, self._broke, funded)
         if unfunded:
             excluded["budget"] = unfunded
         return Shortlist(chosen, count - unfunded, excluded, slot.floor_nanos)
@@ -98,6 +113,7 @@ class Index:
         if self._generation != self._catalogue.generation:
             self._tables = _Tables(self._contenders())
             self._generation = self._catalogue.generation
+            self._broke_as_of = None
         return self._tables
 
     def _contenders(self) -> list[Contender]:
@@ -120,25 +136,29 @@ class Index:
 
 
 def _funded(
-    contenders: Sequence[Contender], eligible: int, funded: Callable[[Campaign], bool]
-) -> tuple[dict[str, Contender], int]:
-    """The best that can pay, by ad id, and how many better ones cannot."""
+    contenders: Sequence[Contender],
+    eligible: int,
+    broke: int,
+    funded: Callable[[Campaign], bool],
+) -> tuple[dict[str, Contender], int, int]:
+    """The best that can pay, by ad id; how many better ones cannot; all that are known not to."""
     chosen: dict[str, Contender] = {}
     asked: dict[str, bool] = {}
-    unfunded = 0
-    for number in numbers(eligible):
+    asked_of = eligible
+    for number in numbers(eligible & ~broke):
         contender = contenders[number]
         campaign = contender.campaign
         pays = asked.get(campaign.id)
         if pays is None:
             pays = asked[campaign.id] = funded(campaign)
         if not pays:
-            unfunded += 1
+            broke |= 1 << number
             continue
         chosen[contender.creative.id] = contender
         if len(chosen) == SHORTLIST_MAX:
+            asked_of &= (1 << number) - 1
             break
-    return chosen, unfunded
+    return chosen, (asked_of & broke).bit_count(), broke
 
 
 class _Tables:

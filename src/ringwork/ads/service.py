@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from ringwork.ads import auction
 from ringwork.ads.auction import Ranked
-from ringwork.ads.budgets import CAMPAIGN_PREFIX, PUBLISHER_PREFIX, Budgets
+from ringwork.ads.budgets import CAMPAIGN_PREFIX, DAY_S, PUBLISHER_PREFIX, Budgets
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.events import (
     ClickRecorded,
@@ -77,6 +77,7 @@ class Ads:
             slot,
             now_us=now_s * 1_000_000,
             funded=lambda campaign: free_nanos(campaign, now_s) >= campaign.bid_nanos,
+            as_of=(now_s // DAY_S, self._budgets.rises),
         )
 
     def rank(self, shortlist: Shortlist) -> list[Ranked]:

@@ -1,0 +1,113 @@
+"""An afternoon of everything, and what it is made of: for tests that restart the platform."""
+
+from pathlib import Path
+from random import Random
+
+from ringwork.app.compose import create
+from ringwork.app.platform import Platform
+from ringwork.app.settings import Settings
+from ringwork.kernel.clock import ManualClock
+from ringwork.kernel.entropy import SeededEntropy
+from tests.app.served import EPOCH_US, Client
+from tests.crash.shop import BID_REQUEST, euros
+
+HOUR_US = 3_600_000_000
+
+
+def opened(data: Path, seed: int = 6) -> Platform:
+    """The store as a new process finds it."""
+    app = create(Settings(data=str(data)), clock=ManualClock(EPOCH_US), entropy=SeededEntropy(seed))
+    return app.platform
+
+
+async def post(client: Client, path: str, body: object, key: str = "") -> dict:
+    headers = {"idempotency-key": key} if key else {}
+    answer = await client.admin.post(path, json=body, headers=headers)
+    assert answer.status_code < 500, answer.text
+    return answer.json()
+
+
+async def accounts(client: Client) -> None:
+    for name, limited in (("cash", False), ("purse", True)):
+        account = {"id": name, "currency": "EUR", "limited": limited}
+        await post(client, "/v1/ledger/accounts", account, f"open {name}")
+    await post(client, "/v1/ledger/transfers", transfer("fund", 10**9, "cash", "purse"), "fund")
+
+
+def transfer(id: str, nanos: int, debit: str = "purse", credit: str = "cash", **more: object):
+    body = {"id": id, "kind": "single", "debit_account": debit, "credit_account": credit}
+    return {**body, "amount": euros(nanos), **more}
+
+
+async def live(client: Client, random: Random) -> None:
+    """An afternoon of everything: money, catalogue, sales, outcomes, keys, erasures, refusals."""
+    await accounts(client)
+    await post(client, "/v1/publishers", {"id": "pub", "name": "P", "domain": "pub.example"})
+    advertiser = {"id": "a", "name": "A", "domain": "a.example", "currency": "EUR"}
+    await post(client, "/v1/advertisers", {**advertiser, "contact": "Ada"}, "a")
+    deposit = transfer("deposit", 10**12, "cash", "advertiser/a")
+    await post(client, "/v1/ledger/transfers", deposit, "deposit")
+    for number, pricing in enumerate(("cpm", "cpc", "cpa")):
+        campaign = {
+            "id": f"c{number}", "advertiser_id": "a", "name": "C", "pricing": pricing,
+            "bid_nanos": {"cpm": 2_000_000, "cpc": 300_000_000, "cpa": 20 * 10**9}[pricing],
+            "budget": euros(10**11), "daily_budget": euros(5 * 10**10),
+        }  # fmt: skip
+        await post(client, "/v1/campaigns", campaign, f"c{number}")
+        creative = {
+            "id": f"c{number}.a", "campaign_id": f"c{number}", "name": "Ad", "format": "banner",
+            "width": 300, "height": 250, "landing_url": "https://a.example/", "html": "<b>Ad</b>",
+        }  # fmt: skip
+        await post(client, "/v1/creatives", creative)
+    place = {"id": "p", "publisher_id": "pub", "format": "banner", "width": 300, "height": 250}
+    await post(client, "/v1/placements", place)
+    await client.admin.patch("/v1/creatives/c0.a", json={"name": "Better"})
+    for number in range(60):
+        client.clock.advance_us(random.randrange(1, 600_000_000))
+        await random.choice((sell, move, manage))(client, random, number)
+        if random.random() < 0.2:
+            client.app.platform.expire_due()
+
+
+async def sell(client: Client, random: Random, number: int) -> None:
+    answer = await client.outside.post("/openrtb2/auction", json=BID_REQUEST)
+    if answer.status_code != 200:
+        return
+    bid = answer.json()["seatbid"][0]["bid"][0]
+    if random.random() < 0.3:
+        client.clock.advance_us(HOUR_US)  # its hold expires first
+    for _ in range(random.choice((0, 1, 2))):
+        assert (await client.outside.get(bid["burl"])).status_code == 204
+    click = bid["adm"].partition("/c/")[2].partition('"')[0]
+    landing = await client.outside.get(f"/c/{click}")
+    rwclid = landing.headers["location"].partition("rwclid=")[2]
+    order = {"rwclid": rwclid, "conversion_id": f"o{number}", "customer": f"k{number % 3}"}
+    await post(client, "/v1/conversions", order, f"o{number}")
+
+
+async def move(client: Client, random: Random, number: int) -> None:
+    kind = random.choice(("single", "pending", "pending", "post", "void"))
+    amount = random.randrange(-5, 10**9)
+    body = transfer(f"t{number}", amount, kind=kind)
+    if kind in ("post", "void"):
+        body = {"id": f"t{number}", "kind": kind, "pending_id": f"t{random.randrange(number + 1)}"}
+        body["amount"] = euros(max(amount, 0)) if kind == "post" else None
+    elif kind == "pending":
+        body["timeout_s"] = random.choice((0, 5, 600))
+    if body["amount"] and amount < 0:
+        body["amount"] = {"currency": "EUR", "units": 0, "nanos": amount}
+    await post(client, "/v1/ledger/transfers", body, f"t{number % 40}")
+
+
+async def manage(client: Client, random: Random, number: int) -> None:
+    made = await post(client, "/v1/keys", {"role": "viewer", "label": f"k{number}"})
+    if random.random() < 0.5:
+        await client.admin.delete(f"/v1/keys/{made['id']}")
+    await post(client, "/v1/erasures", {"subject": f"customer/k{number % 3}"})
+    status = random.choice(("active", "paused"))
+    change = await client.admin.patch(
+        f"/v1/campaigns/c{number % 3}",
+        json={"status": status},
+        headers={"idempotency-key": f"s{number}"},
+    )
+    assert change.status_code == 200

@@ -1,0 +1,73 @@
+"""A restart finds what life left: from the snapshot, from the log alone, from both."""
+
+import shutil
+import sqlite3
+from random import Random
+
+import pytest
+
+from ringwork.app.erasure import envelopes
+from ringwork.app.platform import EVENTS, Memory, Platform
+from ringwork.kernel.clock import ManualClock
+from ringwork.kernel.journal import appliers_of, replay
+from tests.app.life import live, move, opened
+from tests.app.logged import unbroken
+from tests.app.served import EPOCH_US, Client, serve
+
+
+def dumps(platform: Platform) -> dict[str, bytes]:
+    """Everything that decisions read, and the answers to keys, as bytes."""
+    return {fold.name: fold.dump() for fold in (*platform.memory.folds, platform.answers)}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_restart_finds_the_state_that_life_left(tmp_path, seed):
+    data, lived = tmp_path / "data", {}
+
+    async def scenario(client: Client) -> None:
+        await live(client, Random(seed))
+        await client.app.platform.journal.settled()
+        lived.update(dumps(client.app.platform))
+
+    serve(data, scenario)
+    again = opened(data)
+    lived_through = {envelope.type for envelope, _ in envelopes(again.log.rows())}
+    assert lived_through == {event.TYPE for event in EVENTS}, "or the test would prove less"
+    assert again.snapshots.load()[0] == again.log.head.seq, "a clean stop leaves nothing to replay"
+    assert dumps(again) == lived, "from the snapshot"
+    again.close()
+
+    with sqlite3.connect(data / "state.db") as state:
+        state.execute("DELETE FROM snapshots")
+    state.close()
+    again = opened(data)
+    assert dumps(again) == lived, "from the log alone"
+    again.close()
+
+    memory = Memory()
+    replay(again.reader.rows(), again.types, appliers_of(memory.folds))
+    assert {fold.name: fold.dump() for fold in memory.folds}.items() <= lived.items()
+    unbroken(data)
+
+
+def test_a_life_that_was_cut_off_goes_on_from_snapshot_and_log(tmp_path):
+    """The directory as a crash leaves it: an old snapshot, a log that is further."""
+    data, crashed, lived = tmp_path / "data", tmp_path / "crashed", {}
+    clock = ManualClock(EPOCH_US)
+
+    async def first(client: Client) -> None:
+        await live(client, Random(7))
+
+    async def second(client: Client) -> None:
+        for number in range(100, 140):
+            await move(client, Random(number), number)
+        await client.app.platform.indexed()
+        lived.update(dumps(client.app.platform))
+        shutil.copytree(data, crashed, ignore=shutil.ignore_patterns("admin.sock"))
+
+    serve(data, first, clock=clock)
+    serve(data, second, clock=clock, seed=6)
+    again = opened(crashed, seed=7)
+    assert 0 < again.snapshots.load()[0] < again.log.head.seq
+    assert dumps(again) == lived
+    again.close()
