@@ -27,6 +27,9 @@ Run = Callable[[bool], list[Goal]]
 
 ROOT: Final = Path(__file__).parent
 RESULTS: Final = ROOT / "results"
+"""What docs/benchmarks.md is written from."""
+QUICK_RESULTS: Final = ROOT.parent / "build" / "benchmarks"
+"""Quick figures are a look, not a record."""
 
 
 def runs_of(area: str) -> Iterator[tuple[str, Run]]:
@@ -98,8 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     goals, broken = measure(runs_of(given.area), quick=given.quick)
     console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(table_of(goals, title=str(machine["measured"])))
-    # Quick figures are a look, not a record: docs/benchmarks.md is written from what is kept.
-    results = ROOT.parent / "build" / "benchmarks" if given.quick else RESULTS
+    results = QUICK_RESULTS if given.quick else RESULTS
     results.mkdir(parents=True, exist_ok=True)
     kept = msgspec.json.format(msgspec.json.encode([machine, *goals]), indent=2)
     (results / f"{given.area}.json").write_bytes(kept + b"\n")

@@ -139,11 +139,10 @@ def wait_until_ready(http: httpx.Client) -> None:
 
 
 def test_projections_that_do_not_follow_are_told_and_not_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(platform_module, "INDEXED_WITHIN_S", 0.01)
-
     async def scenario(client: Client) -> None:
         await client.stock()
         await client.app.platform.indexed()
+        monkeypatch.setattr(platform_module, "INDEXED_WITHIN_S", 0.01)
         with sqlite3.connect(tmp_path / "data" / "state.db") as held:
             held.execute("BEGIN IMMEDIATE")  # as a full disk would, this keeps them from writing
             sold = await client.outside.post("/openrtb2/auction", json=BID_REQUEST)

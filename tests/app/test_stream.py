@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from ringwork.app import log_api
 from tests.app.served import Client, serve, until
 from tests.crash.server import Server
-from tests.crash.shop import open_shop
 from tests.storage.disks import Disk
 
 
@@ -183,9 +182,8 @@ def test_a_stream_ends_when_the_server_stops_or_its_reader_leaves(tmp_path):
     serve(tmp_path / "data", scenario)
 
 
-def test_a_stop_does_not_wait_for_who_listens(tmp_path):
-    token = open_shop(tmp_path / "data")
-    server = Server(tmp_path / "data")
+def test_a_stop_does_not_wait_for_who_listens(data, token):
+    server = Server(data)
     server.start()
     headers = {"authorization": f"Bearer {token}", "last-event-id": "0"}
     with httpx.stream("GET", f"{server.url}/v1/log/stream", headers=headers, timeout=20) as stream:

@@ -30,6 +30,7 @@ def area(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     )
     monkeypatch.setattr(runner, "ROOT", tmp_path)
     monkeypatch.setattr(runner, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(runner, "QUICK_RESULTS", tmp_path / "quick")
     package = ModuleType("benchmarks.trial")
     package.__path__ = [str(folder)]
     monkeypatch.setitem(sys.modules, "benchmarks.trial", package)
@@ -42,7 +43,7 @@ def test_goals_are_shown_and_written_after_their_machine(
     area: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert runner.main(["trial", "--quick"]) == 0
-    machine, fast, slow = msgspec.json.decode((area.parent / "results" / "trial.json").read_bytes())
+    machine, fast, slow = msgspec.json.decode((area.parent / "quick" / "trial.json").read_bytes())
     assert (machine["goal"], machine["ok"]) == ("machine", True)
     assert "Python 3." in machine["measured"]
     assert "quick sizes" in machine["measured"]
@@ -59,6 +60,10 @@ def test_goals_are_shown_and_written_after_their_machine(
 
 def test_a_missed_goal_fails_only_when_asked_to_be_strict(area: Path) -> None:
     assert runner.main(["trial"]) == 0
+    machine, fast, _ = msgspec.json.decode((area.parent / "results" / "trial.json").read_bytes())
+    assert "quick" not in machine["measured"]
+    assert fast["measured"] == 4.0
+    assert not (area.parent / "quick").exists()
     assert runner.main(["trial", "--strict"]) == 1
     (area / "speed.py").unlink()
     for name in ("benchmarks.trial.speed",):
@@ -72,7 +77,7 @@ def test_a_wrong_answer_fails_always_and_does_not_stop_the_others(
 ) -> None:
     (area / "broken.py").write_text("def run(quick):\n    assert False, 'overspend'\n")
     assert runner.main(["trial", "--quick"]) == 1
-    goals: Goals = msgspec.json.decode((area.parent / "results" / "trial.json").read_bytes())
+    goals: Goals = msgspec.json.decode((area.parent / "quick" / "trial.json").read_bytes())
     assert [(goal["goal"], goal["measured"]) for goal in goals[1:]] == [
         ("broken", "AssertionError: overspend"),
         ("fast", 3.0),
