@@ -13,7 +13,9 @@ admits them (a full disk).
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import takewhile
 from types import TracebackType
 from typing import Self
@@ -283,21 +285,37 @@ def replay(
     Returns how many events passed.
     """
     passed = 0
-    for row in rows:
-        seq = row.first_seq
-        for frame in decode_frames(row.payload):
-            if answers is not None and frame.idempotency is not None and seq > after_seq:
-                answers.remember(frame.idempotency, frame.events[0].ts_us)
-            for envelope in frame.events:
-                if seq > after_seq:
-                    passed += 1
-                    heard = appliers.get(envelope.type)
-                    if heard:
-                        recorded = recorded_of(envelope, types.decode(envelope), seq, partition)
-                        for apply in heard:
-                            apply(recorded)
-                seq += 1
+    with _collector_paused():
+        for row in rows:
+            seq = row.first_seq
+            for frame in decode_frames(row.payload):
+                if answers is not None and frame.idempotency is not None and seq > after_seq:
+                    answers.remember(frame.idempotency, frame.events[0].ts_us)
+                for envelope in frame.events:
+                    if seq > after_seq:
+                        passed += 1
+                        heard = appliers.get(envelope.type)
+                        if heard:
+                            recorded = recorded_of(envelope, types.decode(envelope), seq, partition)
+                            for apply in heard:
+                                apply(recorded)
+                    seq += 1
     return passed
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """No passes of the garbage collector while millions of objects come to stay.
+
+    A fold makes no cycles, so they would find nothing, a third of the time that folding takes.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def recorded_of(envelope: Envelope, payload: Event, seq: int, partition: int) -> Recorded:
