@@ -19,6 +19,27 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def follower_of(pid: int) -> int | None:
+    """The child of a process that is a follower."""
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            command = (status.parent / "cmdline").read_bytes()
+        except OSError:  # it ended meanwhile
+            continue
+        if parent == pid and b"ringwork.app.follower" in command:
+            return int(status.parent.name)
+    return None
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process does anything still; what nobody has waited for yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 class Server:
     """One data directory, started and killed as often as one likes."""
 
@@ -61,6 +82,23 @@ class Server:
         assert self._process is not None
         self._process.terminate()
         return self._process.wait(timeout=60)
+
+    def kill_alone(self) -> None:
+        """SIGKILL to the server and not to its follower."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        """The process id of the server."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def follower(self) -> int | None:
+        """The process id of the server's follower, where there is one."""
+        return follower_of(self.pid)
 
     def send(self, number: signal.Signals) -> None:
         assert self._process is not None

@@ -377,3 +377,32 @@ def test_waiters_of_a_closed_loop_are_forgotten(state, log):
     asyncio.run(leave())
     append(log, frame(Counted(1)))
     assert runner.catch_up() == 1
+
+
+def test_two_runners_on_one_store_apply_every_event_once(log, state):
+    """As when a server was killed and its follower has not noticed yet."""
+    first = ProjectionRunner(log, state, TYPES, [Numbers(), Index()])
+    second = ProjectionRunner(log, state, TYPES, [Numbers(), Index()])
+    for number in range(4):
+        append(log, frame(Counted(number)))
+        runners = (first, second) if number % 2 else (second, first)
+        assert [runner.catch_up() for runner in runners] == [number + 1] * 2
+    append(log, frame(Counted(4)))
+    assert second.catch_up() == 5
+    append(log, frame(Counted(5)))
+    assert first.catch_up() == 6, "it goes on from where the other one is"
+    assert stored(state) == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_projection_that_a_newer_version_took_over_stops(log, state):
+    append(log, frame(Counted(1)))
+    old = ProjectionRunner(log, state, TYPES, [Numbers()])
+    newer = Numbers()
+    newer.version = 2
+    ProjectionRunner(log, state, TYPES, [newer]).catch_up()
+    while old.advance():
+        pass
+    assert old.troubles == {"numbers": "version 1 was replaced by 2"}
+    with pytest.raises(RingworkError, match="numbers stopped at sequence 0: version 1"):
+        old.catch_up()
+    assert stored(state) == [1]

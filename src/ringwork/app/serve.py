@@ -1,8 +1,10 @@
-"""``ringwork serve``: one process, everything in it, until SIGTERM or Ctrl-C.
+"""``ringwork serve``: the server and its follower, until SIGTERM or Ctrl-C.
 
 Two listeners on one event loop: TCP for the world and an owner-only unix socket, named in LOCK, for
-the command line. Shutdown stops accepting, lets running requests finish (10 s), makes durable what
-waits, saves a snapshot, closes the store.
+the command line. The follower is a child process that keeps projections and snapshots
+(follower.py). Shutdown stops accepting, lets running requests finish (10 s), makes durable what
+waits, lets the follower save a snapshot and end, closes the store: the lock is held until both
+processes are done.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ def run(settings: Settings) -> None:
     data = settings.data_path
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with hold(settings):
-        app = create(settings)
+        app = create(settings, follower_process=True)
         with _admin_socket(str(data / SOCKET_NAME)) as admin_socket:
             uvloop.run(_serve(settings, app, admin_socket))
 

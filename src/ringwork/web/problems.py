@@ -42,7 +42,7 @@ SLUGS: Final[Mapping[str, tuple[int, str]]] = {
         "The log failed and the process ends; the next start recovers it.",
     ),
     "shutting-down": (503, "The server is stopping."),
-    "not-ready": (503, "The server is still starting."),
+    "not-ready": (503, "The server, or a part of it, is still starting."),
 }
 """The platform's own slugs: status, and when it is answered. Parts have lists of their own."""
 

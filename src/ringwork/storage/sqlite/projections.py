@@ -3,6 +3,10 @@
 Each projection has its own checkpoint and a savepoint of its own in the batch's transaction, so one
 that fails stops alone and is never ahead of what it applied. Projections at the same checkpoint
 share the reading; one that rebuilds goes its own way and does not hold the others up.
+
+A batch is applied only where the stored checkpoints are still those that this runner knows: another
+process on the same store (one whose server was killed, and that is about to notice) costs time, but
+no event is applied twice.
 """
 
 from __future__ import annotations
@@ -32,12 +36,17 @@ from ringwork.kernel.journal import recorded_of
 from ringwork.kernel.ports import Head, Row
 from ringwork.storage.projection import Projection, RemembersAnswers
 from ringwork.storage.sqlite.state import State, checkpoints
+from ringwork.storage.standing import Standing, Stopped
 
 BATCH_EVENTS_MAX: Final = 4096
 """Events per transaction, or one larger row: it spreads the cost, and progress stays visible."""
 
 POLL_S: Final = 0.5
 """How late a projection may notice events that nobody announced."""
+
+# Straight to the driver: with one event in a batch Core would take longer than all the rest.
+_STORED: Final = "SELECT projection, version, seq FROM checkpoints WHERE partition = ?"
+_MOVE: Final = "UPDATE checkpoints SET seq = ? WHERE projection = ? AND partition = ?"
 
 _UNDECODED: Final = UnknownEvent(b"")
 _log: Final = logging.getLogger(__name__)
@@ -55,6 +64,49 @@ class LogReader(Protocol):
     def rows(self, after_seq: int = 0) -> Iterator[Row]: ...
 
 
+def load_checkpoints(
+    log: LogReader, state: State, projections: Sequence[Projection]
+) -> dict[str, int]:
+    """Projection -> the sequence it stands at; new ones and other versions are cleared, at zero.
+
+    Raises LogCorrupt where a checkpoint lies beyond the log's end.
+    """
+    head_seq = log.head.seq
+    found = {}
+    with state.writer.begin() as connection:
+        stored = _stored(connection, log.partition)
+        for projection in projections:
+            version, seq = stored.get(projection.name, (None, 0))
+            if version != projection.version:
+                projection.clear(connection)
+                _begin(connection, projection, log.partition)
+                seq = 0
+            elif seq > head_seq:
+                raise LogCorrupt(
+                    f"projection {projection.name}",
+                    seq,
+                    f"the log ends at {head_seq}, before this checkpoint",
+                )
+            found[projection.name] = seq
+    return found
+
+
+def _stored(connection: sa.Connection, partition: int) -> dict[str, tuple[int, int]]:
+    """Projection -> (version, sequence) of its checkpoint."""
+    rows = connection.exec_driver_sql(_STORED, (partition,))
+    return {projection: (version, seq) for projection, version, seq in rows}
+
+
+def _begin(connection: sa.Connection, projection: Projection, partition: int) -> None:
+    at_zero = {"version": projection.version, "seq": 0}
+    values = {"projection": projection.name, "partition": partition, **at_zero}
+    connection.execute(
+        insert(checkpoints)
+        .values(values)
+        .on_conflict_do_update(index_elements=["projection", "partition"], set_=at_zero)
+    )
+
+
 class _Follower:
     """A projection and how far it has come."""
 
@@ -64,6 +116,7 @@ class _Follower:
         self.error: str | None = None
         hears = projection.hears
         self.types = None if hears is None else frozenset(heard.TYPE for heard in hears)
+        self.remembers = projection if isinstance(projection, RemembersAnswers) else None
 
 
 class ProjectionRunner:
@@ -83,35 +136,14 @@ class ProjectionRunner:
         self._log = log
         self._state = state
         self._types = types
-        self._followers = self._load(projections)
-        self._trouble: str | None = None
+        at = load_checkpoints(log, state, projections)
+        self._followers = [_Follower(one, at[one.name]) for one in projections]
+        self._trouble = ""
         self._lock = threading.Lock()
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._wake = threading.Event()
         self._closing = False
         self._thread: threading.Thread | None = None
-
-    def _load(self, projections: Sequence[Projection]) -> list[_Follower]:
-        partition, head_seq = self._log.partition, self._log.head.seq
-        followers = []
-        with self._state.writer.begin() as connection:
-            query = sa.select(checkpoints).where(checkpoints.c.partition == partition)
-            stored = {row.projection: row for row in connection.execute(query)}
-            for projection in projections:
-                row = stored.get(projection.name)
-                if row is None or row.version != projection.version:
-                    projection.clear(connection)
-                    self._move(connection, projection, 0)
-                    followers.append(_Follower(projection, 0))
-                    continue
-                if row.seq > head_seq:
-                    raise LogCorrupt(
-                        f"projection {projection.name}",
-                        row.seq,
-                        f"the log ends at {head_seq}, before this checkpoint",
-                    )
-                followers.append(_Follower(projection, row.seq))
-        return followers
 
     # ---- from any thread ------------------------------------------------------------------------
 
@@ -126,10 +158,19 @@ class ProjectionRunner:
         return max(self._log.head.seq - self.seq, 0)
 
     @property
+    def standing(self) -> Standing:
+        """Everything that can be said of the projections at this moment."""
+        stopped = tuple(
+            Stopped(follower.projection.name, follower.seq, follower.error)
+            for follower in self._followers
+            if follower.error is not None
+        )
+        return Standing(self.seq, stopped, self._trouble)
+
+    @property
     def troubles(self) -> Mapping[str, str]:
         """What stops a projection (by its name) or all (``runner``); empty when all is well."""
-        found = {f.projection.name: f.error for f in self._followers if f.error is not None}
-        return found if self._trouble is None else {**found, "runner": self._trouble}
+        return self.standing.troubles
 
     def notify(self) -> None:
         """There may be new events."""
@@ -138,8 +179,7 @@ class ProjectionRunner:
     async def caught_up(self, seq: int) -> None:
         """Wait until all have applied ``seq``; RingworkError when one has stopped before it."""
         with self._lock:
-            self._raise_if_stopped(seq)
-            if self.seq >= seq:
+            if self.standing.has_reached(seq):
                 return
             future = asyncio.get_running_loop().create_future()
             self._waiters.append((seq, future))
@@ -167,21 +207,27 @@ class ProjectionRunner:
         """
         while self._step():
             pass
-        self._raise_if_stopped(self._log.head.seq)
+        self.standing.has_reached(self._log.head.seq)
         return self.seq
+
+    def advance(self) -> bool:
+        """Apply the next batches; False when none was there, or when ``troubles`` says why not."""
+        try:
+            moved = self._step()
+        except Exception as error:  # the edge of a thread or process: reported, and tried again
+            if not self._trouble:
+                _log.exception("projections cannot go on")
+            self._trouble = f"{type(error).__name__}: {error}"
+            return False
+        self._trouble = ""
+        return moved
 
     def _run(self) -> None:
         while not self._closing:
             self._wake.wait(POLL_S)
             self._wake.clear()
-            try:
-                while not self._closing and self._step():
-                    pass
-                self._trouble = None
-            except Exception as error:  # the edge of a thread: reported, and tried again
-                if self._trouble is None:
-                    _log.exception("projections cannot go on")
-                self._trouble = f"{type(error).__name__}: {error}"
+            while not self._closing and self.advance():
+                pass
 
     def _step(self) -> bool:
         """One batch for each group of projections at one checkpoint; False when all are done."""
@@ -200,50 +246,56 @@ class ProjectionRunner:
     def _apply(self, batch: _Batch, followers: list[_Follower]) -> None:
         failed: dict[int, str] = {}
         with self._state.writer.begin() as connection:
+            followers = self._unmoved(connection, followers)
             for follower in followers:
                 try:
-                    with connection.begin_nested():
-                        batch.apply(connection, follower)
-                        self._move(connection, follower.projection, batch.last_seq)
+                    _give(connection, batch, follower)
                 except sa.exc.OperationalError:
                     raise  # the store's own trouble (no room, locked): nobody moves, try again
                 except Exception as error:  # this projection's bug: it stops, the others go on
                     _log.exception("projection %s stopped", follower.projection.name)
                     failed[id(follower)] = f"{type(error).__name__}: {error}"
+            moved = [follower for follower in followers if id(follower) not in failed]
+            self._move(connection, moved, batch.last_seq)
         for follower in followers:  # only now is any of it true
             follower.error = failed.get(id(follower))
-            if follower.error is None:
-                follower.seq = batch.last_seq
+        for follower in moved:
+            follower.seq = batch.last_seq
 
-    def _move(self, connection: sa.Connection, projection: Projection, seq: int) -> None:
-        moved = {"version": projection.version, "seq": seq}
-        values = {"projection": projection.name, "partition": self._log.partition, **moved}
-        connection.execute(
-            insert(checkpoints)
-            .values(values)
-            .on_conflict_do_update(index_elements=["projection", "partition"], set_=moved)
-        )
+    def _unmoved(self, connection: sa.Connection, followers: list[_Follower]) -> list[_Follower]:
+        """Those whose checkpoint is where we left it; the others go on from where it is now."""
+        stored = _stored(connection, self._log.partition)
+        unmoved = []
+        for follower in followers:
+            projection = follower.projection
+            version, seq = stored.get(projection.name, (None, 0))
+            if version != projection.version:
+                follower.error = f"version {projection.version} was replaced by {version}"
+            elif seq != follower.seq:
+                follower.seq = seq
+            else:
+                unmoved.append(follower)
+        return unmoved
+
+    def _move(self, connection: sa.Connection, followers: list[_Follower], seq: int) -> None:
+        partition = self._log.partition
+        rows = [(seq, follower.projection.name, partition) for follower in followers]
+        if rows:
+            connection.exec_driver_sql(_MOVE, rows)
 
     # ---- waiting --------------------------------------------------------------------------------
-
-    def _raise_if_stopped(self, seq: int) -> None:
-        for follower in self._followers:
-            if follower.error is not None and follower.seq < seq:
-                raise RingworkError(
-                    f"projection {follower.projection.name} stopped at sequence {follower.seq}: "
-                    f"{follower.error}"
-                )
 
     def _wake_waiters(self) -> None:
         with self._lock:
             waiting, self._waiters = self._waiters, []
+            standing = self.standing
             for seq, future in waiting:
                 try:
-                    self._raise_if_stopped(seq)
+                    is_there = standing.has_reached(seq)
                 except RingworkError as error:
                     _post(future, error)
                 else:
-                    if self.seq >= seq:
+                    if is_there:
                         _post(future, None)
                     else:
                         self._waiters.append((seq, future))
@@ -270,21 +322,18 @@ class _Batch:
             self.last_seq = seq - 1
             events += row.count
 
-    def apply(self, connection: sa.Connection, follower: _Follower) -> None:
-        """Give a projection the part of the batch that it hears."""
-        projection = follower.projection
-        events = [
-            self._recorded(envelope, seq, is_heard=follower.types is not None)
+    def events_for(self, follower: _Follower) -> list[Recorded]:
+        """The events that a projection hears."""
+        types = follower.types
+        return [
+            self._recorded(envelope, seq, is_heard=types is not None)
             for first_seq, frame in self._frames
             for seq, envelope in enumerate(frame.events, first_seq)
-            if follower.types is None or envelope.type in follower.types
+            if types is None or envelope.type in types
         ]
-        if events:
-            projection.apply(connection, events)
-        if isinstance(projection, RemembersAnswers) and (answers := self._answers()):
-            projection.remember(connection, answers)
 
-    def _answers(self) -> list[tuple[Idempotency, int]]:
+    def answers(self) -> list[tuple[Idempotency, int]]:
+        """The first answers to keyed commands, each with its command's wall time in us."""
         return [
             (frame.idempotency, frame.events[0].ts_us)
             for _, frame in self._frames
@@ -299,6 +348,19 @@ class _Batch:
             recorded = recorded_of(envelope, self._types.decode(envelope), seq, self._partition)
             self._decoded[seq] = recorded
         return recorded
+
+
+def _give(connection: sa.Connection, batch: _Batch, follower: _Follower) -> None:
+    """Let a projection apply what it hears of a batch: all of it, or nothing."""
+    events = batch.events_for(follower)
+    answers = [] if follower.remembers is None else batch.answers()
+    if not events and not answers:
+        return
+    with connection.begin_nested():
+        if events:
+            follower.projection.apply(connection, events)
+        if follower.remembers is not None and answers:
+            follower.remembers.remember(connection, answers)
 
 
 def _post(future: asyncio.Future[None], error: Exception | None) -> None:

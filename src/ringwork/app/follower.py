@@ -1,0 +1,139 @@
+"""The follower: the child process of ``ringwork serve`` that writes ``state.db``.
+
+It reads the log as the server makes it durable, keeps the projections in step with it and saves the
+snapshots, so that neither costs the server CPU time or a pause. It decides nothing and holds
+nothing that cannot be rebuilt from the log: it may be killed at any time.
+
+It follows the socket on its standard input alone. Signals meant for the whole process group or
+service (Ctrl-C, a service manager's SIGTERM, a closed terminal) reach the server too, which then
+lets its follower finish; and when the server ends without a word, the socket closes and the
+follower ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from ringwork.app.keeper import DurableLog, Keeper
+from ringwork.app.link import (
+    ERROR_MAX_CHARS,
+    SERVERS_SIGNALS,
+    Begin,
+    Finish,
+    FollowerEnd,
+    Progress,
+    ServerGone,
+    ToFollower,
+)
+from ringwork.app.platform import EVENTS, PROJECTIONS
+from ringwork.kernel.events import EventTypes
+from ringwork.storage.sqlite.projections import POLL_S, ProjectionRunner
+from ringwork.storage.sqlite.reader import SqliteLogReader
+from ringwork.storage.sqlite.state import SqliteSnapshots, State, open_state
+from ringwork.storage.standing import Standing
+from ringwork.web.logs import configure
+
+NICENESS: Final = 5
+"""Requests come first where there are fewer cores than work."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Follower:
+    """Projections and snapshots of one data directory, until the server says stop or is gone."""
+
+    def __init__(self, end: FollowerEnd, begin: Begin, state: State) -> None:
+        """Raises LogCorrupt where a checkpoint lies beyond the log."""
+        types = EventTypes(EVENTS)
+        self._end = end
+        self._log = DurableLog(SqliteLogReader(Path(begin.data) / "log"), begin.head)
+        self._runner = ProjectionRunner(self._log, state, types, PROJECTIONS)
+        self._keeper = Keeper(
+            self._log, types, SqliteSnapshots(state), snapshot_events=begin.snapshot_events
+        )
+        self._told: Progress | None = None
+        self._is_last = False
+
+    def hear(self, messages: Sequence[ToFollower]) -> None:
+        """Take what the server said, in order."""
+        for message in messages:
+            self._log.head = message.head
+            self._is_last = self._is_last or isinstance(message, Finish)
+
+    def follow(self) -> None:
+        """Work until the server lets it end. Raises ServerGone.
+
+        Projections and snapshots take turns: a request that waits for a projection waits for one
+        step of the snapshot at most, and a projection that rebuilds holds no snapshot up.
+        """
+        is_busy = True
+        while True:
+            self._listen(is_busy=is_busy)
+            # At the end only the snapshot counts: the next start goes on with the projections.
+            is_busy = not self._is_last and self._runner.advance()
+            self._tell()
+            is_busy = self._keeper.step(is_last=self._is_last) or is_busy
+            self._tell()
+            if self._is_last and not is_busy:
+                return
+
+    def _listen(self, *, is_busy: bool) -> None:
+        has_trouble = bool(self._runner.troubles or self._keeper.trouble)
+        wait_s = 0 if is_busy else POLL_S if has_trouble else None
+        self.hear(self._end.receive(wait_s))
+
+    def _tell(self) -> None:
+        progress = Progress(_clipped(self._runner.standing), self._keeper.trouble[:ERROR_MAX_CHARS])
+        if progress != self._told:
+            self._end.send(progress)
+            self._told = progress
+
+
+def _clipped(standing: Standing) -> Standing:
+    stopped = tuple(
+        msgspec.structs.replace(one, error=one.error[:ERROR_MAX_CHARS]) for one in standing.stopped
+    )
+    return Standing(standing.seq, stopped, standing.trouble[:ERROR_MAX_CHARS])
+
+
+def _follow_server(end: FollowerEnd) -> None:
+    while not (messages := end.receive(None)):
+        pass
+    begin, *later = messages
+    assert isinstance(begin, Begin), "a server begins with this"
+    configure(begin.log_level)
+    with closing(open_state(Path(begin.data) / "state.db")) as state:
+        follower = Follower(end, begin, state)
+        follower.hear(later)
+        follower.follow()
+
+
+def main() -> None:
+    """Follow the server whose socket is our standard input."""
+    for number in SERVERS_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    # The server blocked them for us until this line (see following.py).
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SERVERS_SIGNALS)
+    os.nice(NICENESS)
+    try:
+        with socket.socket(fileno=sys.stdin.fileno()) as connection:
+            _follow_server(FollowerEnd(connection))
+    except ServerGone:
+        return
+    except Exception:  # the edge of a process: the server starts another one
+        _log.exception("the follower cannot go on")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

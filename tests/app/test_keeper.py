@@ -1,0 +1,183 @@
+"""The follower's memory: folded in steps, saved as the server would save it, never half of it."""
+
+import sqlite3
+from random import Random
+
+import pytest
+
+from ringwork.app import keeper as keeper_module
+from ringwork.app.keeper import DurableLog, Keeper
+from ringwork.app.platform import EVENTS
+from ringwork.kernel.errors import LogCorrupt, StorageFull
+from ringwork.kernel.events import EventTypes
+from ringwork.kernel.ports import Head
+from ringwork.storage.memory import MemorySnapshots
+from ringwork.storage.sqlite.reader import SqliteLogReader
+from tests.app.life import live, opened
+from tests.app.served import Client, serve
+from tests.app.test_restart import dumps
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory):
+    """An afternoon's directory, its end and what the platform's memory was then."""
+    data = tmp_path_factory.mktemp("lived") / "data"
+
+    async def afternoon(client: Client) -> None:
+        await live(client, Random(3))
+
+    serve(data, afternoon)
+    platform = opened(data, seed=6)
+    head, states = platform.log.head, dumps(platform)
+    platform.close()
+    return data, head, states
+
+
+def log_of(lived, head: Head | None = None) -> DurableLog:
+    data, end, _ = lived
+    return DurableLog(SqliteLogReader(data / "log"), head or end)
+
+
+def keeper_of(log: DurableLog, snapshots: MemorySnapshots, every: int) -> Keeper:
+    return Keeper(log, EventTypes(EVENTS), snapshots, snapshot_events=every)
+
+
+def saved(snapshots: MemorySnapshots) -> dict[str, bytes]:
+    return {name.partition("/")[0]: state for name, state in snapshots.load()[1].items()}
+
+
+class Counting(MemorySnapshots):
+    """Remembers at which sequences something was saved; fails on request."""
+
+    fails_with: Exception | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seqs: list[int] = []
+
+    def save(self, seq, states) -> None:
+        if self.fails_with is not None:
+            raise self.fails_with
+        self.seqs.append(seq)
+        super().save(seq, states)
+
+    def load(self):
+        if self.fails_with is not None:
+            raise self.fails_with
+        return super().load()
+
+
+def test_what_it_saves_is_what_the_server_would_have_saved(lived, monkeypatch):
+    monkeypatch.setattr(keeper_module, "STEP_EVENTS", 1)
+    log, snapshots = log_of(lived), Counting()
+    keeper = keeper_of(log, snapshots, 50)
+    while keeper.step():
+        pass
+    assert snapshots.seqs == sorted(snapshots.seqs)
+    gaps = [b - a for a, b in zip([0, *snapshots.seqs], snapshots.seqs, strict=False)]
+    assert len(gaps) > 2
+    assert min(gaps) >= 50, "one every 50 events"
+    assert max(gaps) < 50 + 20, "and not much later than the row that makes it due"
+    while keeper.step(is_last=True):
+        pass
+    assert snapshots.seqs[-1] == log.head.seq
+    assert saved(snapshots) == lived[2]
+    assert not keeper.step(is_last=True), "the end is saved once"
+
+
+def test_a_second_one_goes_on_from_the_snapshot(lived):
+    snapshots = Counting()
+    early = Head(0, half_of(lived), b"")
+    first = keeper_of(log_of(lived, early), snapshots, 10**9)
+    while first.step(is_last=True):
+        pass
+    assert snapshots.seqs == [early.seq]
+    second = keeper_of(log_of(lived), snapshots, 10**9)
+    while second.step(is_last=True):
+        pass
+    assert saved(snapshots) == lived[2]
+
+
+def half_of(lived) -> int:
+    """The last event of a row near the middle of the log."""
+    data, head, _ = lived
+    for row in SqliteLogReader(data / "log").rows():
+        end = row.first_seq + row.count - 1
+        if end >= head.seq // 2:
+            return end
+    raise AssertionError
+
+
+def test_a_snapshot_of_another_version_is_not_used(lived):
+    snapshots = Counting()
+    snapshots.save(5, {"ledger/0": b"old"})
+    keeper = keeper_of(log_of(lived), snapshots, 10**9)
+    while keeper.step(is_last=True):
+        pass
+    assert saved(snapshots) == lived[2]
+
+
+def test_a_full_disk_costs_a_snapshot_and_is_no_trouble_of_ours(lived):
+    snapshots = Counting()
+    keeper = keeper_of(log_of(lived), snapshots, 50)
+    keeper.step()
+    snapshots.fails_with = StorageFull("no room")
+    while keeper.step():
+        pass
+    assert (snapshots.seqs, keeper.trouble) == ([], "")
+
+
+def test_what_fails_is_told_and_tried_again(lived):
+    log, snapshots = log_of(lived, Head(0, half_of(lived), b"")), Counting()
+    snapshots.fails_with = sqlite3.OperationalError("locked")
+    keeper = keeper_of(log, snapshots, 50)
+    assert not keeper.step()
+    assert not keeper.step()
+    assert keeper.trouble == "cannot load the last snapshot: OperationalError: locked"
+    snapshots.fails_with = None
+    assert keeper.step()
+    assert keeper.trouble == ""
+    snapshots.fails_with = sqlite3.OperationalError("locked")
+    while keeper.step():
+        pass
+    assert keeper.trouble == "cannot save a snapshot: OperationalError: locked"
+    snapshots.fails_with = None
+    log.head = lived[1]
+    while keeper.step(is_last=True):
+        pass
+    assert (saved(snapshots), keeper.trouble) == (lived[2], "")
+
+
+def test_a_log_that_ends_early_is_told_until_it_is_whole(lived):
+    _, head, states = lived
+    log, snapshots = log_of(lived, Head(0, head.seq + 7, b"")), Counting()
+    with pytest.raises(LogCorrupt, match=f"it was durable up to {head.seq + 7}"):
+        list(log.rows())
+    keeper = keeper_of(log, snapshots, 10**9)
+    while keeper.step():
+        pass
+    assert keeper.trouble.startswith("cannot read the log: LogCorrupt")
+    log.head = head
+    while keeper.step(is_last=True):
+        pass
+    assert keeper.trouble == ""
+    assert saved(snapshots) == states
+
+
+def test_a_log_that_cannot_be_folded_ends_the_snapshots(lived):
+    snapshots = Counting()
+    early = Head(0, half_of(lived), b"")
+    first = keeper_of(log_of(lived, early), snapshots, 10**9)
+    while first.step(is_last=True):
+        pass
+    seq, states = snapshots.load()
+    empty = {name: state for name, state in states.items() if not name.startswith("ledger")}
+    ledger = next(name for name in states if name.startswith("ledger"))
+    fresh = keeper_of(log_of(lived), Counting(), 1)._memory.ledger.dump()
+    snapshots.save(seq, {**empty, ledger: fresh})  # transfers between accounts that it lacks
+    broken = keeper_of(log_of(lived), snapshots, 10**9)
+    while broken.step(is_last=True):
+        pass
+    assert broken.trouble.startswith("cannot fold the log: ")
+    assert not broken.step(is_last=True)
+    assert snapshots.load()[0] == seq, "the half-folded state is never saved"
