@@ -36,11 +36,14 @@ class Site:
         self.house = house
         self.keys = ApiKeys()
         serve = ServeAd(ads=house.ads, journal=house.journal, tenant="main")
-        record = RecordOutcome(ads=house.ads, journal=house.journal, tenant="main")
+        record = RecordOutcome(billing=house.billing, journal=house.journal, tenant="main")
         lanes = AdLanes(
-            ads=house.ads, catalogue=house.catalogue, keys=self.keys, clock=house.clock,
-            markup=Markup(Urls("https://ads.example")), terms=BidderTerms(currency="EUR"),
-            flow=AdFlow(serve=serve, impression=record.impression, click=record.click),
+            ads=house.ads, billing=house.billing, catalogue=house.catalogue, keys=self.keys,
+            clock=house.clock, markup=Markup(Urls("https://ads.example")), terms=BidderTerms(currency="EUR"),
+            flow=AdFlow(
+                serve=serve, impression=record.impression, measured=record.measured,
+                notice=record.notice, click=record.click,
+            ),
             tag=b"// tag",
         ).lanes()  # fmt: skip
         self.app = FastLane(

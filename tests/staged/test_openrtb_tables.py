@@ -9,15 +9,30 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ringwork.ads.openrtb import answer, ask, native, reasons, structs
+from ringwork.ads.openrtb import answer, ask, impressions, native, notices, reasons, slots, structs
 from ringwork.ads.openrtb.native import NativeAsk
+from tests.ads.openrtb.wire import (
+    AUDIO,
+    VIDEO,
+    audio_creative,
+    creative,
+    native_creative,
+    request,
+    served,
+    video_creative,
+)
+from tests.ads.openrtb.wire import answer as answered
+from tests.ads.openrtb.wire import native as native_imp
 
 # Their names in the tables; extensions are not part of the standard's objects.
 RENAMED = {"Dooh": "DOOH", "UserGeo": "Geo"}
-OURS = {"Ext", "ImpExt", "ImpExtPrebid", "UserExt", "RegsExt", "SourceExt", "Dsa"}
+OURS = {
+    "Ext", "ImpExt", "ImpExtPrebid", "UserExt", "RegsExt", "SourceExt", "Dsa", "Transparency",
+    "Seller",
+}  # fmt: skip
 STRUCTS = [
     kind
-    for module in (structs, answer)
+    for module in (structs, impressions, answer)
     for kind in vars(module).values()
     if isinstance(kind, type)
     and issubclass(kind, msgspec.Struct)
@@ -67,12 +82,36 @@ def test_members_have_the_names_and_types_of_the_standard(staged_data: Path, kin
     assert ours.items() <= members.items()
 
 
-def test_what_is_required_of_a_response_is_written(staged_data: Path):
+WIRE_TYPES = {
+    "string": str, "integer": int, "float": float, "object": dict,
+    "string array": list, "integer array": list, "object array": list,
+}  # fmt: skip
+CASES = {
+    "banner": (request(cur=["EUR"]), creative()),
+    "video": (request({"video": VIDEO}), video_creative(language="pt-PT")),
+    "audio": (request({"audio": AUDIO}), audio_creative()),
+    "native": (request(native_imp()), native_creative(app_bundle="org.app")),
+    "test": (request(test=1), creative()),
+    "dsa": (request(regs={"ext": {"dsa": {"dsarequired": 2, "datatopub": 2}}}), creative()),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_responses_hold_what_the_standard_has(staged_data: Path, case: str):
+    """Required members are there, and every member has its name and type."""
     objects = table(staged_data, "openrtb26_objects.json")["objects"]
-    for kind in (answer.BidResponse, answer.SeatBid, answer.Bid):
-        required = {one["name"] for one in objects[kind.__name__] if one["presence"] == "required"}
-        always = {one.encode_name for one in msgspec.structs.fields(kind) if one.required}
-        assert required <= always
+    body, ad = CASES[case]
+    tokens = {"impression": "i", "click": "c", "notice": "n"}
+    sold = served(ad, deal_id="d", behalf="A", payer="B", tokens=tokens)
+    whole = answered(body, sold, warnings=["w"])
+    (seat,) = whole["seatbid"]
+    (bid,) = seat["bid"]
+    for kind, value in (("BidResponse", whole), ("SeatBid", seat), ("Bid", bid)):
+        members = {one["name"]: one for one in objects[kind]}
+        required = {name for name, one in members.items() if one["presence"] == "required"}
+        assert required <= value.keys() <= members.keys()
+        for name, given in value.items():
+            assert isinstance(given, WIRE_TYPES[members[name]["type"]]), (kind, name)
 
 
 def test_no_struct_has_a_member_for_a_person_or_a_device():
@@ -91,7 +130,7 @@ def test_numbers_of_the_standard_keep_their_meaning(staged_data: Path):
 
 def test_codes_of_adcom(staged_data: Path):
     lists = table(staged_data, "adcom_lists.json")["lists"]
-    for code, version in ask.VAST_PROTOCOLS.items():
+    for code, version in slots.VAST_PROTOCOLS.items():
         assert lists["Creative Subtypes - Audio/Video"][str(code)] == f"VAST {version}"
     assert {str(code) for code in ask.DEVICE_TYPES} <= lists["Device Types"].keys()
     assert "3.1" in lists["Category Taxonomies"][str(answer.CATEGORY_TAXONOMY)]
@@ -100,3 +139,15 @@ def test_codes_of_adcom(staged_data: Path):
     assert data[str(native.DATA_SPONSORED)].startswith("sponsored")
     assert data[str(native.DATA_DESCRIPTION)].startswith("desc:")
     assert data[str(native.DATA_DISPLAY_URL)].startswith("displayurl")
+    dedupe = lists["Pod Deduplication Settings"]
+    words = {
+        "advertiser": "adomain", "category": "taxonomy", "creative": "creative id",
+        "media": "mediafile",
+    }  # fmt: skip
+    for code, distinct in slots.POD_DEDUPE.items():
+        assert words[distinct] in dedupe[str(code)].lower(), dedupe[str(code)]
+
+
+def test_loss_reasons_of_the_standard_can_be_read(staged_data: Path):
+    for code in table(staged_data, "openrtb_codes.json")["loss_reason"]:
+        assert notices.read_notice("lost", f"reason={code}".encode()).reason == int(code)

@@ -13,13 +13,14 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from ringwork.ads import openrtb
+from ringwork.ads.billing import Billing, Measure
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.http_native import NativeAds
 from ringwork.ads.landing import with_rwclid
 from ringwork.ads.markup import Markup
 from ringwork.ads.model import Ask, Served
-from ringwork.ads.openrtb import BidderTerms, NoBid
-from ringwork.ads.openrtb.reasons import NOTHING_ELIGIBLE
+from ringwork.ads.openrtb import BidderTerms, NoBid, Notice
+from ringwork.ads.openrtb.reasons import DSA, NOTHING_ELIGIBLE
 from ringwork.ads.service import Ads
 from ringwork.ads.tokens import Claim
 from ringwork.kernel.errors import NotFound, Refused
@@ -31,7 +32,10 @@ from ringwork.web.strict import check_json
 
 Serve = Callable[[Ask], Awaitable[list[Served]]]
 RecordImpression = Callable[[str], Awaitable[Literal["recorded", "repeated", "late"] | None]]
+RecordMeasured = Callable[[str, Measure], Awaitable[Literal["recorded", "repeated", "late"] | None]]
 RecordClick = Callable[[str], Awaitable[Claim | None]]
+RecordNotice = Callable[[str, Notice], Awaitable[bool]]
+"""Keeps what an exchange tells of a bid, once per bid and kind; False for a forged token."""
 
 OPENRTB_VERSION: Final = (b"x-openrtb-version", b"2.6")
 TEST_BEACON: Final = "test"
@@ -50,6 +54,7 @@ class AdLanes:
         self,
         *,
         ads: Ads,
+        billing: Billing,
         catalogue: Catalogue,
         keys: ApiKeys,
         clock: Clock,
@@ -60,6 +65,7 @@ class AdLanes:
     ) -> None:
         """``tag``: the script for publishers' pages."""
         self._ads = ads
+        self._billing = billing
         self._catalogue = catalogue
         self._keys = keys
         self._clock = clock
@@ -80,7 +86,11 @@ class AdLanes:
                 error_form=self._native_refusal,
             ),
             Lane(path="/b/", methods=("GET",), handle=self.beacon),
+            Lane(path="/v/", methods=("GET",), handle=self.viewable),
+            Lane(path="/w/", methods=("GET",), handle=self.viewed),
             Lane(path="/c/", methods=("GET",), handle=self.click),
+            Lane(path="/n/", methods=("GET",), handle=self.won),
+            Lane(path="/l/", methods=("GET",), handle=self.lost),
             Lane(path="/ringwork.js", methods=("GET",), handle=self.tag),
         )
 
@@ -91,7 +101,13 @@ class AdLanes:
         warnings: list[str] = []
         request = openrtb.decode(exchange.body, warnings)
         now_us = self._clock.wall_us()
-        ask = openrtb.to_ask(request, self._terms, request_id=exchange.request_id, now_us=now_us)
+        ask = openrtb.to_ask(
+            request,
+            self._terms,
+            request_id=exchange.request_id,
+            now_us=now_us,
+            deals=self._ads.index.deals,
+        )
         if isinstance(ask, NoBid):
             return _no_bid(request, ask)
         if request.test:
@@ -101,8 +117,15 @@ class AdLanes:
         if not served:
             return _no_bid(request, NOTHING_ELIGIBLE)
         body = openrtb.to_response(
-            request, served, terms=self._terms, markup=self._markup, warnings=warnings
+            request,
+            served,
+            terms=self._terms,
+            markup=self._markup,
+            now_us=now_us,
+            warnings=warnings,
         )
+        if body is None:
+            return _no_bid(request, DSA)
         return Reply(200, body, (_JSON, OPENRTB_VERSION))
 
     async def native(self, exchange: Exchange) -> Reply:
@@ -137,6 +160,35 @@ class AdLanes:
             raise NotFound("no such beacon")
         return _EMPTY
 
+    async def viewable(self, exchange: Exchange) -> Reply:
+        """An impression was viewable (MRC: half of it for a second, of a video for two)."""
+        return await self._measured(exchange, "viewable")
+
+    async def viewed(self, exchange: Exchange) -> Reply:
+        """A video or audio ad was played to its end."""
+        return await self._measured(exchange, "view")
+
+    async def _measured(self, exchange: Exchange, measure: Measure) -> Reply:
+        token = exchange.token
+        if token == TEST_BEACON:
+            return _EMPTY
+        if await self._flow.measured(token, measure) is None:
+            raise NotFound("no such beacon")
+        return _EMPTY
+
+    async def won(self, exchange: Exchange) -> Reply:
+        """An exchange says that a bid has won (``nurl``): it counts nothing. 204, or 404."""
+        return await self._notice(exchange, openrtb.read_notice("won", exchange.query))
+
+    async def lost(self, exchange: Exchange) -> Reply:
+        """An exchange says that a bid has lost (``lurl``), and why. 204, or 404."""
+        return await self._notice(exchange, openrtb.read_notice("lost", exchange.query))
+
+    async def _notice(self, exchange: Exchange, notice: Notice) -> Reply:
+        if not await self._flow.notice(exchange.token, notice):
+            raise NotFound("no such bid")
+        return _EMPTY
+
     async def click(self, exchange: Exchange) -> Reply:
         """A click: 302 to the creative's own landing page, with the token for its conversion."""
         token = exchange.token
@@ -146,7 +198,7 @@ class AdLanes:
         creative = None if claim is None else self._catalogue.creatives.get(claim.ad_id)
         if claim is None or creative is None:
             raise NotFound("no such click")
-        url = with_rwclid(creative.landing_url, self._ads.conversion_token(claim))
+        url = with_rwclid(creative.landing_url, self._billing.conversion_token(claim))
         return Reply(302, b"", ((b"location", url.encode()), _NOT_KEPT))
 
     async def tag(self, exchange: Exchange) -> Reply:
@@ -170,7 +222,9 @@ class AdFlow(Struct, frozen=True, kw_only=True):
 
     serve: Serve
     impression: RecordImpression
+    measured: RecordMeasured
     click: RecordClick
+    notice: RecordNotice
 
 
 def _no_bid(request: openrtb.BidRequest, no_bid: NoBid) -> Reply:

@@ -143,6 +143,24 @@ LANE_PATHS: Final[Mapping[str, object]] = {
             open_to_all=True,
         )
     },
+    "/n/{token}": {
+        "get": _operation(
+            "BidWon",
+            "An exchange reports that a bid has won (nurl); counts nothing",
+            {"204": {"description": "Genuine: first, repeated or late"}, "404": _PROBLEM},
+            token=True,
+            open_to_all=True,
+        )
+    },
+    "/l/{token}": {
+        "get": _operation(
+            "BidLost",
+            "An exchange reports that a bid has lost, and why (lurl)",
+            {"204": {"description": "Genuine: first, repeated or late"}, "404": _PROBLEM},
+            token=True,
+            open_to_all=True,
+        )
+    },
     "/ringwork.js": {
         "get": _operation(
             "Tag",

@@ -1,4 +1,4 @@
-"""What is shown: HTML for banners and native cards, VAST for video, with our beacon and click URLs.
+"""What is shown: HTML for banners and native cards, VAST for video and audio, with our URLs.
 
 A creative's HTML runs in a sandbox of its own without scripts, forms or pop-ups; the click belongs
 to a link that covers it and leads through the click URL, so that a creative can neither navigate
@@ -19,8 +19,8 @@ from ringwork.ads import vast
 from ringwork.ads.model import Creative, Served
 from ringwork.kernel.ids import format_id
 
-KEPT_MAX: Final = 4096
-"""Creatives whose markup is kept ready; past that the store starts anew."""
+KEPT_MAX: Final = 16_384
+"""Creatives whose markup is kept ready; past that the oldest is written anew when it is sold."""
 
 _LINK: Final = 'target="_blank" rel="noopener noreferrer nofollow sponsored"'
 # Private-use characters mark where URLs go in a VAST template; the advertiser's texts and URLs lose
@@ -28,22 +28,39 @@ _LINK: Final = 'target="_blank" rel="noopener noreferrer nofollow sponsored"'
 _IMPRESSION_MARK: Final = "\ue0001\ue000"
 _CLICK_MARK: Final = "\ue0002\ue000"
 _ID_MARK: Final = "\ue0003\ue000"
+_URL_CHARS: Final = ":/?#[]@!$&'()*+,;=%~"
+
+
+_STATEMENT_BOX: Final = (
+    "position:absolute;top:0;right:0;z-index:1;max-width:100%;padding:0 4px;"
+    "font:11px/1.4 system-ui,sans-serif;color:#000;background:#fffd"
+)
 
 
 class Urls(Struct, frozen=True):
-    """Where the outside world reaches the beacon and click endpoints.
+    """Where the outside world reaches the beacon, click and notice endpoints.
 
-    Tokens are percent-encoded, so that the URLs need no escaping in HTML, XML or JSON.
+    Tokens are letters, digits, ``-`` and ``_`` (``Tokens.sign``), so that the URLs need no escaping
+    in HTML, XML or JSON.
     """
 
     base: str
     """Scheme, host and port, without a slash at the end."""
 
+    @property
+    def host(self) -> str:
+        """The domain that they lie in."""
+        return self.base.partition("://")[2].partition("/")[0].partition(":")[0]
+
     def impression(self, token: str) -> str:
-        return f"{self.base}/b/{quote(token, safe='')}"
+        return f"{self.base}/b/{token}"
 
     def click(self, token: str) -> str:
-        return f"{self.base}/c/{quote(token, safe='')}"
+        return f"{self.base}/c/{token}"
+
+    def notices(self, token: str) -> tuple[str, str]:
+        """Where an exchange reports that a bid has (won, lost)."""
+        return f"{self.base}/n/{token}", f"{self.base}/l/{token}"
 
 
 class _Kept(Struct):
@@ -65,7 +82,7 @@ class Markup:
         With ``pixel`` it reports its own impression; without, whoever shows it does.
         ``billable=False`` writes URLs that record nothing (OpenRTB ``test``).
         """
-        before, after = self._pieces(served, "banner", _banner_pieces)
+        before, after = self.kept(served, "banner", banner_pieces)
         impression_url, click_url = self.beacons(served, billable=billable)
         image = (
             f'<img src="{impression_url}" alt="" width="1" height="1" style="position:absolute">'
@@ -74,13 +91,13 @@ class Markup:
 
     def card(self, served: Served) -> str:
         """The HTML of a native ad for pages that do not lay it out themselves."""
-        before, after = self._pieces(served, "card", _card_pieces)
+        before, after = self.kept(served, "card", _card_pieces)
         return f"{before}{self.urls.click(served.tokens['click'])}{after}"
 
     def video(self, served: Served, version: vast.Version = "4.2", *, billable: bool = True) -> str:
-        """The VAST document of a video."""
-        first, second, third, last = self._pieces(
-            served, f"video {version}", lambda creative, by: _video_pieces(creative, by, version)
+        """The VAST document of a video or audio ad."""
+        first, second, third, last = self.kept(
+            served, f"video {version}", lambda creative, by: vast_pieces(creative, by, version)
         )
         impression_url, click_url = self.beacons(served, billable=billable)
         if version >= "4.1":
@@ -95,21 +112,35 @@ class Markup:
             return urls.impression("test"), urls.click("test")
         return urls.impression(tokens["impression"]), urls.click(tokens["click"])
 
-    def _pieces(
+    def kept(
         self, served: Served, kind: str, write: Callable[[Creative, str], tuple[str, ...]]
     ) -> tuple[str, ...]:
+        """What ``write`` makes of the creative and its advertiser's domain, made once.
+
+        ``kind`` names what is made; the same kind always comes with the same ``write``.
+        """
         creative, advertiser = served.creative, served.advertiser_domain
         kept = self._kept.get((creative.id, kind))
         # The catalogue replaces a changed creative by another object.
         if kept is None or kept.creative is not creative or kept.advertiser != advertiser:
             if len(self._kept) >= KEPT_MAX:
-                self._kept.clear()
+                del self._kept[next(iter(self._kept))]
             kept = _Kept(creative, advertiser, write(creative, advertiser))
             self._kept[(creative.id, kind)] = kept
         return kept.pieces
 
 
-def _banner_pieces(creative: Creative, advertiser: str) -> tuple[str, str]:
+def statement(served: Served) -> str:
+    """The statement of the DSA in a corner of a banner, readable without a script."""
+    behalf, payer = escape(served.behalf), escape(served.payer)
+    return (
+        f'<details style="{_STATEMENT_BOX}"><summary>Ad</summary>'
+        f"Shown for {behalf}, paid by {payer}</details>"
+    )
+
+
+def banner_pieces(creative: Creative, advertiser: str) -> tuple[str, str]:
+    """The HTML of a banner before and after its click URL; it is closed by ``</div>``."""
     width, height, by = creative.width, creative.height, escape(f"Ad by {advertiser}")
     before = (
         f'<div style="position:relative;width:{width}px;height:{height}px;overflow:hidden">'
@@ -137,12 +168,15 @@ def _card_pieces(creative: Creative, advertiser: str) -> tuple[str, str]:
     return '<a href="', after
 
 
-def _video_pieces(
+def vast_pieces(
     creative: Creative, advertiser: str, version: vast.Version
 ) -> tuple[str, str, str, str]:
-    """A document around four marks; ``write`` puts impression, id and click in that order."""
+    """A document around impression URL, serving id and click URL, which stand in that order.
+
+    Before 4.1 there is no serving id, and nothing between the second and the third piece.
+    """
     document = vast.write(
-        vast.VideoAd(
+        vast.LinearAd(
             creative=_without_marks(creative),
             advertiser=advertiser,
             serving_id=_ID_MARK,
@@ -163,5 +197,7 @@ def _without_marks(creative: Creative) -> Creative:
         creative,
         name=creative.name.replace("\ue000", ""),
         video_mime=creative.video_mime.replace("\ue000", ""),
-        video_url=quote(creative.video_url or "", safe=":/?#[]@!$&'()*+,;=%~"),
+        video_url=quote(creative.video_url or "", safe=_URL_CHARS),
+        audio_mime=creative.audio_mime.replace("\ue000", ""),
+        audio_url=quote(creative.audio_url or "", safe=_URL_CHARS),
     )

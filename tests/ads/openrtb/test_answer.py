@@ -9,34 +9,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringwork.ads.markup import Markup, Urls
-from ringwork.ads.openrtb import explain_no_bid, to_response
+from ringwork.ads.openrtb import BidderTerms, Rates, explain_no_bid, to_response
 from ringwork.ads.openrtb.price import MAX_IMPRESSION_NANOS
 from ringwork.ads.openrtb.reasons import CURRENCY, INSUFFICIENT_TIME
 from tests.ads.openrtb.wire import (
+    AUDIO,
     BANNER,
+    BASE,
+    NOW_US,
     TERMS,
     VIDEO,
+    answer,
+    audio_creative,
+    bid,
     creative,
     native,
     native_creative,
     read,
     request,
     served,
+    slot_of,
     video_creative,
 )
-
-BASE = "https://ads.example"
-
-
-def answer(body: dict, *sold, **options) -> dict:
-    markup = Markup(Urls(BASE))
-    return json.loads(to_response(read(body), sold, terms=TERMS, markup=markup, **options))
-
-
-def bid(body: dict, one) -> dict:
-    (seat,) = answer(body, one)["seatbid"]
-    (found,) = seat["bid"]
-    return found
 
 
 def native_ad(**wanted) -> dict:
@@ -70,6 +64,95 @@ def test_a_video_comes_in_the_best_version_that_the_player_takes(protocols, prot
     found = bid(body, served(video_creative()))
     assert (found["protocol"], found["dur"], found["mtype"]) == (protocol, 90, 2)
     assert ElementTree.fromstring(found["adm"]).get("version") == version
+
+
+@pytest.mark.parametrize(
+    ("protocols", "protocol", "version", "kind"),
+    [(None, 13, "4.2", "audio"), ([11], 11, "4.1", "audio"), ([2, 3, 7], 7, "4.0", None)],
+)
+def test_an_audio_ad_is_vast_with_an_audio_file(protocols, protocol, version, kind):
+    body = request({"audio": {**AUDIO, "protocols": protocols}})
+    found = bid(body, served(audio_creative()))
+    assert (found["protocol"], found["dur"], found["mtype"]) == (protocol, 30, 3)
+    assert not {"w", "h"} & found.keys()
+    root = ElementTree.fromstring(found["adm"])
+    assert (root.get("version"), root.find("Ad").get("adType")) == (version, kind)
+    media = root.find(".//MediaFile")
+    assert media.text == "https://adv.example/a.mp3?x=1&y=2"
+    assert media.attrib == {
+        "delivery": "progressive", "type": "audio/mpeg", "width": "0", "height": "0",
+    }  # fmt: skip
+    assert root.findtext(".//Duration") == "00:00:30.000"
+    assert root.findtext(".//Impression") == f"{BASE}/b/imp-token"
+
+
+def test_a_bid_for_a_deal_names_it():
+    assert bid(request(), served(creative(), deal_id='d"1'))["dealid"] == 'd"1'
+    assert "dealid" not in bid(request(), served(creative()))
+
+
+def test_bids_for_a_dynamic_pod_take_any_place_in_it():
+    body = request({"video": {**VIDEO, "poddur": 60, "maxseq": 2, "slotinpod": 1}})
+    whole = answer(body, served(video_creative()), served(video_creative(id="a2", duration_s=15)))
+    bids = whole["seatbid"][0]["bid"]
+    assert [(one["impid"], one["crid"], one["dur"]) for one in bids] == [
+        ("1", "a1", 90), ("1", "a2", 15),
+    ]  # fmt: skip
+    assert not any("slotinpod" in one for one in bids)
+
+
+def test_a_bid_names_the_language_and_the_app_of_its_creative():
+    ad = creative(language="pt-PT", app_bundle="org.app")
+    found = bid(request(), served(ad))
+    assert (found["language"], found["bundle"]) == ("pt", "org.app")
+
+
+RATED = BidderTerms(currency="EUR", rates=Rates(as_of_us=NOW_US, units={"USD": Decimal("0.9171")}))
+
+
+def test_a_bid_in_another_currency_is_exchanged_downwards():
+    sold = served(creative(), impression_price_nanos=917_101)
+    whole = answer(request(cur=["CHF", "USD"]), sold, terms=RATED)
+    assert (whole["cur"], whole["seatbid"][0]["bid"][0]["price"]) == ("USD", 1.000001)
+    ours = answer(request(cur=["USD", "EUR"]), sold, terms=RATED)
+    assert (ours["cur"], ours["seatbid"][0]["bid"][0]["price"]) == ("EUR", 0.917101)
+
+
+@given(
+    floor_nanos=st.integers(0, 10**9),
+    rate=st.decimals("0.0001", 10_000, places=4),
+    above=st.integers(0, 10**6),
+)
+def test_a_bid_that_meets_an_exchanged_floor_meets_the_floor_itself(floor_nanos, rate, above):
+    terms = BidderTerms(currency="EUR", rates=Rates(as_of_us=NOW_US, units={"USD": rate}))
+    body = request({"banner": BANNER, "bidfloor": floor_nanos / 10**6}, cur=["USD"])
+    least = slot_of(body["imp"][0], terms, cur=["USD"]).floor_nanos
+    sold = served(creative(), impression_price_nanos=least + above)
+    price = Decimal(str(bid(body, sold, terms=terms)["price"])) * 10**6
+    assert price >= floor_nanos
+    assert price * rate <= least + above
+
+
+HOSTILE = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
+
+
+@given(id=HOSTILE, imp=HOSTILE, name=HOSTILE, html=HOSTILE, domain=HOSTILE, deal=HOSTILE)
+def test_texts_of_anyone_stay_in_their_member(id, imp, name, html, domain, deal):
+    ad = creative(name=name, html=html, categories=[name], app_bundle=name)
+    sold = served(ad, slot_id=imp, advertiser_domain=domain, deal_id=deal)
+    whole = answer({"id": id, "imp": [{"id": imp, "banner": BANNER}]}, sold)
+    found = whole["seatbid"][0]["bid"][0]
+    assert (whole["id"], found["impid"], found["dealid"]) == (id, imp, deal)
+    assert (found["adomain"], found["cat"], found["bundle"]) == ([domain], [name], name)
+
+
+@given(name=HOSTILE, mime=HOSTILE)
+def test_markup_survives_the_quotes_around_it(name, mime):
+    sold = served(video_creative(name=name, video_mime=mime))
+    found = bid(request({"video": VIDEO}), sold)
+    assert found["adm"] == Markup(Urls(BASE)).video(sold)
+    banner = served(creative(html=name + mime))
+    assert bid(request(), banner)["adm"] == Markup(Urls(BASE)).banner(banner, pixel=True)
 
 
 def test_native_assets_are_filled_by_id():
@@ -142,7 +225,7 @@ def test_warnings_are_shown_to_test_requests_only():
 def test_prices_are_exact_on_the_wire(nanos):
     body = to_response(
         read(request()), [served(creative(), impression_price_nanos=nanos)],
-        terms=TERMS, markup=Markup(Urls(BASE)),
+        terms=TERMS, markup=Markup(Urls(BASE)), now_us=0,
     )  # fmt: skip
     price = json.loads(body, parse_float=Decimal)["seatbid"][0]["bid"][0]["price"]
     assert price * 10**6 == nanos

@@ -1,30 +1,29 @@
 """What a request asks for: context and slots, reasons for no bid, and never a person."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ringwork.ads.model import Context
-from ringwork.ads.openrtb import NoBid
-from ringwork.ads.openrtb.reasons import NO_BIDS
-from ringwork.kernel.money import MAX_PRICE_NANOS
-from tests.ads.openrtb.wire import BANNER, TERMS, VIDEO, asked, native, request, slot_of
-
-
-def reason(body: dict) -> str:
-    no_bid = asked(body)
-    assert isinstance(no_bid, NoBid), no_bid
-    assert no_bid in NO_BIDS
-    return no_bid.reason
+from ringwork.ads.openrtb import BidderTerms
+from ringwork.ads.openrtb.ask import CATEGORIES_MAX
+from tests.ads.openrtb.wire import (
+    AUDIO,
+    BANNER,
+    TERMS,
+    VIDEO,
+    asked,
+    native,
+    reason,
+    request,
+    slot_of,
+)
 
 
 def video(**members) -> dict:
     return {"video": {**VIDEO, **members}}
-
-
-def durations(**members) -> tuple[int, int | None]:
-    slot = slot_of(video(**members))
-    return slot.min_duration_s, slot.max_duration_s
 
 
 # ---- context ------------------------------------------------------------------------------------
@@ -157,8 +156,10 @@ def test_sizes_of_a_banner():
     assert slot_of({"banner": BANNER}).sizes == ((300, 250),)
     assert slot_of({"banner": {}, "instl": 1}).sizes == ()
     flexible = {"wmin": 300, "wratio": 6, "hratio": 5}
-    assert slot_of({"banner": {"format": [flexible, BANNER]}}).sizes == ((300, 250),)
-    assert reason(request({"banner": {"format": [flexible]}})) == "size"
+    both = slot_of({"banner": {"format": [flexible, BANNER]}})
+    assert (both.sizes, both.ratios) == (((300, 250),), ((300, 6, 5),))
+    only = slot_of({"banner": {"format": [flexible]}})
+    assert (only.sizes, only.ratios) == ((), ((300, 6, 5),))
 
 
 def test_a_video():
@@ -166,15 +167,6 @@ def test_a_video():
     assert (slot.format, slot.mimes, slot.sizes) == ("video", ("video/mp4",), ())
     assert (slot.min_duration_s, slot.max_duration_s) == (5, 30)
     assert slot.blocked_attributes == (1,)
-
-
-def test_durations_of_a_video():
-    assert durations() == (0, None)
-    assert durations(poddur=60) == (0, 60)
-    assert durations(poddur=60, maxduration=30) == (0, 30)
-    assert durations(poddur=20, maxduration=30) == (0, 20)
-    assert durations(rqddurs=[15, 15]) == (15, 15)
-    assert reason(request(video(rqddurs=[15, 30]))) == "duration"
 
 
 def test_a_player_with_a_skip_button_takes_no_creative_that_draws_one():
@@ -188,34 +180,23 @@ def test_a_native_place_passes_on_what_it_needs():
 
 
 def test_every_medium_of_an_impression_is_a_slot():
-    ask = asked(request({"banner": BANNER, **video(), **native(), "audio": {"mimes": ["a/b"]}}))
+    ask = asked(request({"banner": BANNER, **video(), **native(), "audio": AUDIO}))
     assert [(slot.id, slot.format) for slot in ask.slots] == [
-        ("1", "video"), ("1", "banner"), ("1", "native"),
+        ("1", "video"), ("1", "audio"), ("1", "banner"), ("1", "native"),
     ]  # fmt: skip
+
+
+def test_an_audio_slot():
+    slot = slot_of({"audio": {**AUDIO, "minduration": 5, "maxduration": 30, "battr": [1]}})
+    assert (slot.format, slot.mimes, slot.sizes) == ("audio", ("audio/mpeg",), ())
+    assert (slot.min_duration_s, slot.max_duration_s) == (5, 30)
+    assert slot.blocked_attributes == (1,)
 
 
 def test_holds_are_bounded():
     assert slot_of({"banner": BANNER}).hold_s == TERMS.hold_s
     assert slot_of({"banner": BANNER, "exp": 0}).hold_s == TERMS.hold_s
     assert slot_of({"banner": BANNER, "exp": 10**9}).hold_s == TERMS.max_hold_s
-
-
-@pytest.mark.parametrize(
-    ("members", "floor_nanos"),
-    [
-        ({"mincpmpersec": 0.1, "maxduration": 30}, 3_000_000),
-        ({"mincpmpersec": 10**6, "maxduration": 2**31 - 1}, MAX_PRICE_NANOS),
-        ({"durfloors": [{"mindur": 1, "maxdur": 15, "bidfloor": 5},
-                        {"mindur": 16, "bidfloor": 8}]}, 8_000_000),
-        ({"durfloors": [{"mindur": 1, "maxdur": 15, "bidfloor": 5},
-                        {"mindur": 16, "bidfloor": 8}], "maxduration": 15}, 5_000_000),
-        ({"durfloors": [{"maxdur": 9, "bidfloor": 5}], "minduration": 10}, 1_000_000),
-        ({"durfloors": [{"bidfloor": 0.5}]}, 1_000_000),
-    ],
-)  # fmt: skip
-def test_floors_by_duration_hold_for_whatever_creative_wins(members, floor_nanos):
-    imp = {**video(**members), "bidfloor": 1, "bidfloorcur": "EUR"}
-    assert slot_of(imp).floor_nanos == floor_nanos
 
 
 @pytest.mark.parametrize(("at", "charge_bid"), [(1, False), (2, True), (None, True), (501, False)])
@@ -233,11 +214,6 @@ def test_only_a_second_price_exchange_is_given_the_full_bid(at, charge_bid):
         ("currency", {"cur": ["USD", "GBP"]}),
         ("seat", {"wseat": ["other"]}),
         ("seat", {"bseat": ["ringwork"]}),
-        ("allowed-categories", {"acat": ["1"]}),
-        ("language", {"wlang": ["pt"]}),
-        ("language", {"wlangb": ["pt-PT"]}),
-        ("dsa", {"regs": {"ext": {"dsa": {"dsarequired": 2}}}}),
-        ("dsa", {"regs": {"ext": {"dsa": {"dsarequired": 3}}}}),
     ],
 )
 def test_requests_that_cannot_be_honoured(why, members):
@@ -260,25 +236,22 @@ def test_requests_that_can(members):
     [
         ("private-auction", {"banner": BANNER, "pmp": {"private_auction": 1}}),
         ("private-auction", {"banner": BANNER, "pmp": {"private_auction": 1, "deals": []}}),
-        ("multiplier", {"banner": BANNER, "qty": {"multiplier": 14.2}}),
         ("currency", {"banner": BANNER, "bidfloor": 1}),
         ("currency", {**video(mincpmpersec=1, maxduration=9), "bidfloorcur": "GBP"}),
         ("banner-type", {"banner": {**BANNER, "btype": [1, 4]}}),
         ("banner-type", {"banner": {**BANNER, "btype": [2]}}),
-        ("format", {"audio": {"mimes": ["audio/mp4"]}}),
         ("format", video(linearity=2)),
         ("protocol", video(protocols=[5, 6, 9])),
-        ("floor-per-second", {**video(mincpmpersec=1), "bidfloorcur": "EUR"}),
+        ("delivery", video(delivery=[1])),
+        ("duration", video(minduration=31, maxduration=30)),
+        ("duration", video(maxduration=0)),
+        ("duration", video(poddur=10, minduration=15)),
+        ("duration", video(poddur=10, rqddurs=[15, 30])),
         ("asset", native(assets=[{"img": {"type": 1}, "required": 1}])),
     ],
 )
 def test_impressions_that_cannot_be_sold(why, imp):
     assert reason(request(imp)) == why
-
-
-def test_deals_that_are_not_exclusive_leave_the_open_auction():
-    deals = {"private_auction": 0, "deals": [{"id": "d", "bidfloor": 9}]}
-    assert slot_of({"banner": BANNER, "pmp": deals}).floor_nanos == 0
 
 
 def test_a_floor_of_nothing_has_no_currency():
@@ -287,6 +260,40 @@ def test_a_floor_of_nothing_has_no_currency():
 
 def test_impressions_that_can_be_sold_are_sold_without_the_others():
     body = request()
-    body["imp"].append({"id": "2", "audio": {"mimes": ["audio/mp4"]}})
+    body["imp"].append({"id": "2", **video(linearity=2)})
     body["imp"].append({"id": "3", **video()})
     assert [slot.id for slot in asked(body).slots] == ["1", "3"]
+
+
+def test_a_refreshing_place_is_refused_where_it_is_too_fast():
+    refresh = {"refresh": {"refsettings": [{"reftype": 3, "minint": 10}, {"minint": None}]}}
+    assert slot_of({"banner": BANNER, **refresh}).id == "1"
+    slow = BidderTerms(currency="EUR", min_refresh_s=11)
+    assert reason(request({"banner": BANNER, **refresh}), slow) == "refresh"
+    fine = BidderTerms(currency="EUR", min_refresh_s=10)
+    assert slot_of({"banner": BANNER, **refresh}, fine).id == "1"
+
+
+def test_what_creatives_are_limited_to():
+    slot = slot_of({"banner": BANNER}, wlang=["PT", "en"], bapp=["org.app"], acat=["52"])
+    assert (slot.languages, slot.blocked_apps) == (("pt", "en"), ("org.app",))
+    assert slot.allowed_categories == ("52",)
+    assert slot_of({"banner": BANNER}, wlangb=["pt-BR"]).languages == ("pt-br",)
+    free = slot_of({"banner": BANNER}, wlang=[], bapp=[], acat=[])
+    assert (free.languages, free.blocked_apps, free.allowed_categories) == ((), (), ())
+
+
+def test_categories_are_bounded():
+    many = [str(number) for number in range(CATEGORIES_MAX + 5)]
+    assert asked(request(site={"cat": many})).context.categories == tuple(many[:CATEGORIES_MAX])
+
+
+@pytest.mark.parametrize("text", ["x" * 65, "x" * 100_000, "-x", ""])
+def test_a_publisher_id_of_any_length_is_read(text):
+    assert asked(request(site={"publisher": {"id": text}})).context.publisher_id == ""
+
+
+@given(st.text(max_size=8), st.text(max_size=200))
+def test_a_region_is_one_that_a_campaign_can_target_or_nothing(country, region):
+    found = asked(request(device={"geo": {"country": country, "region": region}})).context.region
+    assert found == "" or re.fullmatch(r"[A-Z]{3}(-[A-Z0-9]{1,3})?", found)

@@ -8,13 +8,7 @@ from hypothesis import strategies as st
 
 from ringwork.ads.openrtb import BadBidRequest, decode
 from ringwork.ads.openrtb.validate import IMPS_MAX
-from tests.ads.openrtb.wire import BANNER, VIDEO, native, read, request
-
-
-def refusal(body: dict) -> str:
-    with pytest.raises(BadBidRequest) as caught:
-        read(body)
-    return caught.value.path
+from tests.ads.openrtb.wire import BANNER, VIDEO, native, read, refusal, request
 
 
 def video(**members) -> dict:

@@ -26,18 +26,18 @@ def lifted(body: dict) -> tuple[list[object], list[str]]:
     found = decode(json.dumps(body).encode(), warnings)
     return [
         found.regs.gdpr, found.regs.us_privacy, found.user.consent,
-        json.loads(bytes(found.source.schain)), found.imp[0].rwdd,
+        found.source.schain.ver, found.imp[0].rwdd,
     ], warnings  # fmt: skip
 
 
 def test_old_places_are_read():
-    assert lifted(request(**OLD)) == ([1, "1YNN", "CO", {"ver": "1.0"}, 1], [])
+    assert lifted(request(**OLD)) == ([1, "1YNN", "CO", "1.0", 1], [])
 
 
 def test_the_new_place_wins_with_a_warning():
     both = {name: {**OLD[name], **NEW[name]} for name in OLD}
     values, warnings = lifted(request(**both))
-    assert values == [0, "1NNN", "CP", {"ver": "2.0"}, 0]
+    assert values == [0, "1NNN", "CP", "2.0", 0]
     assert [line.partition(" ")[0] for line in warnings] == [
         "regs.gdpr", "regs.us_privacy", "user.consent", "source.schain", "imp.rwdd",
     ]  # fmt: skip
@@ -58,4 +58,9 @@ def test_nothing_to_lift(ext):
 def test_rwdd_in_ext_is_read_before_the_prebid_form():
     ext = {"rwdd": 1, "prebid": {"is_rewarded_inventory": 0}}
     body = request({"banner": BANNER, "ext": ext})
+    assert decode(json.dumps(body).encode()).imp[0].rwdd == 1
+
+
+def test_a_flag_of_prebid_may_be_a_boolean():
+    body = request({"banner": BANNER, "ext": {"prebid": {"is_rewarded_inventory": True}}})
     assert decode(json.dumps(body).encode()).imp[0].rwdd == 1

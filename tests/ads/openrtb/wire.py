@@ -2,13 +2,27 @@
 
 import json
 
-from ringwork.ads.model import Ask, Creative, Served
-from ringwork.ads.openrtb import BidderTerms, BidRequest, NoBid, decode, to_ask
+import pytest
+
+from ringwork.ads.markup import Markup, Urls
+from ringwork.ads.model import Ask, Creative, Served, Slot
+from ringwork.ads.openrtb import (
+    BadBidRequest,
+    BidderTerms,
+    BidRequest,
+    NoBid,
+    decode,
+    to_ask,
+    to_response,
+)
+from ringwork.ads.openrtb.reasons import NO_BIDS
 
 TERMS = BidderTerms(currency="EUR")
+BASE = "https://ads.example"
 NOW_US = 9 * 3_600_000_000
 BANNER = {"w": 300, "h": 250}
 VIDEO = {"mimes": ["video/mp4"]}
+AUDIO = {"mimes": ["audio/mpeg"]}
 
 
 def request(imp=None, **members) -> dict:
@@ -30,10 +44,32 @@ def asked(body: dict, terms: BidderTerms = TERMS) -> Ask | NoBid:
     return to_ask(read(body), terms, request_id=bytes(16), now_us=NOW_US)
 
 
-def slot_of(imp: dict, **members):
+def slots_of(imp: dict, terms: BidderTerms = TERMS, **members) -> tuple[Slot, ...]:
+    """The slots of a request with that impression."""
+    ask = asked(request(imp, **members), terms)
+    assert isinstance(ask, Ask), ask
+    return ask.slots
+
+
+def slot_of(imp: dict, terms: BidderTerms = TERMS, **members) -> Slot:
     """The one slot of a request with that impression."""
-    (slot,) = asked(request(imp, **members)).slots
+    (slot,) = slots_of(imp, terms, **members)
     return slot
+
+
+def reason(body: dict, terms: BidderTerms = TERMS) -> str:
+    """Why there is no bid."""
+    no_bid = asked(body, terms)
+    assert isinstance(no_bid, NoBid), no_bid
+    assert no_bid in NO_BIDS
+    return no_bid.reason
+
+
+def refusal(body: dict) -> str:
+    """The member for which the request is refused."""
+    with pytest.raises(BadBidRequest) as caught:
+        read(body)
+    return caught.value.path
 
 
 def creative(**members) -> Creative:
@@ -61,6 +97,14 @@ def native_creative(**members) -> Creative:
     return creative(**given)
 
 
+def audio_creative(**members) -> Creative:
+    given = {
+        "format": "audio", "html": "", "audio_url": "https://adv.example/a.mp3?x=1&y=2",
+        "audio_mime": "audio/mpeg", "duration_s": 30, "width": 0, "height": 0, **members,
+    }  # fmt: skip
+    return creative(**given)
+
+
 def served(ad: Creative, **members) -> Served:
     given = {
         "slot_id": "1", "impression_id": bytes(15) + b"\x01", "creative": ad, "campaign_id": "c1",
@@ -69,3 +113,18 @@ def served(ad: Creative, **members) -> Served:
         "tokens": {"impression": "imp-token", "click": "click-token"}, **members,
     }  # fmt: skip
     return Served(**given)
+
+
+def answer(body: dict, *sold: Served, terms: BidderTerms = TERMS, **options) -> dict:
+    """The bid response for what was sold."""
+    markup = Markup(Urls(BASE))
+    written = to_response(read(body), sold, terms=terms, markup=markup, now_us=NOW_US, **options)
+    assert written is not None
+    return json.loads(written)
+
+
+def bid(body: dict, one: Served, **options) -> dict:
+    """The one bid for what was sold."""
+    (seat,) = answer(body, one, **options)["seatbid"]
+    (found,) = seat["bid"]
+    return found

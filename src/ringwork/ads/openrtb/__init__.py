@@ -11,10 +11,12 @@ Source: IAB Tech Lab, InteractiveAdvertisingBureau/openrtb2.x at 1debba8, and Ad
 from __future__ import annotations
 
 from ringwork.ads.openrtb.answer import explain_no_bid, to_response
-from ringwork.ads.openrtb.ask import BidderTerms, to_ask
+from ringwork.ads.openrtb.ask import to_ask
 from ringwork.ads.openrtb.decode import decode
+from ringwork.ads.openrtb.notices import Notice, read_notice
 from ringwork.ads.openrtb.reasons import NO_BID_HEADER, BadBidRequest, NoBid
 from ringwork.ads.openrtb.structs import BidRequest
+from ringwork.ads.openrtb.terms import BidderTerms, Rates
 
 __all__ = [
     "NO_BID_HEADER",
@@ -22,8 +24,11 @@ __all__ = [
     "BidRequest",
     "BidderTerms",
     "NoBid",
+    "Notice",
+    "Rates",
     "decode",
     "explain_no_bid",
+    "read_notice",
     "to_ask",
     "to_response",
 ]

@@ -1,31 +1,42 @@
 """Sold slots to a bid response, or the reason why there is none.
 
-``bid.price`` is what the slot was sold for, as a CPM. ``burl`` is the billing notice; banners and
-native ads also carry their own impression beacon, videos the VAST ``Impression``: they hold the
-same token, which is billed once. ``nurl`` is not used, a win is not an impression. A request with
-``test`` = 1 gets beacons that record nothing.
+``bid.price`` is what the slot was sold for, as a CPM of one impression, whatever ``qty`` says.
+``burl`` is the billing notice; banners and native ads also carry their own impression beacon,
+videos and audio the VAST ``Impression``: they hold the same token, which is billed once. ``nurl``
+and ``lurl`` report that a bid has won or lost, and count nothing: a win is not an impression. A
+request with ``test`` = 1 gets beacons that record nothing and no notices.
+
+What never changes of a creative's bid is encoded once and kept; the rest is written between. Texts
+from outside are always encoded as JSON, URLs hold nothing that JSON escapes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from ringwork.ads import markup as writers
 from ringwork.ads.markup import Markup
-from ringwork.ads.model import Served
-from ringwork.ads.openrtb.ask import VAST_PROTOCOLS, BidderTerms
+from ringwork.ads.model import Creative, Served
+from ringwork.ads.openrtb import dsa
+from ringwork.ads.openrtb.dsa import BidDsa
+from ringwork.ads.openrtb.impressions import Audio, Imp, Video
 from ringwork.ads.openrtb.native import NativeAsk
 from ringwork.ads.openrtb.native_answer import write_native
-from ringwork.ads.openrtb.price import to_cpm
+from ringwork.ads.openrtb.notices import LOST_QUERY, WON_QUERY
+from ringwork.ads.openrtb.price import exchanged_bid, to_cpm
 from ringwork.ads.openrtb.reasons import NO_BIDS, NoBid
-from ringwork.ads.openrtb.structs import BidRequest, Imp, Video
+from ringwork.ads.openrtb.slots import VAST_PROTOCOLS
+from ringwork.ads.openrtb.structs import BidRequest, Dsa
+from ringwork.ads.openrtb.terms import BidderTerms
 from ringwork.ads.vast import Version
 from ringwork.kernel.ids import format_id
 
-MTYPES: Final = {"banner": 1, "video": 2, "native": 4}
+MTYPES: Final = {"banner": 1, "video": 2, "audio": 3, "native": 4}
 CATEGORY_TAXONOMY: Final = 9
 """IAB Content Taxonomy 3.1 (AdCOM category taxonomies)."""
 PRICE_MACRO: Final = "?price=${AUCTION_PRICE}"
@@ -33,16 +44,16 @@ PRICE_MACRO: Final = "?price=${AUCTION_PRICE}"
 
 _VAST_4_2: Final = 13
 _VERSIONS: Final[dict[int, Version]] = {13: "4.2", 11: "4.1", 7: "4.0", 3: "3.0", 2: "2.0"}
+_WITH_SERVING_ID: Final = frozenset({"4.1", "4.2"})
+_PIXEL_BEFORE: Final = '<img src=\\"'
+_PIXEL_AFTER: Final = (
+    '\\" alt=\\"\\" width=\\"1\\" height=\\"1\\" style=\\"position:absolute\\"></div>'
+)
 
 
 class Bid(Struct, omit_defaults=True, kw_only=True, gc=False):
-    """An offer for an impression."""
+    """What every bid with a creative says alike."""
 
-    id: str
-    impid: str
-    price: float
-    burl: str
-    adm: str
     adid: str
     adomain: list[str]
     cid: str
@@ -50,30 +61,37 @@ class Bid(Struct, omit_defaults=True, kw_only=True, gc=False):
     cattax: int = 1
     cat: list[str] = []
     attr: list[int] = []
+    bundle: str = ""
     protocol: int = 0
+    language: str = ""
     w: int = 0
     h: int = 0
-    exp: int
     dur: int = 0
     mtype: int
 
 
-class SeatBid(Struct, omit_defaults=True, gc=False):
-    """The bids of a buyer."""
-
-    bid: list[Bid]
-    seat: str = ""
-
-
 class BidResponse(Struct, omit_defaults=True, gc=False, kw_only=True):
-    """The answer to a bid request."""
+    """The answer to a test request that gets no bid."""
 
     id: str
-    seatbid: list[SeatBid] = []
-    bidid: str = ""
-    cur: str = "USD"
-    nbr: int | None = None
-    ext: dict[str, dict[str, str | list[str]]] = {}
+    nbr: int
+    ext: dict[str, dict[str, str]]
+
+
+class Seller(Struct, gc=False):
+    """Whom the bids of one answer are for."""
+
+    request: BidRequest
+    dsa: Dsa | None
+    terms: BidderTerms
+    markup: Markup
+    rate: Decimal | None
+    """Of the answer's currency; None for ours."""
+
+    def imp(self, id: str) -> Imp:
+        """The impression that was sold: most requests have one."""
+        imps = self.request.imp or []
+        return imps[0] if len(imps) == 1 else next(imp for imp in imps if imp.id == id)
 
 
 _encoder: Final = msgspec.json.Encoder()
@@ -85,22 +103,34 @@ def to_response(
     *,
     terms: BidderTerms,
     markup: Markup,
+    now_us: int,
     warnings: Sequence[str] = (),
-) -> bytes:
-    """The bid response for at least one sold slot; ``warnings`` are shown to a test request."""
+) -> bytes | None:
+    """The bid response for at least one sold slot; ``warnings`` are shown to a test request.
+
+    None where every bid would be refused for want of a statement of the DSA.
+    """
     assert served, "without a sold slot there is no bid: see explain_no_bid"
-    imps = {imp.id: imp for imp in request.imp or ()}
-    billable = not request.test
-    bids = [_bid(one, imps[one.slot_id], terms, markup, billable=billable) for one in served]
-    return _encoder.encode(
-        BidResponse(
-            id=request.id or "",
-            seatbid=[SeatBid(bids, terms.seat)],
-            bidid=bids[0].id,
-            cur=served[0].currency,
-            ext={"ringwork": {"warnings": list(warnings)}} if warnings and request.test else {},
-        )
-    )
+    asked = None if request.regs is None else dsa.asked(request)
+    currency, rate = terms.currency, None
+    if request.cur and currency not in request.cur:
+        currency = terms.currency_of_bids(request.cur, now_us) or currency
+        rate = terms.rate(currency, now_us)
+    seller = Seller(request, asked, terms, markup, rate)
+    bids = [_bid(one, seller) for one in served]
+    if asked is not None:
+        bids = [bid for bid in bids if bid]
+        if not bids:
+            return None
+    ext = ""
+    if warnings and request.test:
+        shown = {"ringwork": {"warnings": list(warnings)}}
+        ext = f',"ext":{_encoder.encode(shown).decode()}'
+    return (
+        f'{{"id":{_quoted(request.id)},"seatbid":[{{"bid":[{",".join(bids)}],'
+        f'"seat":{_quoted(terms.seat)}}}],"bidid":"{format_id(served[0].impression_id)}",'
+        f'"cur":"{currency}"{ext}}}'
+    ).encode()
 
 
 def explain_no_bid(request: BidRequest, no_bid: NoBid) -> bytes | None:
@@ -111,47 +141,145 @@ def explain_no_bid(request: BidRequest, no_bid: NoBid) -> bytes | None:
     """
     if not request.test:
         return None
-    why: dict[str, str | list[str]] = {"reason": no_bid.reason, "detail": NO_BIDS[no_bid]}
+    why = {"reason": no_bid.reason, "detail": NO_BIDS[no_bid]}
     return _encoder.encode(BidResponse(id=request.id or "", nbr=no_bid.nbr, ext={"ringwork": why}))
 
 
-def _bid(served: Served, imp: Imp, terms: BidderTerms, markup: Markup, *, billable: bool) -> Bid:
-    creative = served.creative
-    impression_url, click_url = markup.beacons(served, billable=billable)
+def _bid(served: Served, seller: Seller) -> str:
+    """The JSON of a bid; empty where the exchange would refuse it for want of a statement."""
+    given: BidDsa | None = None
+    markup, is_test = seller.markup, bool(seller.request.test)
+    if seller.dsa is not None:
+        can_render = served.creative.format == "banner"
+        given = dsa.state(seller.dsa, served, domain=markup.urls.host, can_render=can_render)
+        if given is None and dsa.is_required(seller.dsa):
+            return ""
+    imp = seller.imp(served.slot_id)
+    urls = markup.beacons(served, billable=not is_test)
+    nanos = served.impression_price_nanos
+    if seller.rate is not None:
+        nanos = exchanged_bid(nanos, seller.rate)
+    notices = "" if is_test else _notices(served, markup)
+    ext = "" if given is None else f'"ext":{{"dsa":{_encoder.encode(given).decode()}}},'
+    deal = f'"dealid":{_quoted(served.deal_id)},' if served.deal_id else ""
+    return (
+        f'{{"id":"{format_id(served.impression_id)}","impid":{_quoted(served.slot_id)},'
+        f'"price":{to_cpm(nanos)!r},"burl":"{urls[0]}{PRICE_MACRO}",{notices}{deal}{ext}'
+        f'"exp":{seller.terms.hold_for_s(imp)},{_shown(served, imp, seller, urls, given)}'
+    )
+
+
+def _notices(served: Served, markup: Markup) -> str:
+    token = served.tokens.get("notice")
+    if token is None:
+        return ""
+    won, lost = markup.urls.notices(token)
+    return f'"nurl":"{won}{WON_QUERY}","lurl":"{lost}{LOST_QUERY}",'
+
+
+def _constant(creative: Creative, advertiser: str) -> tuple[str]:
+    """The end of a bid: what does not change, without the opening brace."""
     bid = Bid(
-        id=format_id(served.impression_id),
-        impid=served.slot_id,
-        price=to_cpm(served.impression_price_nanos),
-        burl=impression_url + PRICE_MACRO,
-        adm="",
         adid=creative.id,
-        adomain=[served.advertiser_domain],
-        cid=served.campaign_id,
+        adomain=[advertiser],
+        cid=creative.campaign_id,
         crid=creative.id,
         cattax=CATEGORY_TAXONOMY if creative.categories else 1,
         cat=creative.categories,
         attr=creative.attributes,
+        bundle=creative.app_bundle,
+        language=creative.language.partition("-")[0].lower(),
         w=creative.width,
         h=creative.height,
-        exp=terms.hold_for_s(imp),
         dur=creative.duration_s,
         mtype=MTYPES[creative.format],
     )
-    if creative.format == "video":
-        assert imp.video is not None
-        bid.protocol = _protocol(imp.video)
-        bid.adm = markup.video(served, _VERSIONS[bid.protocol], billable=billable)
+    return (_encoder.encode(bid).decode()[1:],)
+
+
+def _shown(
+    served: Served, imp: Imp, seller: Seller, urls: tuple[str, str], given: BidDsa | None
+) -> str:
+    """``"adm"`` and the end of the bid; ``urls`` are those of the impression and the click."""
+    creative, markup = served.creative, seller.markup
+    impression_url, click_url = urls
+    if creative.format == "banner":
+        before, after, end = markup.kept(served, "bid banner", _banner_parts)
+        statement = ""
+        if given is not None and given.adrender:
+            statement = _inside(writers.statement(served))
+        adm = f"{before}{click_url}{after}{statement}{_PIXEL_BEFORE}{impression_url}{_PIXEL_AFTER}"
     elif creative.format == "native":
         assert imp.native is not None
         assert isinstance(imp.native.request, NativeAsk)
-        bid.adm = write_native(served, imp.native.request, impression_url, click_url)
+        adm = _inside(write_native(served, imp.native.request, impression_url, click_url))
+        (end,) = markup.kept(served, "bid native", _native_parts)
     else:
-        bid.adm = markup.banner(served, pixel=True, billable=billable)
-    return bid
+        stream = imp.video if creative.format == "video" else imp.audio
+        assert stream is not None
+        adm, end = _vast(served, _protocol(stream), markup, urls)
+    if dsa.MACRO_MARK in adm:
+        adm = dsa.substitute(adm, seller.dsa, given)
+    return f'"adm":"{adm}",{end}'
 
 
-def _protocol(video: Video) -> int:
+def _vast(served: Served, protocol: int, markup: Markup, urls: tuple[str, str]) -> tuple[str, str]:
+    """(the document inside quotes, the end of the bid)."""
+    version = _VERSIONS[protocol]
+    first, second, third, last, end = markup.kept(
+        served, f"bid {version}", lambda creative, by: _vast_parts(creative, by, protocol)
+    )
+    serving_id = format_id(served.impression_id) if version in _WITH_SERVING_ID else ""
+    return f"{first}{urls[0]}{second}{serving_id}{third}{urls[1]}{last}", end
+
+
+def _banner_parts(creative: Creative, advertiser: str) -> tuple[str, ...]:
+    before, after = writers.banner_pieces(creative, advertiser)
+    return _inside(before), _inside(after), _end(creative, advertiser)
+
+
+def _native_parts(creative: Creative, advertiser: str) -> tuple[str, ...]:
+    return (_end(creative, advertiser),)
+
+
+def _vast_parts(creative: Creative, advertiser: str, protocol: int) -> tuple[str, ...]:
+    pieces = writers.vast_pieces(creative, advertiser, _VERSIONS[protocol])
+    return (*map(_inside, pieces), _end(creative, advertiser, protocol))
+
+
+def _end(creative: Creative, advertiser: str, protocol: int = 0) -> str:
+    """The end of a bid: what does not change, without the opening brace."""
+    bid = Bid(
+        adid=creative.id,
+        adomain=[advertiser],
+        cid=creative.campaign_id,
+        crid=creative.id,
+        cattax=CATEGORY_TAXONOMY if creative.categories else 1,
+        cat=creative.categories,
+        attr=creative.attributes,
+        bundle=creative.app_bundle,
+        protocol=protocol,
+        language=creative.language.partition("-")[0].lower(),
+        w=creative.width,
+        h=creative.height,
+        dur=creative.duration_s,
+        mtype=MTYPES[creative.format],
+    )
+    return _encoder.encode(bid).decode()[1:]
+
+
+def _protocol(stream: Video | Audio) -> int:
     """The best in-line VAST that the player takes; 4.2 where it does not say."""
-    if not video.protocols:
+    if not stream.protocols:
         return _VAST_4_2
-    return next(code for code in VAST_PROTOCOLS if code in video.protocols)
+    return next(code for code in VAST_PROTOCOLS if code in stream.protocols)
+
+
+def _quoted(text: str | None) -> str:
+    """A JSON string."""
+    return _encoder.encode(text or "").decode()
+
+
+def _inside(text: str) -> str:
+    """What stands between the quotes of a JSON string."""
+    return _encoder.encode(text).decode()[1:-1]

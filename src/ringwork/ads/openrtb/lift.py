@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from msgspec import Raw
-
-from ringwork.ads.openrtb.structs import BidRequest, Imp
+from ringwork.ads.openrtb.impressions import Imp
+from ringwork.ads.openrtb.structs import BidRequest
 
 T = TypeVar("T")
 
@@ -25,8 +24,7 @@ def lift(request: BidRequest, warnings: list[str] | None = None) -> None:
     if user is not None and user.ext is not None:
         user.consent = _newer(user.consent, user.ext.consent, "user", "consent", notes)
     if source is not None and source.ext is not None:
-        newer, older = source.schain or None, source.ext.schain or None
-        source.schain = _newer(newer, older, "source", "schain", notes) or Raw(b"")
+        source.schain = _newer(source.schain, source.ext.schain, "source", "schain", notes)
     for imp in request.imp or ():
         if imp.ext is not None:
             _lift_rewarded(imp, notes)
@@ -38,8 +36,8 @@ def _lift_rewarded(imp: Imp, notes: list[str]) -> None:
     ext = imp.ext
     assert ext is not None
     older = ext.rwdd
-    if older is None and ext.prebid is not None:
-        older = ext.prebid.is_rewarded_inventory
+    if older is None and ext.prebid is not None and ext.prebid.is_rewarded_inventory is not None:
+        older = int(ext.prebid.is_rewarded_inventory)
     imp.rwdd = _newer(imp.rwdd, older, "imp", "rwdd", notes)
 
 

@@ -7,13 +7,15 @@ A CPM of 2.50 is 2,500,000 micros per thousand, so 2,500,000 nanos per impressio
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from math import ceil, floor
 from typing import Final
 
 MAX_IMPRESSION_NANOS: Final = 10**12
 """1,000 units of currency for one impression; a larger price is a mistake."""
 
-_MICROS = Decimal(10**6)
+_ZERO = Decimal(0)
 _MAX_CPM = Decimal(MAX_IMPRESSION_NANOS // 10**6)
+_SIX: Final = Decimal(6)
 # 28 digits hold 13 before the point and 15 behind: rounding the product in the same direction as
 # the integer keeps the result exact however many digits the wire had.
 _UP = Context(prec=28, rounding=ROUND_CEILING, traps=[])
@@ -22,7 +24,7 @@ _DOWN = Context(prec=28, rounding=ROUND_FLOOR, traps=[])
 
 def is_price(cpm: Decimal) -> bool:
     """Whether it is finite, not negative and at most ``MAX_IMPRESSION_NANOS``."""
-    return cpm.is_finite() and not cpm < 0 and not cpm > _MAX_CPM
+    return cpm.is_finite() and _ZERO <= cpm <= _MAX_CPM
 
 
 def floor_to_nanos(cpm: Decimal) -> int:
@@ -31,7 +33,7 @@ def floor_to_nanos(cpm: Decimal) -> int:
     >>> floor_to_nanos(Decimal("0.001962"))
     1962
     """
-    return int(_UP.multiply(cpm, _MICROS).to_integral_value(ROUND_CEILING, _UP))
+    return ceil(_UP.scaleb(cpm, _SIX))
 
 
 def bid_to_nanos(cpm: Decimal) -> int:
@@ -40,7 +42,25 @@ def bid_to_nanos(cpm: Decimal) -> int:
     >>> bid_to_nanos(Decimal("2.5000009"))
     2500000
     """
-    return int(_DOWN.multiply(cpm, _MICROS).to_integral_value(ROUND_FLOOR, _DOWN))
+    return floor(_DOWN.scaleb(cpm, _SIX))
+
+
+def exchanged_floor(cpm: Decimal, rate: Decimal) -> int:
+    """The nanos of a floor at ``rate`` units of ours for one of its currency, rounded up.
+
+    >>> exchanged_floor(Decimal("1.00"), Decimal("0.9171"))
+    917100
+    """
+    return ceil(_UP.multiply(_UP.scaleb(cpm, _SIX), rate))
+
+
+def exchanged_bid(nanos: int, rate: Decimal) -> int:
+    """``nanos`` of ours in a currency of which one unit is worth ``rate`` of ours, rounded down.
+
+    >>> exchanged_bid(917_100, Decimal("0.9171"))
+    1000000
+    """
+    return floor(_DOWN.divide(Decimal(nanos), rate))
 
 
 def to_cpm(nanos: int) -> float:

@@ -44,38 +44,37 @@ class NoBid(Struct, frozen=True):
 
 
 INSUFFICIENT_TIME: Final = NoBid("insufficient-time", 15)
+INCOMPLETE_SUPPLY: Final = NoBid("incomplete-supply-chain", 16)
+BLOCKED_SUPPLY: Final = NoBid("blocked-supply-chain", 17)
+# 504, 505, 507, 510 and 511 stood for what was not supported and now is: they are not used again.
 CURRENCY: Final = NoBid("currency", 500)
 PRIVATE_AUCTION: Final = NoBid("private-auction", 501)
 SEAT: Final = NoBid("seat", 502)
 DSA: Final = NoBid("dsa", 503)
-ALLOWED_CATEGORIES: Final = NoBid("allowed-categories", 504)
-LANGUAGE: Final = NoBid("language", 505)
 FORMAT: Final = NoBid("format", 506)
-SIZE: Final = NoBid("size", 507)
 PROTOCOL: Final = NoBid("protocol", 508)
 DURATION: Final = NoBid("duration", 509)
-FLOOR_PER_SECOND: Final = NoBid("floor-per-second", 510)
-MULTIPLIER: Final = NoBid("multiplier", 511)
 ASSET: Final = NoBid("asset", 512)
 BANNER_TYPE: Final = NoBid("banner-type", 513)
 NOTHING_ELIGIBLE: Final = NoBid("nothing-eligible", 514)
+DELIVERY: Final = NoBid("delivery", 515)
+REFRESH: Final = NoBid("refresh", 516)
 
 NO_BIDS: Final = {
     INSUFFICIENT_TIME: "tmax leaves less time than this server needs",
-    CURRENCY: "bids or floors are not in this platform's currency, and no exchange rates are kept",
-    PRIVATE_AUCTION: "only deals are accepted, and there are none with this platform",
+    INCOMPLETE_SUPPLY: "the supply chain is not complete, and only complete ones are bought",
+    BLOCKED_SUPPLY: "the supply chain leads through a reseller from which nothing is bought",
+    CURRENCY: "bids or floors are in a currency for which no current rate is kept",
+    PRIVATE_AUCTION: "only deals are accepted, and none is open to this seat and its campaigns",
     SEAT: "this platform's seat is not allowed",
-    DSA: "transparency statements are required that this platform cannot give yet",
-    ALLOWED_CATEGORIES: "advertiser categories are limited to a list, which is not supported",
-    LANGUAGE: "creative languages are limited, and the language of creatives is not recorded",
-    FORMAT: "no impression is a banner, linear video or native ad",
-    SIZE: "only flexible sizes are accepted",
+    DSA: "the statement of the DSA is required, and this medium's markup cannot show it",
+    FORMAT: "no impression is a banner, linear video, audio or native ad",
     PROTOCOL: "no accepted protocol is VAST 2.0, 3.0, 4.0, 4.1 or 4.2 in line",
-    DURATION: "several exact durations are required",
-    FLOOR_PER_SECOND: "the floor is per second and the longest duration is unknown",
-    MULTIPLIER: "one play counts as several impressions",
+    DURATION: "no duration fits the bounds, the exact durations and the pod together",
     ASSET: "a native asset is required that creatives do not have",
     BANNER_TYPE: "HTML banners are blocked",
     NOTHING_ELIGIBLE: "no live campaign may show here at this floor",
+    DELIVERY: "only streamed media are accepted, and ours are files",
+    REFRESH: "the place refreshes itself faster than is bought",
 }
 """Every reason with its explanation."""

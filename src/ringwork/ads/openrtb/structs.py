@@ -2,168 +2,16 @@
 
 Unknown members are skipped while decoding, so what is not declared here never becomes a value:
 ``user.id``, ``buyeruid``, ``eids``, ``data``, demographics, device identifiers, coordinates and IP
-addresses cannot be used or logged by accident. Absent and ``null`` are the same. Amounts are CPM
-decimals as written.
+addresses cannot be used or logged by accident. Absent and ``null`` are the same.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Literal
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Struct
 
-from ringwork.ads.openrtb.native import NativeAsk
-
-Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-
-
-class Ext(Struct, gc=False):
-    """An extension object of which nothing is read: it only has to be an object."""
-
-
-class Metric(Struct, gc=False):
-    """A measurement that comes with an impression."""
-
-    type: str | None = None
-    ext: Ext | None = None
-
-
-class Format(Struct, gc=False):
-    """A size: exact (w, h) or flexible (wmin, wratio, hratio)."""
-
-    w: Count | None = None
-    h: Count | None = None
-    wratio: Count | None = None
-    hratio: Count | None = None
-    wmin: Count | None = None
-    ext: Ext | None = None
-
-
-class Banner(Struct, gc=False):
-    """A display impression."""
-
-    format: list[Format] | None = None
-    w: Count | None = None
-    h: Count | None = None
-    btype: list[int] | None = None
-    battr: list[int] | None = None
-    ext: Ext | None = None
-
-
-class DurFloors(Struct, gc=False):
-    """A floor for a range of durations."""
-
-    mindur: Count | None = None
-    maxdur: Count | None = None
-    bidfloor: Decimal | None = None
-    ext: Ext | None = None
-
-
-class Video(Struct, gc=False):
-    """A video impression, or a pod of them."""
-
-    mimes: list[str] | None = None
-    minduration: Count | None = None
-    maxduration: Count | None = None
-    poddur: Count | None = None
-    maxseq: Count | None = None
-    rqddurs: list[int] | None = None
-    protocols: list[int] | None = None
-    w: Count | None = None
-    h: Count | None = None
-    linearity: int | None = None
-    skip: int | None = None
-    sequence: Count | None = None
-    mincpmpersec: Decimal | None = None
-    battr: list[int] | None = None
-    minbitrate: Count | None = None
-    maxbitrate: Count | None = None
-    durfloors: list[DurFloors] | None = None
-    ext: Ext | None = None
-
-
-class Audio(Struct, gc=False):
-    """An audio impression: validated, not sold."""
-
-    mimes: list[str] | None = None
-    minduration: Count | None = None
-    maxduration: Count | None = None
-    maxseq: Count | None = None
-    rqddurs: list[int] | None = None
-    sequence: Count | None = None
-    mincpmpersec: Decimal | None = None
-    minbitrate: Count | None = None
-    maxbitrate: Count | None = None
-    durfloors: list[DurFloors] | None = None
-    ext: Ext | None = None
-
-
-class Native(Struct, gc=False):
-    """A native impression; ``request`` is JSON in a string, parsed while decoding."""
-
-    request: NativeAsk | None = None
-    battr: list[int] | None = None
-    ext: Ext | None = None
-
-
-class Deal(Struct, gc=False):
-    """A deal between an exchange and buyers: validated, none is taken yet."""
-
-    id: str | None = None
-    bidfloor: Decimal | None = None
-    bidfloorcur: str | None = None
-    mincpmpersec: Decimal | None = None
-    durfloors: list[DurFloors] | None = None
-    ext: Ext | None = None
-
-
-class Pmp(Struct, gc=False):
-    """The private marketplace of an impression."""
-
-    private_auction: int | None = None
-    deals: list[Deal] | None = None
-    ext: Ext | None = None
-
-
-class Qty(Struct, gc=False):
-    """How many impressions one play of a public screen counts as."""
-
-    multiplier: Decimal | None = None
-    ext: Ext | None = None
-
-
-class ImpExtPrebid(Struct, gc=False):
-    """Where OpenRTB 2.5 traffic of Prebid Server says that an ad is rewarded."""
-
-    is_rewarded_inventory: int | None = None
-
-
-class ImpExt(Struct, gc=False):
-    """2.5 locations of ``rwdd``."""
-
-    rwdd: int | None = None
-    prebid: ImpExtPrebid | None = None
-
-
-class Imp(Struct, gc=False):
-    """One impression offered."""
-
-    id: str | None = None
-    metric: list[Metric] | None = None
-    banner: Banner | None = None
-    video: Video | None = None
-    audio: Audio | None = None
-    native: Native | None = None
-    pmp: Pmp | None = None
-    instl: int | None = None
-    bidfloor: Decimal | None = None
-    bidfloorcur: str | None = None
-    secure: int | None = None
-    rwdd: int | None = None
-    exp: Count | None = None
-    qty: Qty | None = None
-    ext: ImpExt | None = None
+from ringwork.ads.openrtb.impressions import Count, Ext, Imp
 
 
 class Publisher(Struct, gc=False):
@@ -270,10 +118,20 @@ class User(Struct, gc=False):
     ext: UserExt | None = None
 
 
+class Transparency(Struct, gc=False):
+    """Who used which parameters of the viewer."""
+
+    domain: str = ""
+    dsaparams: list[int] = []
+
+
 class Dsa(Struct, gc=False):
     """What the Digital Services Act extension demands of a bid."""
 
     dsarequired: int | None = None
+    pubrender: int | None = None
+    datatopub: int | None = None
+    transparency: list[Transparency] | None = None
 
 
 class RegsExt(Struct, gc=False):
@@ -290,19 +148,42 @@ class Regs(Struct, gc=False):
     coppa: int | None = None
     gdpr: Literal[0, 1] | None = None
     us_privacy: str | None = None
+    gpp: str | None = None
+    gpp_sid: list[int] | None = None
     ext: RegsExt | None = None
+
+
+class SupplyChainNode(Struct, gc=False):
+    """One who resold the impression; ``hp`` = 1 where it is paid for it."""
+
+    asi: str | None = None
+    sid: str | None = None
+    rid: str | None = None
+    name: str | None = None
+    domain: str | None = None
+    hp: int | None = None
+    ext: Ext | None = None
+
+
+class SupplyChain(Struct, gc=False):
+    """Everyone who resold the impression, from its publisher on where it is complete."""
+
+    complete: int | None = None
+    nodes: list[SupplyChainNode] | None = None
+    ver: str | None = None
+    ext: Ext | None = None
 
 
 class SourceExt(Struct, gc=False):
     """2.5 location of ``schain``."""
 
-    schain: Raw = Raw(b"")
+    schain: SupplyChain | None = None
 
 
 class Source(Struct, gc=False):
-    """Where the request comes from; the supply chain is kept as written."""
+    """Where the request comes from."""
 
-    schain: Raw = Raw(b"")
+    schain: SupplyChain | None = None
     ext: SourceExt | None = None
 
 
@@ -327,6 +208,7 @@ class BidRequest(Struct, gc=False):
     acat: list[str] | None = None
     bcat: list[str] | None = None
     badv: list[str] | None = None
+    bapp: list[str] | None = None
     source: Source | None = None
     regs: Regs | None = None
     ext: Ext | None = None
