@@ -13,6 +13,8 @@ from typing import Final
 
 from ringwork import __version__
 
+ROOT_CACHE: Final = Path(__file__).parent.parent / "build" / "benchmark-stores"
+"""Where stores that take long to make are kept from run to run."""
 _SYNCED_S: Final = 0.3
 
 

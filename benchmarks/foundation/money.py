@@ -128,7 +128,7 @@ class Life:
                     tell(f"B {impression}")
 
     async def repeat(self, token: str) -> None:
-        claim = self.platform.ads.verify(token, "impression")
+        claim = self.platform.billing.verify(token, "impression")
         assert claim is not None, "our own token"
         if await self.platform.record_outcome.impression(token) in ("recorded", "repeated"):
             tell(f"B {format_id(claim.impression_id)}")

@@ -7,6 +7,7 @@ from typing import Self, TypeVar
 
 import msgspec
 
+from ringwork.ads.billing import Billing
 from ringwork.ads.budgets import Budgets
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.events import EVENTS, AuctionCleared, SlotOutcome
@@ -83,6 +84,10 @@ class House:
         self.tokens = Tokens({1: bytes(32)}, current=1)
         personal = Personal(self.keys, pseudonym)
         self.ads = Ads(
+            catalogue=self.catalogue, budgets=self.folds.budgets, ledger=self.ledger,
+            tokens=self.tokens, ids=self.ids, settings=self.settings,
+        )  # fmt: skip
+        self.billing = Billing(
             catalogue=self.catalogue, budgets=self.folds.budgets, outcomes=self.folds.outcomes,
             ledger=self.ledger, tokens=self.tokens, ids=self.ids, personal=personal,
             settings=self.settings,
@@ -190,11 +195,12 @@ class House:
 
         def sell(command: Command) -> tuple[list[SlotOutcome], list[Served]]:
             outcomes, served = [], []
+            page = self.ads.begin(ask, auction_id, now_s=command.now_s)
             for slot in ask.slots:
-                shortlist = self.ads.candidates(ask.context, slot, now_s=command.now_s)
+                shortlist = self.ads.candidates(ask, slot, page, now_s=command.now_s)
                 ranked = self.ads.rank(shortlist)
                 outcome, sold = self.ads.clear(
-                    command, ask, slot, shortlist, ranked, auction_id=auction_id
+                    command, ask, slot, page, shortlist, ranked, auction_id=auction_id
                 )
                 outcomes.append(outcome)
                 if sold is not None:
@@ -207,24 +213,24 @@ class House:
         return self.do(sell, request_id=ask.request_id)
 
     def impression(self, token: str) -> str | None:
-        claim = self.ads.verify(token, "impression")
+        claim = self.billing.verify(token, "impression")
         return claim and self.do(
-            lambda c: self.ads.bill_impression(c, claim),
+            lambda c: self.billing.bill_impression(c, claim),
             request_id=claim.request_id, cause_id=claim.auction_id,
         )  # fmt: skip
 
     def click(self, token: str) -> str | None:
-        claim = self.ads.verify(token, "click")
+        claim = self.billing.verify(token, "click")
         return claim and self.do(
-            lambda c: self.ads.record_click(c, claim),
+            lambda c: self.billing.record_click(c, claim),
             request_id=claim.request_id, cause_id=claim.auction_id,
         )  # fmt: skip
 
     def convert(self, rwclid: str, conversion_id: str, **members: object) -> str | None:
         given = {"value_nanos": 0, "customer": None, **members}
-        claim = self.ads.verify(rwclid, "conversion")
+        claim = self.billing.verify(rwclid, "conversion")
         return claim and self.do(
-            lambda c: self.ads.record_conversion(c, claim, conversion_id=conversion_id, **given)
+            lambda c: self.billing.record_conversion(c, claim, conversion_id=conversion_id, **given)
         )
 
     def expire(self) -> int:

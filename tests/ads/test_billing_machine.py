@@ -80,8 +80,8 @@ class Billing(RuleBasedStateMachine):
     def convert(self, which: int) -> None:
         sale = self.a_sale(which)
         if sale is not None:
-            claim = self.house.ads.verify(sale.tokens["click"], "click")
-            token = self.house.ads.conversion_token(claim)
+            claim = self.house.billing.verify(sale.tokens["click"], "click")
+            token = self.house.billing.conversion_token(claim)
             self.house.convert(token, f"order-{sale.impression_id.hex()}")
 
     @rule(seconds=st.sampled_from([1, 59, 200, 360, 4000, DAY_S // 2, DAY_S, 8 * DAY_S]))

@@ -1,5 +1,6 @@
 """The shortlist against brute force over every ad, and hand examples for every reason."""
 
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -8,7 +9,13 @@ from hypothesis import strategies as st
 
 from ringwork.ads.auction import score, value
 from ringwork.ads.catalogue import Catalogue
-from ringwork.ads.events import AdvertiserRegistered, CampaignCreated, CreativeCreated
+from ringwork.ads.events import (
+    AdvertiserRegistered,
+    CampaignChanged,
+    CampaignCreated,
+    CreativeChanged,
+    CreativeCreated,
+)
 from ringwork.ads.index import SHORTLIST_MAX, Index
 from ringwork.ads.model import Advertiser, Campaign, Candidate, Context, Creative, Slot, Targeting
 from ringwork.kernel.events import Recorded
@@ -16,6 +23,10 @@ from ringwork.kernel.money import Money
 
 P_PPB = {"cpm": 10**9, "cpc": 5_000_000, "cpa": 100_000}
 EUR = Money("EUR", 100, 0)
+HOUR_US = 3_600_000_000
+NOW_US = 9 * HOUR_US
+RICH = 10**18
+
 CONTEXT = Context(
     site="www.news.example", categories=("sports", "cars"), region="PRT-11", device_type="phone",
     hour=9, blocked_categories=("gambling",), blocked_domains=("evil.example",),
@@ -54,10 +65,21 @@ def creative(**members: object) -> Creative:
     return Creative(**given)
 
 
-def shortlisted(catalogue, context=CONTEXT, slot=SLOT, *, now_us=1_000, funded=lambda one: True):
-    return Index(catalogue, p_ppb=P_PPB).shortlist(
-        context, slot, now_us=now_us, funded=funded, as_of=(0, 0)
-    )
+class Purses:
+    """What campaigns can pay, as a test says."""
+
+    def __init__(self, free_nanos: Callable[[Campaign], int] = lambda one: RICH) -> None:
+        self.changed: dict[str, None] = {}
+        self.free = free_nanos
+
+    def free_nanos(self, campaign: Campaign, now_s: int) -> int:
+        return self.free(campaign)
+
+
+def shortlisted(
+    catalogue, context=CONTEXT, slot=SLOT, *, now_us=NOW_US, free_nanos=lambda one: RICH
+):
+    return Index(catalogue, Purses(free_nanos), p_ppb=P_PPB).shortlist(context, slot, now_us=now_us)
 
 
 VIDEO = {
@@ -75,8 +97,8 @@ REASONS = [
     ("hour", {"targeting": Targeting(hours=[8, 10])}, {}, {}),
     ("blocked", {}, {"categories": ["gambling"]}, {}),
     ("blocked", {}, {"attributes": [8]}, {}),
-    ("schedule", {"starts_us": 1_001}, {}, {}),
-    ("schedule", {"ends_us": 1_000}, {}, {}),
+    ("schedule", {"starts_us": NOW_US + 1}, {}, {}),
+    ("schedule", {"ends_us": NOW_US}, {}, {}),
     ("floor", {}, {}, {"floor_nanos": 1_000_001}),
     ("mime", {}, VIDEO, {"format": "video", "mimes": ("video/webm",)}),
     ("duration", {}, VIDEO, {"format": "video", "max_duration_s": 14}),
@@ -110,7 +132,7 @@ FITS = [
     {"targeting": Targeting(regions=["PRT-11"])},
     {"targeting": Targeting(device_types=["phone", "tv"])},
     {"targeting": Targeting(hours=[9])},
-    {"starts_us": 1_000, "ends_us": 1_001},
+    {"starts_us": NOW_US, "ends_us": NOW_US + 1},
 ]
 
 
@@ -145,7 +167,10 @@ def test_an_app_is_not_a_site_of_the_same_name():
 
 
 def test_paused_and_ended_ads_are_not_there_at_all():
-    ads = [(campaign(), creative(status="paused")), (campaign(), creative(id="b", status="ended"))]
+    ads = [
+        (campaign(), creative(status="paused")),
+        (campaign(), creative(id="b", status="rejected")),
+    ]
     found = shortlisted(catalogue_of(ads))
     assert (found.eligible, found.excluded) == (0, {})
 
@@ -155,58 +180,64 @@ def test_an_ad_without_budget_makes_room_for_the_next():
         (campaign(id=f"c{n}", bid_nanos=100 - n), creative(id=f"a{n}", campaign_id=f"c{n}"))
         for n in range(12)
     ]
-    asked = []
 
-    def funded(one: Campaign) -> bool:
-        asked.append(one.id)
-        return one.id not in ("c0", "c3")
+    def free_nanos(one: Campaign) -> int:
+        return 0 if one.id in ("c0", "c3") else RICH
 
-    found = shortlisted(catalogue_of(ads), funded=funded)
+    found = shortlisted(catalogue_of(ads), free_nanos=free_nanos)
     assert list(found.contenders) == [f"a{n}" for n in (1, 2, 4, 5, 6, 7, 8, 9)]
     assert len(found.contenders) == SHORTLIST_MAX
-    assert asked == [f"c{n}" for n in range(10)], "nobody behind the last one is asked"
     assert (found.eligible, found.excluded) == (10, {"budget": 2})
 
 
-def test_who_could_not_pay_is_asked_again_only_when_that_may_have_changed():
+def test_what_a_campaign_can_pay_is_asked_again_when_it_may_have_changed():
     ads = [
-        (campaign(id=f"c{n}", bid_nanos=100 - n), creative(id=f"a{n}", campaign_id=f"c{n}"))
+        (
+            campaign(id=f"c{n}", bid_nanos=100 - n, daily_budget=EUR),
+            creative(id=f"a{n}", campaign_id=f"c{n}"),
+        )
         for n in range(12)
     ]
-    catalogue, asked, broke = catalogue_of(ads), [], {"c0", "c3"}
-    index = Index(catalogue, p_ppb=P_PPB)
+    catalogue, broke = catalogue_of(ads), {"c0", "c3"}
+    purses = Purses(lambda one: 0 if one.id in broke else RICH)
+    index = Index(catalogue, purses, p_ppb=P_PPB)
 
-    def funded(one: Campaign) -> bool:
-        asked.append(one.id)
-        return one.id not in broke
+    def excluded(day: int) -> dict[str, int]:
+        return index.shortlist(CONTEXT, SLOT, now_us=NOW_US + day * 24 * HOUR_US).excluded
 
-    def ask(as_of: tuple[int, int]):
-        asked.clear()
-        return index.shortlist(CONTEXT, SLOT, now_us=1_000, funded=funded, as_of=as_of)
-
-    first = ask((5, 1))
-    assert ask((5, 1)) == first, "the answer does not tell what was remembered"
-    assert asked == ["c1", "c2", "c4", "c5", "c6", "c7", "c8", "c9"]
+    assert excluded(5) == {"budget": 2}
     broke.add("c1")
-    assert ask((5, 1)).excluded == {"budget": 3}, "who runs dry is seen at once"
+    purses.changed["c1"] = None
+    assert excluded(5) == {"budget": 3}, "who runs dry is seen at once"
     broke.clear()
-    assert ask((5, 2)).excluded == {}, "money came in"
+    purses.changed.update(c0=None, c1=None)
+    assert excluded(5) == {"budget": 1}, "money came in for two"
+    assert excluded(6) == {}, "another day"
     broke.add("c0")
-    assert ask((5, 2)).excluded == {"budget": 1}
+    purses.changed["c0"] = None
+    assert excluded(6) == {"budget": 1}
     broke.clear()
-    assert ask((6, 2)).excluded == {}, "another day"
-    broke.add("c0")
-    assert ask((6, 2)).excluded == {"budget": 1}
-    broke.clear()
-    event = CreativeCreated(creative(id="b", campaign_id="c1"))
+    event = CampaignChanged(campaign(id="c0", bid_nanos=99))
     catalogue.apply(Recorded(0, 2, b"e", 0, b"r", None, "main", None, None, event))
-    assert ask((6, 2)).excluded == {}, "another numbering of the ads"
+    assert excluded(6) == {}, "other terms"
+
+
+def test_a_campaign_with_less_than_its_bid_bids_what_it_has_left():
+    ads = [
+        (campaign(id=f"c{n}", bid_nanos=100 - n), creative(id=f"a{n}", campaign_id=f"c{n}"))
+        for n in range(3)
+    ]
+    left = {"c0": 99, "c1": 50, "c2": RICH}
+    found = shortlisted(catalogue_of(ads), free_nanos=lambda one: left[one.id])
+    assert [(one.candidate.ad_id, one.candidate.bid_nanos) for one in found.ranked] == [
+        ("a0", 99), ("a2", 98), ("a1", 50),
+    ]  # fmt: skip
 
 
 def test_a_change_of_the_catalogue_is_seen_by_the_next_request():
     catalogue = catalogue_of([(campaign(), creative())])
-    index = Index(catalogue, p_ppb=P_PPB)
-    ask = {"now_us": 1_000, "funded": lambda one: True, "as_of": (0, 0)}
+    index = Index(catalogue, Purses(), p_ppb=P_PPB)
+    ask = {"now_us": NOW_US}
     assert index.shortlist(CONTEXT, SLOT, **ask).eligible == 1
     event = CreativeCreated(creative(id="b"))
     catalogue.apply(Recorded(0, 2, b"e", 0, b"r", None, "main", None, None, event))
@@ -216,12 +247,10 @@ def test_a_change_of_the_catalogue_is_seen_by_the_next_request():
 
 
 def test_a_campaign_starts_and_ends_without_any_event_and_a_clock_may_go_back():
-    index = Index(catalogue_of([(campaign(starts_us=10, ends_us=20), creative())]), p_ppb=P_PPB)
+    catalogue = catalogue_of([(campaign(starts_us=10, ends_us=20), creative())])
+    index = Index(catalogue, Purses(), p_ppb=P_PPB)
     seen = [
-        index.shortlist(
-            CONTEXT, SLOT, now_us=now_us, funded=lambda one: True, as_of=(0, 0)
-        ).eligible
-        for now_us in (9, 10, 19, 20, 15, 3)
+        index.shortlist(CONTEXT, SLOT, now_us=now_us).eligible for now_us in (9, 10, 19, 20, 15, 3)
     ]
     assert seen == [0, 1, 1, 0, 1, 0]
 
@@ -244,7 +273,7 @@ class World:
             categories=(pick(["sports", "x"]), pick(["food", "y"])),
             region=pick(["", "PRT", "PRT-11", "ESP-MD"]),
             device_type=pick(["phone", "tv", "other"]),
-            hour=pick([7, 8, 9]),
+            hour=9,
             blocked_categories=pick([(), ("gambling",)]),
             blocked_domains=pick([(), (), ("example",), ("shop.example", "d1.example")]),
         )
@@ -272,8 +301,8 @@ class World:
             advertiser_id=pick(sorted(self.domains)),
             pricing=pick(["cpm", "cpm", "cpm", "cpc"]),
             bid_nanos=pick([self.random.randint(5, 40), self.random.randint(1, 10**9)]),
-            starts_us=pick([0] * 9 + [500, 1_000, 1_500]),
-            ends_us=pick([None] * 9 + [700, 1_000, 2_000]),
+            starts_us=pick([0] * 9 + [NOW_US - 1, NOW_US, NOW_US + 1]),
+            ends_us=pick([None] * 9 + [NOW_US - 1, NOW_US, NOW_US + 1]),
             targeting=Targeting(
                 sites=self.some(["news.example", "www.news.example", "shop.example"]),
                 apps=self.some(["com.a", "news.example"]),
@@ -319,7 +348,7 @@ def first_reason(one: Campaign, ad: Creative, domain: str, context: Context, slo
     }
     rules = [
         ("format", ad.format != slot.format),
-        ("schedule", one.starts_us > 1_000 or (one.ends_us or 10**9) <= 1_000),
+        ("schedule", one.starts_us > NOW_US or (one.ends_us or 10**18) <= NOW_US),
         ("size", is_banner and (ad.width, ad.height) not in sizes),
         ("mime", is_video and bool(slot.mimes) and ad.video_mime not in slot.mimes),
         ("duration", is_video and not slot.min_duration_s <= ad.duration_s <= longest),
@@ -351,15 +380,17 @@ def test_the_shortlist_is_what_brute_force_finds(seed):
         event = AdvertiserRegistered(Advertiser(id=owner, name="A", domain=domain, currency="EUR"))
         catalogue.apply(Recorded(0, 1, b"e", 0, b"r", None, "main", None, None, event))
 
-    expected: dict[str, int] = {}
-    running = []
+    excluded: dict[str, int] = {}
+    running, live = [], 0
     for one, ad in ads:
         if one.status != "active":
             continue
-        domain = domains[one.advertiser_id]
-        reason = first_reason(one, ad, domain, context, slot)
+        live += 1
+        reason = first_reason(one, ad, domains[one.advertiser_id], context, slot)
+        if reason != "floor" and not reason and int(ad.id) in broke:
+            reason = "budget"
         if reason:
-            expected[reason] = expected.get(reason, 0) + 1
+            excluded[reason] = excluded.get(reason, 0) + 1
         else:
             points = score(Candidate(
                 ad_id=ad.id, bid_nanos=one.bid_nanos, p_ppb=P_PPB[one.pricing],
@@ -367,20 +398,19 @@ def test_the_shortlist_is_what_brute_force_finds(seed):
             ))  # fmt: skip
             running.append((-points, ad.id))
     running.sort()
-    chosen, unfunded = [], 0
-    for _, id in running:
-        if len(chosen) == SHORTLIST_MAX:
-            break
-        if int(id) in broke:
-            unfunded += 1
-        else:
-            chosen.append(id)
-    if unfunded:
-        expected["budget"] = unfunded
 
     found = shortlisted(
-        catalogue, context, slot, funded=lambda campaign: int(campaign.id) not in broke
+        catalogue, context, slot, free_nanos=lambda one: 0 if int(one.id) in broke else RICH
     )
-    assert list(found.contenders) == chosen
-    assert found.eligible == len(running) - unfunded
-    assert found.excluded == expected
+    assert list(found.contenders) == [id for _, id in running[:SHORTLIST_MAX]]
+    assert [one.score_nanos for one in found.ranked] == [
+        -points for points, _ in running[:SHORTLIST_MAX]
+    ]
+    if found.scanned == live:  # everything was looked at: the counts are those of all ads
+        assert found.eligible + sum(found.excluded.values()) == live
+        assert found.eligible >= len(running), "nobody behind the list is asked for its money"
+        # Who has no money and is not worth the floor is counted where it was noticed first.
+        money = ("budget", "floor")
+        assert {k: v for k, v in found.excluded.items() if k not in money} == {
+            k: v for k, v in excluded.items() if k not in money
+        }

@@ -14,6 +14,7 @@ import msgspec
 from ringwork.ads.model import Campaign
 from ringwork.kernel.events import Event, Recorded
 from ringwork.kernel.ledger import Ledger, TransferCreated, TransferExpired
+from ringwork.kernel.money import MAX_NANOS
 
 DAY_S: Final = 86_400
 KEEP_DAYS: Final = 3
@@ -38,14 +39,18 @@ class Budgets:
         """Day since 1970 -> account -> nanos."""
         self._holds: dict[str, tuple[str, int, int]] = {}
         """Pending transfer -> account, day, nanos."""
-        self.rises = 0
-        """Grows whenever some campaign may have more to spend than before: until then, and within a
-        day, one that could not pay still cannot."""
+        self.changed: dict[str, None] = {}
+        """The campaigns that may have more or less to spend than when the index last emptied it."""
 
     # ---- deciding -------------------------------------------------------------------------------
 
     def free_nanos(self, campaign: Campaign, now_s: int) -> int:
-        """What may be reserved or spent now without passing a cap; 0 when nothing."""
+        """What may be reserved or spent now without passing a cap; 0 when nothing.
+
+        A house campaign pays nothing, so that it always can.
+        """
+        if campaign.priority == "house":
+            return MAX_NANOS
         account = self._ledger.accounts.get(CAMPAIGN_PREFIX + campaign.id)
         if account is None:
             return 0
@@ -68,22 +73,20 @@ class Budgets:
         day = recorded.ts_us // (DAY_S * 1_000_000)
         if isinstance(event, TransferExpired):
             self._release(event.id)
-            self.rises += 1
         elif isinstance(event, TransferCreated):
             if event.kind == "pending" or event.kind == "single":
                 self._spend(event, day)
-                self.rises += event.credit_account.startswith(CAMPAIGN_PREFIX)
             else:
-                account, held_day, held_nanos = self._release(event.pending_id)
-                is_whole = event.kind == "post" and event.amount_nanos == held_nanos
-                self.rises += not is_whole
+                account, held_day, _ = self._release(event.pending_id)
                 if event.kind == "post" and account:
                     self._add(account, held_day, event.amount_nanos)
 
     def _spend(self, event: TransferCreated, day: int) -> None:
         account = event.debit_account
+        self._note(event.credit_account)
         if not account.startswith(CAMPAIGN_PREFIX):
             return
+        self._note(account)
         if event.credit_account.startswith(ADVERTISER_PREFIX):
             return  # unspent budget that goes back to its advertiser
         self._add(account, day, event.amount_nanos)
@@ -91,10 +94,18 @@ class Budgets:
             self._holds[event.id] = (account, day, event.amount_nanos)
 
     def _release(self, pending_id: str) -> tuple[str, int, int]:
+        pending = self._ledger.entry(pending_id)
+        if pending is not None:
+            self._note(pending.transfer.debit_account)
+            self._note(pending.transfer.credit_account)
         account, day, amount = self._holds.pop(pending_id, ("", 0, 0))
         if account:
             self._add(account, day, -amount)
         return account, day, amount
+
+    def _note(self, account: str) -> None:
+        if account.startswith(CAMPAIGN_PREFIX):
+            self.changed[account[len(CAMPAIGN_PREFIX) :]] = None
 
     def _add(self, account: str, day: int, nanos: int) -> None:
         newest = max(self._days, default=day)
@@ -109,7 +120,7 @@ class Budgets:
     def clear(self) -> None:
         self._days.clear()
         self._holds.clear()
-        self.rises += 1
+        self.changed.clear()
 
     def dump(self) -> bytes:
         return msgspec.msgpack.encode((self._days, self._holds))

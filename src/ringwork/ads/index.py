@@ -1,292 +1,533 @@
-"""From all live ads to the few that may compete, and the first reason that kept each other out.
+"""The live ads, ready to be asked: kept in step with the catalogue, searched exactly.
 
-Ads are renumbered by descending static score (ties: smaller id first), so that the lowest bits of a
-set are its best members. For every dimension there are bitmaps of the ads that name a value; ANDing
-what each dimension admits leaves the ads that nothing excludes, and the loss of members at a step
-is the number of ads for which that step was the first reason. The budget is asked last, ad by ad
-from the best, and only until enough are found; who could not pay is not asked again before that may
-have changed.
+What changes is in the next search: an ad that is new or edited waits in the tail of the table, one
+that is gone loses its bit, and so does one whose campaign is not running or cannot pay. The tail is
+merged into the base in the background (``Merge``), or at once where nobody does so and it is full.
 
-A targeted place is a site (with its subdomains) or an app: a campaign that lists both shows on
-both. A country that is targeted includes its subdivisions.
+What a campaign can pay is known before it is asked: each change of its means is taken note of. One
+that has less left than its bid bids what it has left.
 """
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final
+import heapq
+from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
+from typing import Final, Protocol, get_args
 
+import numpy as np
 from msgspec import Struct
 
-from ringwork.ads.auction import score, value
-from ringwork.ads.bitmaps import Threshold, Values, bitmap, numbers
+from ringwork.ads.auction import Ranked
+from ringwork.ads.budgets import DAY_S
 from ringwork.ads.catalogue import Catalogue
-from ringwork.ads.model import (
-    Advertiser,
-    Campaign,
-    Candidate,
-    Context,
-    Creative,
-    Need,
-    Pricing,
-    Slot,
+from ringwork.ads.events import Considered
+from ringwork.ads.model import Advertiser, Campaign, Candidate, Context, Creative, Pricing, Slot
+from ringwork.ads.page import Page
+from ringwork.ads.priorities import ONE_PPM
+from ringwork.ads.retrieval import table as columns
+from ringwork.ads.retrieval.dimensions import (
+    ADS,
+    CAMPAIGNS,
+    CODE,
+    DEAL_KEY,
+    OF,
+    Dimensions,
 )
+from ringwork.ads.retrieval.scan import BY_DURATION, Found, Plan, bounds_of
+from ringwork.ads.retrieval.table import Ints, Table, Values, words_of
 
 SHORTLIST_MAX: Final = 8
-"""Funded ads that compete for one slot: the price needs two, the log and "why" show the rest."""
+"""Ads that compete for one slot: the price needs two, the log and "why" show the rest."""
+MERGE_AT: Final = 512
+"""Ads in the tail that make a merge worth its while."""
+REFRESHED_AT_ONCE: Final = 256
+"""Campaigns whose new daily budget one request takes note of: a day begins without a pause."""
+TIERS: Final = {"house": 0, "price": 1, "guaranteed": 2, "sponsorship": 3}
+"""Who is asked before whom."""
+
+_PRICINGS: Final = {pricing: code for code, pricing in enumerate(get_args(Pricing))}
+_FOREVER: Final = 2**63 - 1
 
 
-class Contender(Struct, frozen=True):
+class Contender(Struct, gc=False):
     """A live ad with everything that the auction and the answer need of it."""
 
     creative: Creative
     campaign: Campaign
     advertiser: Advertiser
-    candidate: Candidate
+    ranked: Ranked
+    """As it stood when it was last found: most often the same the next time."""
+    considered: Considered | None = None
+    """What is logged of ``ranked``, once it was."""
+
+    def ranked_at(self, bid_nanos: int, p_ppb: int, score_nanos: int) -> Ranked:
+        """The ad as a candidate that bids so much."""
+        candidate = self.ranked.candidate
+        if candidate.bid_nanos != bid_nanos or candidate.p_ppb != p_ppb:
+            candidate = Candidate(
+                ad_id=candidate.ad_id,
+                bid_nanos=bid_nanos,
+                p_ppb=p_ppb,
+                quality_ppm=candidate.quality_ppm,
+            )
+            self.ranked, self.considered = Ranked(candidate, score_nanos), None
+        return self.ranked
 
 
-class Shortlist(Struct, frozen=True):
+class Shortlist(Struct, frozen=True, gc=False):
     """Who may compete for a slot: the best first, at most ``SHORTLIST_MAX``."""
 
     contenders: dict[str, Contender]
-    """By ad id, best static score first."""
+    """By ad id, the best first."""
+    ranked: list[Ranked]
+    """The same in the order of the auction."""
     eligible: int
-    """Ads that nothing excludes (those behind the shortlist were not asked for their budget)."""
+    """Ads, of those looked at, that nothing excludes."""
     excluded: dict[str, int]
-    """First reason that applied -> how many ads it kept out."""
-    reserve_nanos: int
+    """First reason that applied -> how many of those looked at it kept out."""
+    scanned: int
+    """Live ads that were looked at; what was not could not have come on the list."""
+
+
+class Means(Protocol):
+    """What campaigns can pay: ``Budgets``."""
+
+    changed: dict[str, None]
+    """The campaigns whose means may have changed; the index empties it."""
+
+    def free_nanos(self, campaign: Campaign, now_s: int) -> int: ...
+
+
+class _Line(Struct):
+    """A campaign in the index."""
+
+    number: int
+    campaign: Campaign
+    advertiser: Advertiser
+    handles: set[int]
+    is_running: bool = False
+    is_funded: bool = False
 
 
 class Index:
-    """The live ads of a catalogue, rebuilt when the catalogue has changed."""
+    """The live ads of a catalogue."""
 
-    def __init__(self, catalogue: Catalogue, *, p_ppb: Mapping[Pricing, int]) -> None:
+    def __init__(self, catalogue: Catalogue, means: Means, *, p_ppb: Mapping[Pricing, int]) -> None:
         """``p_ppb``: the probability, per impression, of what a pricing charges for."""
         self._catalogue = catalogue
-        self._p_ppb = p_ppb
-        self._tables = _Tables([])
+        self._means = means
+        self._p_ppb: Ints = np.array([p_ppb.get(one, 0) for one in _PRICINGS], np.int64)
         self._generation: int | None = None
-        self._broke = 0
-        """Ads that could not pay as of ``_broke_as_of``."""
-        self._broke_as_of: tuple[int, int] | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._dimensions = Dimensions()
+        self._contenders: list[Contender] = []
+        self._handles: dict[str, int] = {}
+        self._free: list[int] = []
+        self._position: Ints = np.zeros(1024, np.int64)
+        """Handle -> where the ad is in the table."""
+        self._paces: dict[str, int] = {}
+        self._capped: dict[str, dict[str, None]] = {}
+        """Advertiser -> its campaigns with frequency caps."""
+        self._first: dict[str, None] = {}
+        """Sponsorships and guaranteed campaigns."""
+        self._roadblocks: dict[str, None] = {}
+        self._by_media: dict[str, set[int]] = {}
+        """URL of a video or audio file -> the ads that play it."""
+        self._lines: dict[str, _Line] = {}
+        self._campaigns: Ints = np.zeros((1024, columns.CAMPAIGN_WIDTH), np.int64)
+        self._edges: list[tuple[int, str]] = []
+        """When the schedule of which campaign begins or ends."""
+        self._as_of_us = 0
+        self._day = -1
+        self._yesterday: dict[str, None] = {}
+        """Campaigns whose daily budget began anew, and whose means are still those of before."""
+        self._table = _empty()
+        self._plan: Plan | None = None
+
+    def warm_up(self) -> None:
+        """Load or compile the scan, so that no request waits for it."""
+        self.plan.scan([], floor_nanos=0, wanted=1)
+
+    # ---- asking ---------------------------------------------------------------------------------
 
     def shortlist(
-        self,
-        context: Context,
-        slot: Slot,
-        *,
-        now_us: int,
-        funded: Callable[[Campaign], bool],
-        as_of: tuple[int, int],
+        self, context: Context, slot: Slot, *, now_us: int, page: Page | None = None
     ) -> Shortlist:
-        """Who may compete; ``funded`` says whether a campaign can pay one more of its bids now.
+        """Who may compete for ``slot``, given what ``page`` shows and bars already."""
+        self.follow(now_us)
+        clauses = self.clauses(context, slot, now_us=now_us)
+        if page is not None and (page.sold or page.barred):
+            self._add_page(clauses, slot, page)
+        found = self.plan.scan(clauses, floor_nanos=self._floor(slot), wanted=SHORTLIST_MAX)
+        return self._shortlist(found)
 
-        ``as_of``: the day and ``Budgets.rises``. While it is the same, who could not pay cannot.
-        """
-        tables = self.refresh()
-        if as_of != self._broke_as_of:
-            self._broke, self._broke_as_of = 0, as_of
-        left, count = tables.everyone, len(tables.contenders)
-        excluded: dict[str, int] = {}
-        for reason, admitted in tables.admitted(context, slot, now_us):
-            narrowed = left & admitted
-            if narrowed != left:
-                remaining = narrowed.bit_count()
-                excluded[reason] = count - remaining
-                left, count = narrowed, remaining
-            if not left:
-                break
-        chosen, unfunded, self._broke = _funded(tables.contenders, left, self._broke, funded)
-        if unfunded:
-            excluded["budget"] = unfunded
-        return Shortlist(chosen, count - unfunded, excluded, slot.floor_nanos)
+    def clauses(self, context: Context, slot: Slot, *, now_us: int) -> list[int]:
+        """What a request asks of the ads, in numbers (``retrieval.dimensions``)."""
+        return self._dimensions.of_request(context, slot, now_us)
 
-    def nobody(self, slot: Slot, *, reason: str) -> Shortlist:
+    def _add_page(self, clauses: list[int], slot: Slot, page: Page) -> None:
+        """Competitive exclusion, what a group must not repeat, who is barred."""
+        without = self._dimensions.without
+        if page.sold:
+            without(clauses, "page", "label", page.labels())
+            for one in page.of_group(slot.group):
+                if "advertiser" in slot.distinct:
+                    without(clauses, "repeated", "ad domain", (one.advertiser.domain,))
+                if "category" in slot.distinct:
+                    without(clauses, "repeated", "ad category", one.creative.categories)
+                if "creative" in slot.distinct or "media" in slot.distinct:
+                    same = self._sharing(one.creative, by_media="media" in slot.distinct)
+                    clauses += (CODE["repeated"], ADS, len(same), *same)
+            if page.roadblock:
+                clauses += (CODE["roadblock"], OF, 1, self._lines[page.roadblock].number)
+        by_reason: dict[str, list[int]] = {}
+        for campaign_id, reason in page.barred.items():
+            line = self._lines.get(campaign_id)
+            if line is not None:
+                by_reason.setdefault(reason, []).append(line.number)
+        for reason, barred in by_reason.items():
+            clauses += (CODE[reason], CAMPAIGNS, len(barred), *barred)
+
+    def fits(self, campaign_id: str, context: Context, slot: Slot, *, now_us: int) -> bool:
+        """Whether some ad of a campaign could win ``slot``, were it alone."""
+        clauses = self.clauses(context, slot, now_us=now_us)
+        clauses += (CODE["roadblock"], OF, 1, self._lines[campaign_id].number)
+        plan = self.plan
+        return bool(plan.scan(clauses, floor_nanos=self._floor(slot), wanted=1).best)
+
+    def _floor(self, slot: Slot) -> int:
+        """The floor for the plan, which holds those that depend on an ad's duration."""
+        if not slot.nanos_per_second and not slot.duration_floors:
+            return slot.floor_nanos
+        for length in self._dimensions.lengths:
+            self.plan.floors[length] = slot.floor_for(length)
+        return BY_DURATION
+
+    def capped_campaigns(self, advertiser_id: str) -> list[Campaign]:
+        """An advertiser's live campaigns that have frequency caps."""
+        return [self._lines[id].campaign for id in self._capped.get(advertiser_id, ())]
+
+    def _sharing(self, creative: Creative, *, by_media: bool) -> list[int]:
+        """The handles of the ad itself and, where asked, of those with the same media file."""
+        handle = self._handles.get(creative.id)
+        same = set() if handle is None else {handle}
+        if by_media:
+            same |= self._by_media.get(_media_of(creative), set())
+        return sorted(same)
+
+    @property
+    def plan(self) -> Plan:
+        """The arrays to scan."""
+        plan = self._plan
+        if plan is None or not plan.is_current(self._table, self._campaigns):
+            plan = Plan(self._table, self._campaigns, self._p_ppb, most=SHORTLIST_MAX)
+            self._plan = plan
+        return plan
+
+    def nobody(self, *, reason: str) -> Shortlist:
         """An empty shortlist: every live ad is kept out for the same reason."""
-        count = len(self.refresh().contenders)
-        return Shortlist({}, 0, {reason: count} if count else {}, slot.floor_nanos)
+        self.follow(self._as_of_us)
+        count = len(self._handles)
+        return Shortlist({}, [], 0, {reason: count} if count else {}, count)
 
-    def refresh(self) -> _Tables:
-        """Rebuild if the catalogue has changed since the last call."""
-        if self._generation != self._catalogue.generation:
-            self._tables = _Tables(self._contenders())
-            self._generation = self._catalogue.generation
-            self._broke_as_of = None
-        return self._tables
+    def _shortlist(self, found: Found) -> Shortlist:
+        contenders: dict[str, Contender] = {}
+        ranked: list[Ranked] = []
+        for _, _, bid, p, score, handle in found.best:
+            contender = self._contenders[handle]
+            contenders[contender.creative.id] = contender
+            ranked.append(contender.ranked_at(bid, p, score))
+        return Shortlist(contenders, ranked, found.eligible, found.excluded, found.scanned)
 
-    def _contenders(self) -> list[Contender]:
-        contenders = [
-            Contender(
-                creative,
-                campaign,
-                advertiser,
-                Candidate(
-                    ad_id=creative.id,
-                    bid_nanos=campaign.bid_nanos,
-                    p_ppb=self._p_ppb[campaign.pricing],
-                    quality_ppm=creative.quality_ppm,
-                ),
-            )
-            for creative, campaign, advertiser in self._catalogue.live_ads()
-        ]
-        contenders.sort(key=lambda one: (-score(one.candidate), one.creative.id))
-        return contenders
+    # ---- means ----------------------------------------------------------------------------------
+
+    def _follow_means(self, now_us: int) -> None:
+        """What each campaign can still pay, where that may have changed."""
+        now_s = now_us // 1_000_000
+        changed = self._means.changed
+        if changed:
+            for campaign_id in changed:
+                line = self._lines.get(campaign_id)
+                if line is not None:
+                    self._weigh(line, now_s)
+            changed.clear()
+        if now_s // DAY_S != self._day:
+            self._day = now_s // DAY_S
+            daily = [one for one in self._lines.values() if one.campaign.daily_budget is not None]
+            self._yesterday = dict.fromkeys(one.campaign.id for one in daily)
+        if self._yesterday:
+            for campaign_id in list(islice(self._yesterday, REFRESHED_AT_ONCE)):
+                del self._yesterday[campaign_id]
+                self._weigh(self._lines[campaign_id], now_s)
+
+    def _weigh(self, line: _Line, now_s: int) -> None:
+        free_nanos = self._means.free_nanos(line.campaign, now_s)
+        self._campaigns[line.number, columns.LIMIT] = free_nanos
+        is_funded = free_nanos > 0
+        if is_funded != line.is_funded:
+            line.is_funded = is_funded
+            self._mark(line, columns.FUNDED, is_on=is_funded)
+
+    def set_pace(self, campaign_id: str, pace_ppm: int) -> None:
+        """What share of its bid, in 1e-6, a campaign bids from now on.
+
+        Of a guaranteed one: in what share of requests it takes part.
+        """
+        self._paces[campaign_id] = pace_ppm
+        line = self._lines.get(campaign_id)
+        if line is not None and line.campaign.priority == "price":
+            self._campaigns[line.number, columns.PACE] = pace_ppm
+
+    def pace_ppm(self, campaign_id: str) -> int:
+        """What ``set_pace`` said last; all of it where nothing was said."""
+        return self._paces.get(campaign_id, ONE_PPM)
+
+    @property
+    def deals(self) -> Collection[str]:
+        """The deals that some campaign has ever targeted."""
+        return self._dimensions.said(DEAL_KEY)
+
+    @property
+    def has_turns(self) -> bool:
+        """Whether a live campaign is asked before the auction."""
+        return bool(self._first)
+
+    @property
+    def has_roadblocks(self) -> bool:
+        """Whether a live campaign wants a whole page."""
+        return bool(self._roadblocks)
+
+    def _mark(self, line: _Line, row: int, *, is_on: bool) -> None:
+        for handle in line.handles:
+            self._table.set(row, int(self._position[handle]), is_on=is_on)
+
+    # ---- following the catalogue ----------------------------------------------------------------
+
+    def follow(self, now_us: int) -> None:
+        """Take note of everything that has changed by now; every search does so first."""
+        catalogue = self._catalogue
+        if self._generation != catalogue.generation:
+            self._generation = catalogue.generation
+            catalogue.touched.clear()
+            self._begin()
+            self._load(now_us)
+            self._as_of_us = now_us
+        elif catalogue.touched:
+            touched = list(catalogue.touched)
+            catalogue.touched.clear()
+            for one in touched:
+                kind, _, id = one.partition(" ")
+                if kind == "campaign":
+                    self._campaign_changed(id, now_us)
+                else:
+                    self._creative_changed(id, now_us)
+        self._follow_means(now_us)
+        if now_us < self._as_of_us:  # the clock was set back: every schedule is looked at again
+            for line in self._lines.values():
+                self._schedule(line, now_us)
+        self._as_of_us = now_us
+        while self._edges and self._edges[0][0] <= now_us:
+            _, id = heapq.heappop(self._edges)
+            self._schedule(self._lines[id], now_us)
+
+    def _load(self, now_us: int) -> None:
+        """Everything that is live, laid out at once."""
+        ads, named, ids = [], [], []
+        for creative, campaign, advertiser in self._catalogue.live_ads():
+            line = self._line(campaign, advertiser, now_us)
+            ads.append(self._admit(creative, line))
+            named.append(self._dimensions.of_ad(creative, campaign, advertiser))
+            ids.append(creative.id)
+        if ads:
+            rows = np.array(ads, np.int64)
+            bounds = bounds_of(rows, self._campaigns, self._p_ppb)
+            words = np.stack([words_of(one) for one in ids])
+            self._table = Table(rows, words, Values.of(named, self._dimensions.count), bounds)
+            self._position[self._table.ads[: len(ads), columns.HANDLE]] = np.arange(len(ads))
+            for line in self._lines.values():
+                self._mark(line, columns.FUNDED, is_on=line.is_funded)
+
+    def _line(self, campaign: Campaign, advertiser: Advertiser, now_us: int) -> _Line:
+        line = self._lines.get(campaign.id)
+        if line is None:
+            number = len(self._lines)
+            if number == len(self._campaigns):
+                self._campaigns = np.concatenate((self._campaigns, self._campaigns * 0))
+            line = self._lines[campaign.id] = _Line(number, campaign, advertiser, set())
+            self._admit_line(line)
+            self._weigh(line, now_us // 1_000_000)
+        return line
+
+    def _admit_line(self, line: _Line) -> None:
+        """Take over a campaign's terms, and look at its schedule when it matters, and next."""
+        campaign = line.campaign
+        is_priced = campaign.priority == "price"
+        pace_ppm = self.pace_ppm(campaign.id) if is_priced else ONE_PPM
+        self._campaigns[line.number, columns.BID] = campaign.bid_nanos
+        self._campaigns[line.number, columns.PACE] = pace_ppm
+        is_live = campaign.status == "active"
+        capped = self._capped.setdefault(campaign.advertiser_id, {})
+        for group, belongs in (
+            (capped, bool(campaign.frequency_caps)),
+            (self._first, campaign.priority in ("sponsorship", "guaranteed")),
+            (self._roadblocks, campaign.roadblock),
+        ):
+            if belongs and is_live:
+                group[campaign.id] = None
+            else:
+                group.pop(campaign.id, None)
+        for edge in (0, campaign.starts_us, campaign.ends_us):
+            if edge is not None:
+                heapq.heappush(self._edges, (edge, campaign.id))
+
+    def _schedule(self, line: _Line, now_us: int) -> None:
+        campaign = line.campaign
+        ends_us = _FOREVER if campaign.ends_us is None else campaign.ends_us
+        is_running = campaign.starts_us <= now_us < ends_us
+        if is_running != line.is_running:
+            line.is_running = is_running
+            self._mark(line, columns.RUNNING, is_on=is_running)
+
+    def _admit(self, creative: Creative, line: _Line) -> tuple[int, ...]:
+        """Give an ad a handle; its row for the table."""
+        unasked = Candidate(ad_id=creative.id, bid_nanos=0, quality_ppm=creative.quality_ppm)
+        contender = Contender(creative, line.campaign, line.advertiser, Ranked(unasked, 0))
+        if self._free:
+            handle = self._free.pop()
+            self._contenders[handle] = contender
+        else:
+            handle = len(self._contenders)
+            self._contenders.append(contender)
+            if handle == len(self._position):
+                self._position = np.concatenate((self._position, self._position * 0))
+        self._handles[creative.id] = handle
+        line.handles.add(handle)
+        if media := _media_of(creative):
+            self._by_media.setdefault(media, set()).add(handle)
+        campaign = line.campaign
+        pricing, tier = _PRICINGS[campaign.pricing], TIERS[campaign.priority]
+        return line.number, creative.quality_ppm, pricing, tier, handle, creative.duration_s
+
+    def _campaign_changed(self, id: str, now_us: int) -> None:
+        """Everything of it leaves, and what is live of it comes again at its new terms."""
+        creatives = self._catalogue.creatives_of(id)
+        for creative_id in creatives:
+            if creative_id in self._handles:
+                self._remove(creative_id)
+        line = self._lines.get(id)
+        if line is not None:
+            line.campaign = self._catalogue.campaigns[id]
+            self._admit_line(line)
+            self._weigh(line, now_us // 1_000_000)
+            self._schedule(line, now_us)
+        for creative_id in creatives:
+            self._creative_changed(creative_id, now_us)
+
+    def _creative_changed(self, id: str, now_us: int) -> None:
+        if id in self._handles:
+            self._remove(id)
+        creative = self._catalogue.creatives[id]
+        campaign = self._catalogue.campaigns[creative.campaign_id]
+        if creative.status != "active" or campaign.status != "active":
+            return
+        advertiser = self._catalogue.advertisers[campaign.advertiser_id]
+        line = self._line(campaign, advertiser, now_us)
+        named = self._dimensions.of_ad(creative, campaign, advertiser)
+        if not self._table.room:
+            self.merged(self.merge().run())
+        row = self._admit(creative, line)
+        position = self._table.append(row, id, named, self._dimensions.count)
+        self._position[row[columns.HANDLE]] = position
+        self._table.set(columns.RUNNING, position, is_on=line.is_running)
+        self._table.set(columns.FUNDED, position, is_on=line.is_funded)
+
+    def _remove(self, id: str) -> None:
+        handle = self._handles.pop(id)
+        contender = self._contenders[handle]
+        self._table.set(columns.PRESENT, int(self._position[handle]), is_on=False)
+        self._lines[contender.campaign.id].handles.discard(handle)
+        if media := _media_of(contender.creative):
+            self._by_media[media].discard(handle)
+        self._free.append(handle)
+
+    # ---- merging --------------------------------------------------------------------------------
+
+    @property
+    def is_worth_merging(self) -> bool:
+        """Whether enough ads wait in the tail."""
+        return len(self._table.tail_values) >= MERGE_AT
+
+    def merge(self) -> Merge:
+        """Begin to lay out base and tail anew; hand its result to ``merged``."""
+        return Merge(self._table, self._campaigns, self._p_ppb, self._dimensions.count)
+
+    def merged(self, merge: Merge) -> None:
+        """Use what ``merge`` made; whatever changed since it began is carried over."""
+        assert merge.table is not None, "run it first"
+        old, new = self._table, merge.table
+        if old is not merge.old:
+            return  # another merge came before it, because the tail was full
+        count = new.base_count
+        was = merge.positions[new.order]
+        present = np.zeros(0, np.int64)
+        for row in range(len(new.state)):
+            is_on = (old.state[row, was >> 6] >> (was & 63).astype(np.uint64)) & np.uint64(1)
+            flags = np.zeros(new.base_words << 6, np.uint8)
+            flags[:count] = is_on
+            new.state[row, : new.base_words] = np.packbits(flags, bitorder="little").view(np.uint64)
+            if row == columns.PRESENT:
+                present = np.flatnonzero(is_on)
+        self._position[new.ads[present, columns.HANDLE]] = present
+        self._table = new
+        for number in range(merge.tail_count, len(old.tail_values)):
+            position = (old.base_words << 6) + number
+            if old.is_on(columns.PRESENT, position):
+                self._carry(old, position, old.tail_values[number])
+
+    def _carry(self, old: Table, position: int, named: Sequence[int]) -> None:
+        """Append what came to ``old`` while the new table was made."""
+        row = old.ads[position].tolist()
+        id = self._contenders[row[columns.HANDLE]].creative.id
+        new = self._table.append(row, id, named, self._dimensions.count)
+        self._position[row[columns.HANDLE]] = new
+        for flag in (columns.RUNNING, columns.FUNDED):
+            self._table.set(flag, new, is_on=old.is_on(flag, position))
 
 
-def _funded(
-    contenders: Sequence[Contender],
-    eligible: int,
-    broke: int,
-    funded: Callable[[Campaign], bool],
-) -> tuple[dict[str, Contender], int, int]:
-    """The best that can pay, by ad id; how many better ones cannot; all that are known not to."""
-    chosen: dict[str, Contender] = {}
-    asked: dict[str, bool] = {}
-    asked_of = eligible
-    for number in numbers(eligible & ~broke):
-        contender = contenders[number]
-        campaign = contender.campaign
-        pays = asked.get(campaign.id)
-        if pays is None:
-            pays = asked[campaign.id] = funded(campaign)
-        if not pays:
-            broke |= 1 << number
-            continue
-        chosen[contender.creative.id] = contender
-        if len(chosen) == SHORTLIST_MAX:
-            asked_of &= (1 << number) - 1
-            break
-    return chosen, (asked_of & broke).bit_count(), broke
+class Merge:
+    """A table in the making; ``run`` may be called in any thread."""
+
+    def __init__(self, old: Table, campaigns: Ints, p_ppb: Ints, count: int) -> None:
+        self.old = old
+        self.positions: Ints = old.present()
+        self.tail_count = len(old.tail_values)
+        self.table: Table | None = None
+        self._tail_values = list(old.tail_values)
+        self._campaigns = campaigns.copy()
+        self._p_ppb = p_ppb
+        self._count = count
+
+    def run(self) -> Merge:
+        """Lay out."""
+        old = self.old
+        padding = (old.base_words << 6) - old.base_count
+        ads = old.ads[self.positions]
+        is_tail = self.positions >= old.base_words << 6
+        values = old.values.joined(self._tail_values, self._count)
+        values = values.taken(self.positions - is_tail * padding)
+        bounds = bounds_of(ads, self._campaigns, self._p_ppb)
+        self.table = Table(ads, old.ids[self.positions], values, bounds)
+        return self
 
 
-class _Tables:
-    """The bitmaps of one generation of the catalogue."""
-
-    def __init__(self, contenders: Sequence[Contender]) -> None:
-        self.contenders = contenders
-        size = len(contenders)
-        self.everyone = (1 << size) - 1
-        ads = [one.creative for one in contenders]
-        campaigns = [one.campaign for one in contenders]
-        targets = [campaign.targeting for campaign in campaigns]
-        self._formats = Values([(ad.format,) for ad in ads])
-        self._sizes = Values(
-            [((ad.width, ad.height),) if ad.format == "banner" else () for ad in ads]
-        )
-        self._mimes = Values([(ad.video_mime,) if ad.format == "video" else () for ad in ads])
-        self._lengths = Values([(ad.duration_s,) if ad.format == "video" else () for ad in ads])
-        self._known_lengths = sorted({ad.duration_s for ad in ads if ad.format == "video"})
-        self._places = Values([(*target.sites, *map(_app_key, target.apps)) for target in targets])
-        self._categories = Values([target.categories for target in targets])
-        self._regions = Values([target.regions for target in targets])
-        self._devices = Values([target.device_types for target in targets])
-        self._hours = Values([target.hours for target in targets])
-        self._meeting = Values([tuple(_met(ad)) for ad in ads])
-        self._ad_categories = Values([ad.categories for ad in ads])
-        self._ad_attributes = Values([ad.attributes for ad in ads])
-        self._ad_domains = Values(
-            [tuple(_with_parents(one.advertiser.domain)) for one in contenders]
-        )
-        self._worth = Threshold({i: value(contenders[i].candidate) for i in range(size)}, size)
-        self._scored = bitmap((i for i in range(size) if score(contenders[i].candidate) > 0), size)
-        self._schedule = _Schedule(campaigns)
-
-    def admitted(self, context: Context, slot: Slot, now_us: int) -> Iterator[tuple[str, int]]:
-        """(reason, the ads it does not exclude), in the order in which reasons are named."""
-        yield "format", self._formats.naming((slot.format,))
-        yield "schedule", self._schedule.running(now_us)
-        if slot.sizes:
-            yield "size", self._sizes.admitting(slot.sizes)
-        if slot.mimes:
-            yield "mime", self._mimes.admitting(slot.mimes)
-        yield "duration", self._lengths.admitting(self._lengths_within(slot))
-        if slot.needs:
-            yield "needs", self._meeting_all(slot.needs)
-        places = (*_with_parents(context.site), _app_key(context.app))
-        yield "app" if context.app else "site", self._places.admitting(places)
-        yield "category", self._categories.admitting(context.categories)
-        yield "region", self._regions.admitting((context.region, context.region[:3]))
-        yield "device", self._devices.admitting((context.device_type,))
-        yield "hour", self._hours.admitting((context.hour,))
-        yield "blocked", self.everyone & ~self._blocked(context, slot)
-        yield "floor", self._worth.at_least(slot.floor_nanos) & self._scored
-
-    def _meeting_all(self, needs: Sequence[Need]) -> int:
-        admitted = self.everyone
-        for need in needs:
-            admitted &= self._meeting.naming((need,))
-        return admitted
-
-    def _lengths_within(self, slot: Slot) -> Sequence[int]:
-        lengths = self._known_lengths
-        first = bisect_left(lengths, slot.min_duration_s)
-        if slot.max_duration_s is None:
-            return lengths[first:]
-        return lengths[first : bisect_right(lengths, slot.max_duration_s)]
-
-    def _blocked(self, context: Context, slot: Slot) -> int:
-        return (
-            self._ad_categories.naming(context.blocked_categories)
-            | self._ad_domains.naming(context.blocked_domains)
-            | self._ad_attributes.naming(slot.blocked_attributes)
-        )
+def _media_of(creative: Creative) -> str:
+    return creative.video_url or creative.audio_url or ""
 
 
-class _Schedule:
-    """Which ads run at a moment; computed anew only when a start or an end was passed."""
-
-    __slots__ = ("_campaigns", "_from_us", "_running", "_until_us")
-
-    def __init__(self, campaigns: Sequence[Campaign]) -> None:
-        self._campaigns = campaigns
-        self._from_us = self._until_us = 0
-        self._running = 0
-
-    def running(self, now_us: int) -> int:
-        if not self._from_us <= now_us < self._until_us:
-            edges = {edge for one in self._campaigns for edge in (one.starts_us, one.ends_us)}
-            known = sorted(edge for edge in edges if edge is not None)
-            position = bisect_right(known, now_us)
-            self._from_us = known[position - 1] if position else -(2**63)
-            self._until_us = known[position] if position < len(known) else 2**63
-            self._running = bitmap(
-                (i for i, one in enumerate(self._campaigns) if _runs(one, now_us)),
-                len(self._campaigns),
-            )
-        return self._running
-
-
-def _runs(campaign: Campaign, now_us: int) -> bool:
-    return campaign.starts_us <= now_us and (campaign.ends_us is None or now_us < campaign.ends_us)
-
-
-_FETCHES_PLAIN: Final = re.compile(
-    r"""(?:(?:src|srcset|poster|data|href)\s*=\s*["']?|url\(\s*["']?|@import\s+["']?)\s*http://""",
-    re.IGNORECASE,
-)
-"""What makes a browser load something without TLS; a namespace with a URL for a name does not."""
-
-
-def _met(ad: Creative) -> Iterator[Need]:
-    """What a place may demand and this ad has."""
-    if ad.image_url:
-        yield "image"
-    if ad.text:
-        yield "text"
-    media = (ad.image_url or "", ad.video_url or "")
-    if not any(url.startswith("http://") for url in media) and not _FETCHES_PLAIN.search(ad.html):
-        yield "https"
-
-
-def _with_parents(domain: str) -> Iterator[str]:
-    """A domain and the domains it lies in, most specific first."""
-    while domain:
-        yield domain
-        domain = domain.partition(".")[2]
-
-
-def _app_key(app: str) -> tuple[str, str]:
-    """An app among the places: never equal to a site of the same name."""
-    return ("app", app)
+def _empty() -> Table:
+    none = np.zeros(0, np.int64)
+    ads, ids = np.zeros((0, columns.WIDTH), np.int64), np.zeros((0, columns.ID_WORDS), np.uint64)
+    return Table(ads, ids, Values.of([], 0), none)

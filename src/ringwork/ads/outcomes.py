@@ -12,9 +12,11 @@ from typing import ClassVar, Final, Generic, TypeVar
 import msgspec
 
 from ringwork.ads.events import (
+    BidSettled,
     ClickRecorded,
     ConversionRecorded,
     ImpressionBilled,
+    ImpressionMeasured,
     ImpressionUnbilled,
 )
 from ringwork.kernel.events import Event, Recorded
@@ -74,10 +76,12 @@ class Outcomes:
     """Impressions, clicks and conversions that count already; a fold of their events."""
 
     name: ClassVar[str] = "outcomes"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     hears: ClassVar[tuple[type[Event], ...]] = (
         ImpressionBilled,
         ImpressionUnbilled,
+        ImpressionMeasured,
+        BidSettled,
         ClickRecorded,
         ConversionRecorded,
     )
@@ -90,6 +94,14 @@ class Outcomes:
     def impression(self, impression_id: bytes) -> bool | None:
         """Whether the impression was billed; None when no beacon of it was recorded."""
         return self._impressions.kept.get(impression_id)
+
+    def measured(self, impression_id: bytes, measure: str) -> bool:
+        """Whether a beacon of that measure was recorded."""
+        return f"{measure} {impression_id.hex()}" in self._notes.kept
+
+    def settled(self, impression_id: bytes, outcome: str) -> bool:
+        """Whether an exchange's notice of that kind was recorded."""
+        return f"{outcome} {impression_id.hex()}" in self._notes.kept
 
     def clicked(self, impression_id: bytes) -> bool:
         """Whether a click on the impression was recorded."""
@@ -123,6 +135,10 @@ class Outcomes:
         if isinstance(event, ImpressionBilled | ImpressionUnbilled):
             billed = isinstance(event, ImpressionBilled)
             self._impressions.keep(event.impression_id, event.impression_id, billed, now_s)
+        elif isinstance(event, ImpressionMeasured | BidSettled):
+            kind = event.measure if isinstance(event, ImpressionMeasured) else event.outcome
+            note = f"{kind} {event.impression_id.hex()}"
+            self._notes.keep(event.impression_id, note, True, now_s)
         elif isinstance(event, ClickRecorded):
             self._clicks.keep(event.impression_id, event.impression_id, event.charged_nanos, now_s)
         elif isinstance(event, ConversionRecorded):
@@ -131,17 +147,25 @@ class Outcomes:
 
     def clear(self) -> None:
         self._impressions: _Memory[bytes, bool] = _Memory(MAX_HOLD_S + MAX_LATE_S)
+        self._notes: _Memory[str, bool] = _Memory(MAX_HOLD_S + MAX_LATE_S)
+        """Measures and notices, each by its kind and impression."""
         self._clicks: _Memory[bytes, int] = _Memory(MAX_CLICK_WINDOW_S)
         self._conversions: _Memory[str, bytes] = _Memory(MAX_CONVERSION_WINDOW_S)
 
     def dump(self) -> bytes:
         return msgspec.msgpack.encode(
-            (self._impressions.state(), self._clicks.state(), self._conversions.state())
+            (
+                self._impressions.state(),
+                self._notes.state(),
+                self._clicks.state(),
+                self._conversions.state(),
+            )
         )
 
     def load(self, state: bytes) -> None:
-        impressions, clicks, conversions = _decoder.decode(state)
+        impressions, notes, clicks, conversions = _decoder.decode(state)
         self._impressions.restore(impressions)
+        self._notes.restore(notes)
         self._clicks.restore(clicks)
         self._conversions.restore(conversions)
 
@@ -149,6 +173,7 @@ class Outcomes:
 _decoder: Final = msgspec.msgpack.Decoder(
     tuple[
         tuple[dict[bytes, bool], dict[int, list[bytes]], int],
+        tuple[dict[str, bool], dict[int, list[str]], int],
         tuple[dict[bytes, int], dict[int, list[bytes]], int],
         tuple[dict[str, bytes], dict[int, list[str]], int],
     ]

@@ -69,10 +69,12 @@ def create(
     entropy: Entropy | None = None,
     on_fatal: Callable[[Exception], None] = exit_at_once,
     open_database: Connect = connect,
+    follower_process: bool = False,
 ) -> Application:
     """Open the store of ``settings`` and build the application on it.
 
     Background work runs between the lifespan's startup and shutdown; shutdown closes the store.
+    ``follower_process`` gives projections and snapshots a process of their own, as a server does.
     Raises LogCorrupt, Busy, ConfigurationError.
     """
     platform = Platform(
@@ -81,6 +83,7 @@ def create(
         entropy=entropy or SystemEntropy(),
         on_fatal=on_fatal,
         open_database=open_database,
+        follower_process=follower_process,
     )
     log_api = LogApi(
         log=platform.log,
@@ -137,6 +140,7 @@ def ad_lanes(platform: Platform) -> AdLanes:
     settings = platform.settings
     return AdLanes(
         ads=platform.ads,
+        billing=platform.billing,
         catalogue=platform.memory.catalogue,
         keys=platform.memory.api_keys,
         clock=platform.clock,
@@ -145,6 +149,8 @@ def ad_lanes(platform: Platform) -> AdLanes:
         flow=AdFlow(
             serve=platform.serve_ad,
             impression=platform.record_outcome.impression,
+            measured=platform.record_outcome.measured,
+            notice=platform.record_outcome.notice,
             click=platform.record_outcome.click,
         ),
         tag=TAG.read_bytes(),
@@ -155,6 +161,7 @@ def ads_api(platform: Platform) -> AdsApi:
     """What the ad part's management handlers work with."""
     return AdsApi(
         ads=platform.ads,
+        billing=platform.billing,
         management=platform.management,
         catalogue=platform.memory.catalogue,
         ledger=platform.memory.ledger,

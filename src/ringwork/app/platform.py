@@ -14,6 +14,7 @@ from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from ringwork.ads.billing import Billing
 from ringwork.ads.budgets import Budgets
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.events import EVENTS as ADS_EVENTS
@@ -24,6 +25,7 @@ from ringwork.ads.projections import PROJECTIONS as ADS_PROJECTIONS
 from ringwork.ads.service import Ads
 from ringwork.ads.tokens import Tokens
 from ringwork.app.erasure import Erasures, SubjectErased
+from ringwork.app.following import Following
 from ringwork.app.secrets import Pseudonyms, load_or_make
 from ringwork.app.settings import Settings
 from ringwork.flow.record_outcome import RecordOutcome
@@ -41,11 +43,12 @@ from ringwork.kernel.ledger import (
     TransferRefused,
 )
 from ringwork.kernel.ports import Clock, Entropy
+from ringwork.storage.projection import Projection
 from ringwork.storage.sqlite.files import Connect, connect
 from ringwork.storage.sqlite.indexes import AnswerIndex, RequestIndex, TransferIndex
 from ringwork.storage.sqlite.keys import SqliteKeyStore
 from ringwork.storage.sqlite.log import SqliteEventLog, exit_at_once
-from ringwork.storage.sqlite.projections import ProjectionRunner
+from ringwork.storage.sqlite.projections import ProjectionRunner, load_checkpoints
 from ringwork.storage.sqlite.reader import SqliteLogReader
 from ringwork.storage.sqlite.search import rows_naming
 from ringwork.storage.sqlite.segment import Rotation
@@ -60,8 +63,8 @@ if TYPE_CHECKING:
 
 SNAPSHOT_EVENTS: Final = 200_000
 """Events between two snapshots: about half a second of replay at the next start."""
-EXPIRE_AT_ONCE: Final = 1_000
-"""Expired holds recorded in one command, so that no frame grows without bound."""
+EXPIRE_AT_ONCE: Final = 50
+"""Expired holds recorded in one command: no request waits for more than a millisecond of them."""
 TICK_S: Final = 1.0
 INDEXED_WITHIN_S: Final = 5.0
 """How long a request waits for the projections, which are milliseconds behind when all is well."""
@@ -81,6 +84,14 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     *ADS_EVENTS,
 )
 """Every event that this version writes."""
+
+PROJECTIONS: Final[tuple[Projection, ...]] = (
+    RequestIndex(),
+    TransferIndex(),
+    AnswerIndex(),
+    *ADS_PROJECTIONS,
+)
+"""Every table that follows the log."""
 
 
 class Memory:
@@ -112,9 +123,12 @@ class Platform:
         entropy: Entropy,
         on_fatal: Callable[[Exception], None] = exit_at_once,
         open_database: Connect = connect,
+        follower_process: bool = False,
     ) -> None:
         """Open or begin the store. Raises LogCorrupt, Busy, ConfigurationError.
 
+        ``follower_process`` leaves projections and snapshots to a child process while the lifespan
+        lasts, as a server wants it; else a thread and the lifespan's housekeeping do them here.
         ``on_fatal`` is told when the log fails beyond repair; by default the process ends at once.
         ``open_database`` opens the log's files: a test gives it a disk that fails.
         """
@@ -126,6 +140,7 @@ class Platform:
         with ExitStack() as undo:
             undo.callback(self._opened.close)
             self._open_stores(on_fatal, open_database)
+            self.projections = self._follow_beside() if follower_process else self._follow_here()
             self._open_memory()
             self._build_parts()
             undo.pop_all()
@@ -153,11 +168,19 @@ class Platform:
         self.reader = SqliteLogReader(data / "log")
         self.snapshots = SqliteSnapshots(self.state)
         self.types = EventTypes(EVENTS)
-        self.projections = ProjectionRunner(
+
+    def _follow_here(self) -> ProjectionRunner | Following:
+        return ProjectionRunner(self.log, self.state, self.types, PROJECTIONS)
+
+    def _follow_beside(self) -> ProjectionRunner | Following:
+        # From here on the follower alone writes state.db; what is wrong with it stops the start.
+        checkpoints = load_checkpoints(self.log, self.state, PROJECTIONS)
+        return Following(
             self.log,
-            self.state,
-            self.types,
-            (RequestIndex(), TransferIndex(), AnswerIndex(), *ADS_PROJECTIONS),
+            data=str(self.settings.data_path.resolve()),
+            log_level=self.settings.logging.level,
+            snapshot_events=SNAPSHOT_EVENTS,
+            seq=min(checkpoints.values()),
         )
 
     def _open_memory(self) -> None:
@@ -186,12 +209,21 @@ class Platform:
         settings, memory = self.settings, self.memory
         pseudonyms = Pseudonyms(self.secrets.pseudonym)
         personal = Personal(self.keys, pseudonyms)
+        tokens = Tokens({BEACON_KEY_ID: self.secrets.beacon}, current=BEACON_KEY_ID)
         self.ads = Ads(
+            catalogue=memory.catalogue,
+            budgets=memory.budgets,
+            ledger=memory.ledger,
+            tokens=tokens,
+            ids=self.ids,
+            settings=settings.ads,
+        )
+        self.billing = Billing(
             catalogue=memory.catalogue,
             budgets=memory.budgets,
             outcomes=memory.outcomes,
             ledger=memory.ledger,
-            tokens=Tokens({BEACON_KEY_ID: self.secrets.beacon}, current=BEACON_KEY_ID),
+            tokens=tokens,
             ids=self.ids,
             personal=personal,
             settings=settings.ads,
@@ -205,7 +237,7 @@ class Platform:
         )
         self.serve_ad = ServeAd(ads=self.ads, journal=self.journal, tenant=settings.tenant)
         self.record_outcome = RecordOutcome(
-            ads=self.ads, journal=self.journal, tenant=settings.tenant
+            billing=self.billing, journal=self.journal, tenant=settings.tenant
         )
         self.execute = Executor(self.journal, self.answers, secret=self.secrets.fingerprint)
         self.erasures = Erasures(
@@ -269,6 +301,7 @@ class Platform:
     async def lifespan(self, app: object) -> AsyncIterator[None]:
         """Background work while the server runs; afterwards everything durable and closed."""
         self.projections.start()
+        self.ads.warm_up()
         # What was folded at the start lives as long as the process: passes of the garbage collector
         # over it find nothing and stop every request meanwhile.
         gc.collect()
@@ -283,7 +316,10 @@ class Platform:
                     await housekeeping
                 with suppress(Unavailable):
                     await self.journal.settled()
-                    self._snapshot_if_durable()
+                    if not isinstance(self.projections, Following):
+                        self._snapshot_if_durable()
+                if isinstance(self.projections, Following):
+                    await self.projections.finish()
             finally:
                 await asyncio.to_thread(self.close)
 
@@ -292,12 +328,23 @@ class Platform:
             await asyncio.sleep(TICK_S)
             self.projections.notify()
             try:
-                self.expire_due()
-                if self.log.head.seq - self._snapshot_seq >= SNAPSHOT_EVENTS:
+                while self.expire_due() == EXPIRE_AT_ONCE:
+                    await asyncio.sleep(0)
+                await self._merge_ads()
+                if self._is_snapshot_due():
                     await self.journal.settled()
                     self._snapshot_if_durable()
             except Unavailable:  # the disk is full or the log overloaded: next time
                 continue
+
+    async def _merge_ads(self) -> None:
+        """Lay out the live ads anew, in a thread, when enough of them have changed."""
+        index = self.ads.index
+        index.follow(self.clock.wall_us() // 1_000_000 * 1_000_000)
+        if index.is_worth_merging:
+            merge = index.merge()
+            await asyncio.to_thread(merge.run)
+            index.merged(merge)
 
     def expire_due(self) -> int:
         """Record the expiry of holds that are due; returns how many."""
@@ -311,6 +358,11 @@ class Platform:
             if command.recorded:
                 command.commit()
         return expired
+
+    def _is_snapshot_due(self) -> bool:
+        if isinstance(self.projections, Following):
+            return False  # its follower does it
+        return self.log.head.seq - self._snapshot_seq >= SNAPSHOT_EVENTS
 
     def _snapshot_if_durable(self) -> None:
         """Save memory's state when every event in it is on disk; else the next tick tries again."""

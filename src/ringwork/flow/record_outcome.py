@@ -2,44 +2,63 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from ringwork.ads.service import Ads
+from ringwork.ads.billing import Billing, Measure, Outcome
+from ringwork.ads.openrtb.notices import Notice
 from ringwork.ads.tokens import Claim
 from ringwork.kernel.journal import Command, Journal
 
-Outcome = Literal["recorded", "repeated", "late"]
-
 
 class RecordOutcome:
-    """Impressions and clicks, by their signed tokens.
+    """Impressions, what was seen of them, clicks and exchanges' notices, by their signed tokens.
 
     (Conversions are commands of the management API.)
     """
 
-    def __init__(self, *, ads: Ads, journal: Journal, tenant: str) -> None:
-        self._ads = ads
+    def __init__(self, *, billing: Billing, journal: Journal, tenant: str) -> None:
+        self._billing = billing
         self._journal = journal
         self._tenant = tenant
 
     async def impression(self, token: str) -> Outcome | None:
         """Bill the impression of a genuine token; None for a forged one."""
-        claim = self._ads.verify(token, "impression")
+        claim = self._billing.verify(token, "impression")
         if claim is None:
             return None
         with self._caused_by(claim) as command:
-            outcome = self._ads.bill_impression(command, claim)
+            outcome = self._billing.bill_impression(command, claim)
             self._commit_if_recorded(command)
         await self._journal.settled()
         return outcome
 
-    async def click(self, token: str) -> Claim | None:
-        """Record (and where clicks are paid, charge) the first click; None for a forged token."""
-        claim = self._ads.verify(token, "click")
+    async def measured(self, token: str, measure: Measure) -> Outcome | None:
+        """Record that an impression was viewable or viewed; None for a forged token."""
+        claim = self._billing.verify(token, measure)
         if claim is None:
             return None
         with self._caused_by(claim) as command:
-            self._ads.record_click(command, claim)
+            outcome = self._billing.record_measured(command, claim, measure)
+            self._commit_if_recorded(command)
+        await self._journal.settled()
+        return outcome
+
+    async def notice(self, token: str, notice: Notice) -> bool:
+        """Keep what an exchange says of a bid; False for a forged token."""
+        claim = self._billing.verify(token, "notice")
+        if claim is None:
+            return False
+        with self._caused_by(claim) as command:
+            self._billing.settle(command, claim, notice)
+            self._commit_if_recorded(command)
+        await self._journal.settled()
+        return True
+
+    async def click(self, token: str) -> Claim | None:
+        """Record (and where clicks are paid, charge) the first click; None for a forged token."""
+        claim = self._billing.verify(token, "click")
+        if claim is None:
+            return None
+        with self._caused_by(claim) as command:
+            self._billing.record_click(command, claim)
             self._commit_if_recorded(command)
         await self._journal.settled()
         return claim

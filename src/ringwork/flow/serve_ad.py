@@ -6,11 +6,20 @@ part does to it (admission, consent, fairness) stands here as one more line.
 
 from __future__ import annotations
 
+from typing import Final
+
 from ringwork.ads.events import AnswerTimed, AuctionCleared, SlotOutcome
 from ringwork.ads.model import Ask, Served
 from ringwork.ads.service import Ads
 from ringwork.kernel.errors import Unavailable
 from ringwork.kernel.journal import Journal
+
+
+SLOW_DISK_NS: Final = 50_000_000
+SLOW_EVERY_NS: Final = 1_000_000
+TIMED_EVERY_NS: Final = 20_000_000
+"""An event for every wait would be a third of the log: fifty a second tell as much, and of slow ones
+a thousand."""
 
 
 class ServeAd:
@@ -23,6 +32,7 @@ class ServeAd:
         self._ads = ads
         self._journal = journal
         self._tenant = tenant
+        self._timed_ns = 0
 
     async def __call__(self, ask: Ask) -> list[Served]:
         """The sold slots of ``ask``.
@@ -38,20 +48,28 @@ class ServeAd:
         with journal.command(
             tenant=self._tenant, request_id=ask.request_id, cause_id=auction_id
         ) as command:
+            page = ads.begin(ask, auction_id, now_s=command.now_s)
             for slot in ask.slots:
-                shortlist = ads.candidates(ask.context, slot, now_s=command.now_s)
+                shortlist = ads.candidates(ask, slot, page, now_s=command.now_s)
                 stages.end("candidates")
                 ranked = ads.rank(shortlist)
                 stages.end("rank")
                 outcome, sold = ads.clear(
-                    command, ask, slot, shortlist, ranked, auction_id=auction_id
+                    command, ask, slot, page, shortlist, ranked, auction_id=auction_id
                 )
                 stages.end("clear")
                 outcomes.append(outcome)
                 if sold is not None:
                     served.append(sold)
             command.record(
-                AuctionCleared(ask.source, ads.currency, ask.context, outcomes, stages.spent_ns),
+                AuctionCleared(
+                    ask.source,
+                    ads.currency,
+                    ask.context,
+                    outcomes,
+                    stages.spent_ns,
+                    ask.supply_chain,
+                ),
                 event_id=auction_id,
             )
             durable = command.commit()
@@ -64,6 +82,8 @@ class ServeAd:
     def _time_the_disk(self, ask: Ask, auction_id: bytes, stages: StageTimes) -> None:
         """Note the wait, relaxed: it explains a slow answer later and bills nothing."""
         stages.end("disk")
+        if not self._is_to_be_timed(stages):
+            return
         try:
             command = self._journal.command(
                 tenant=self._tenant, request_id=ask.request_id, cause_id=auction_id
@@ -74,19 +94,27 @@ class ServeAd:
             command.record(AnswerTimed(stages.spent_ns["disk"]))
             command.commit()
 
+    def _is_to_be_timed(self, stages: StageTimes) -> bool:
+        """Whether this wait is noted: a slow one, and of the others some a second, for the mean."""
+        is_slow = stages.spent_ns["disk"] >= SLOW_DISK_NS
+        if stages.last_ns < self._timed_ns + (SLOW_EVERY_NS if is_slow else TIMED_EVERY_NS):
+            return False
+        self._timed_ns = stages.last_ns
+        return True
+
 
 class StageTimes:
     """Nanoseconds spent per stage, summed over the slots of one request."""
 
-    __slots__ = ("_clock", "_last_ns", "spent_ns")
+    __slots__ = ("_clock", "last_ns", "spent_ns")
 
     def __init__(self, journal: Journal) -> None:
         self._clock = journal.clock
-        self._last_ns = self._clock.monotonic_ns()
+        self.last_ns = self._clock.monotonic_ns()
         self.spent_ns: dict[str, int] = {}
 
     def end(self, stage: str) -> None:
         """Book the time since the last stage's end to ``stage``."""
         now_ns = self._clock.monotonic_ns()
-        self.spent_ns[stage] = self.spent_ns.get(stage, 0) + now_ns - self._last_ns
-        self._last_ns = now_ns
+        self.spent_ns[stage] = self.spent_ns.get(stage, 0) + now_ns - self.last_ns
+        self.last_ns = now_ns

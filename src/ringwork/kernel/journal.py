@@ -44,7 +44,16 @@ class Command:
     Use as a context manager; an error after ``record`` folds memory again.
     """
 
-    __slots__ = ("_encoded", "_first_seq", "_journal", "cause_id", "request_id", "tenant", "ts_us")
+    __slots__ = (
+        "_encoded",
+        "_first_seq",
+        "_journal",
+        "cause_id",
+        "now_s",
+        "request_id",
+        "tenant",
+        "ts_us",
+    )
 
     def __init__(
         self, journal: Journal, *, tenant: str, request_id: bytes, cause_id: bytes | None
@@ -56,11 +65,8 @@ class Command:
         self.request_id = request_id
         self.cause_id = cause_id
         self.ts_us = journal.clock.wall_us()
-
-    @property
-    def now_s(self) -> int:
-        """The command's wall time in whole seconds; every rule of one command sees the same."""
-        return self.ts_us // 1_000_000
+        self.now_s = self.ts_us // 1_000_000
+        """Its wall time in whole seconds; every rule of one command sees the same."""
 
     @property
     def recorded(self) -> int:

@@ -1,0 +1,44 @@
+"""What one request has sold so far, and what therefore may not be sold in its next slot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ringwork.ads.priorities import Turns
+
+if TYPE_CHECKING:
+    from ringwork.ads.index import Contender
+
+
+class Page:
+    """The slots of one request, while they are sold one after the other."""
+
+    def __init__(self, turns: Turns) -> None:
+        self.turns = turns
+        self.sold: list[Contender] = []
+        """In the order of the slots."""
+        self.barred: dict[str, str] = {}
+        """Campaign -> why it takes no part in this request."""
+        self.roadblock = ""
+        """The campaign that took the first slot for itself and all others, if one did."""
+        self._groups: dict[str, list[Contender]] = {}
+
+    def bar(self, campaign_id: str, reason: str) -> None:
+        """Keep a campaign out of the slots to come; the first reason stays."""
+        self.barred.setdefault(campaign_id, reason)
+
+    def sell(self, group: str, contender: Contender) -> None:
+        """A slot of ``group`` (none where it is empty) shows the ad."""
+        if contender.campaign.roadblock and not self.sold:
+            self.roadblock = contender.campaign.id
+        self.sold.append(contender)
+        if group:
+            self._groups.setdefault(group, []).append(contender)
+
+    def labels(self) -> list[str]:
+        """Competitive exclusion: the labels of what the page shows."""
+        return [label for one in self.sold for label in one.campaign.exclusion_labels]
+
+    def of_group(self, group: str) -> list[Contender]:
+        """What was sold in a group of slots that must not repeat themselves."""
+        return self._groups.get(group, []) if group else []
