@@ -303,7 +303,17 @@ def test_the_catalogue_is_a_fold(house):
 
 
 def test_pages_follow_creation():
-    items = {name: name for name in "cab"}
-    assert page(items, 0, 2) == ["c", "a"]
-    assert page(items, 2, 2) == ["b"]
-    assert page(items, 3, 2) == []
+    items = {name: name for name in "cabd"}
+    assert page(items, 0, 2) == (["c", "a"], 2)
+    assert page(items, 2, 2) == (["b", "d"], None)
+    assert page(items, 4, 2) == page(items, 9, 2) == ([], None)
+
+
+def test_a_filtered_page_ends_where_it_is_full_or_has_looked_long_enough(monkeypatch):
+    items = {str(n): n for n in range(10)}
+    assert page(items, 0, 2, lambda n: n % 3 == 0) == ([0, 3], 4)
+    assert page(items, 4, 2, lambda n: n % 3 == 0) == ([6, 9], None)
+    assert page(items, 0, 2, lambda n: n > 99) == ([], None)
+    monkeypatch.setattr("ringwork.ads.catalogue.SCANNED_MAX", 4)
+    assert page(items, 0, 2, lambda n: n == 9) == ([], 4)
+    assert page(items, 8, 2, lambda n: n == 9) == ([9], None)

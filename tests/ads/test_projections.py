@@ -1,16 +1,19 @@
 """The tables against a recount of the events by hand, in any batches."""
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringwork.ads import projections
-from ringwork.ads.events import AnswerTimed
+from ringwork.ads.events import AnswerTimed, CampaignChanged, CampaignCreated
+from ringwork.ads.model import Campaign, Targeting
 from ringwork.ads.projections import (
     HOUR_US,
     MINUTE_US,
     PROJECTIONS,
+    AdHistory,
     AdRequests,
     Counts,
     RequestFilter,
@@ -19,6 +22,7 @@ from ringwork.ads.projections import (
 )
 from ringwork.kernel.events import Recorded
 from ringwork.storage.sqlite.state import open_state
+from ringwork.web.keys import ApiKeyCreated
 from tests.ads.house import BANNER, House, changed, euros
 
 
@@ -43,7 +47,7 @@ def story():
         house.expire()
         house.campaign("c3", bid_nanos=10**6)
         _, [three] = house.serve()
-        house.do(lambda c: c.record(AnswerTimed(700)), request_id=house.ads.verify(
+        house.do(lambda c: c.record(AnswerTimed(700)), request_id=house.billing.verify(
             three.tokens["impression"], "impression").request_id)  # fmt: skip
         house.impression(three.tokens["impression"])
         yield house.events(), (one, two, three)
@@ -210,3 +214,115 @@ def schema(engine: sa.Engine) -> dict[str, object]:
             )
             for name in inspector.get_table_names()
         }
+
+
+# ---- who changed what ---------------------------------------------------------------------------
+
+CAMPAIGN = Campaign(
+    id="c", advertiser_id="adv", name="c", pricing="cpm", bid_nanos=5, budget=euros(9), ends_us=7
+)
+campaigns = st.builds(
+    changed,
+    st.just(CAMPAIGN),
+    name=st.sampled_from(["c", "d"]),
+    bid_nanos=st.integers(1, 3),
+    budget=st.integers(1, 3).map(euros),
+    daily_budget=st.none() | st.integers(1, 3).map(euros),
+    ends_us=st.none() | st.integers(1, 3),
+    status=st.sampled_from(["active", "paused"]),
+    targeting=st.builds(
+        Targeting,
+        hours=st.lists(st.integers(0, 2), max_size=2),
+        key_values=st.dictionaries(st.sampled_from("ab"), st.just(["x"]), max_size=2),
+    ),
+)
+
+
+@settings(max_examples=50)
+@given(
+    states=st.lists(campaigns, min_size=1, max_size=6),
+    sizes=st.lists(st.integers(1, 4), min_size=1, max_size=3),
+)
+def test_undoing_every_change_leads_back_to_the_beginning(states, sizes):
+    """The members that a row names, put back, must make the state before it, in any batches."""
+    events = [recorded(1, CampaignCreated(CAMPAIGN, "k"))]
+    events += [recorded(n, CampaignChanged(one, "k")) for n, one in enumerate(states, 2)]
+    connection = applied(events, sizes, (AdHistory(),))
+    rows = projections.history(connection, "campaign", "c", limit=99)
+    assert [row.seq for row in rows] == list(range(len(events), 0, -1))
+    state = pointers(states[-1])
+    for row, after, before in zip(
+        rows[:-1], reversed(states), [*reversed(states[:-1]), CAMPAIGN], strict=True
+    ):
+        assert state == pointers(after)
+        for one in row.changes:
+            old, new = msgspec.json.decode(one.old), msgspec.json.decode(one.new)
+            assert old != new, "what did not change is not named"
+            assert state.get(one.member) == new
+            if old is None:
+                del state[one.member]
+            else:
+                state[one.member] = old
+        assert state == pointers(before)
+    assert rows[-1].changes == ()
+    connection.close()
+    connection.engine.dispose()
+
+
+def pointers(item):
+    """Every member that says something, by a walk over its JSON."""
+    defaults = {"/starts_us": 0, "/status": "active", "/priority": "price", "/pacing": "even",
+                "/targeting/time_zone": "UTC", "/roadblock": False, "/view_through": False,
+                "/review_reason": ""}  # fmt: skip
+
+    def walk(at, value):
+        for name, inner in value.items():
+            pointer = f"{at}/{name}"
+            if pointer == "/targeting" or pointer == "/targeting/excluded":
+                yield from walk(pointer, inner)
+            elif inner not in (None, [], {}) and defaults.get(pointer, ...) != inner:
+                yield pointer, inner
+
+    return dict(walk("", msgspec.to_builtins(item)))
+
+
+def recorded(seq, event):
+    return Recorded(0, seq, bytes(16), seq * 10, bytes(16), None, "main", None, None, event)
+
+
+def test_a_key_s_label_stands_beside_its_id():
+    events = [
+        recorded(1, ApiKeyCreated("k", "manager", "Ana's laptop", b"")),
+        recorded(2, CampaignCreated(CAMPAIGN, "k")),
+        recorded(3, CampaignChanged(changed(CAMPAIGN, bid_nanos=9), "console")),
+        recorded(4, CampaignChanged(CAMPAIGN)),
+        recorded(5, CampaignCreated(changed(CAMPAIGN, id="other"), "k")),
+    ]
+    connection = applied(events, [2], (AdHistory(),))
+    rows = projections.history(connection, "campaign", "c", limit=9)
+    assert [(row.actor, row.label) for row in rows] == [
+        ("", ""), ("console", ""), ("k", "Ana's laptop"),
+    ]  # fmt: skip
+    assert projections.history(connection, "campaign", "c", limit=1) == rows[:1]
+    assert projections.history(connection, "campaign", "c", before_seq=3, limit=9) == rows[2:]
+    assert projections.history(connection, "creative", "c", limit=9) == []
+    connection.close()
+    connection.engine.dispose()
+
+
+def test_a_store_of_the_first_version_gets_the_new_tables(tmp_path):
+    """What stood in it stays; the new projections begin with the log."""
+    path = tmp_path / "state.db"
+    open_state(path).close()
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        for table in ("ads_changes", "ads_items", "ads_actors", "ads_view_conversions"):
+            connection.exec_driver_sql(f"DROP TABLE {table}")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+        connection.exec_driver_sql("INSERT INTO ads_creatives VALUES ('a', 'c', 1, 2, 3, 4, 5)")
+    engine.dispose()
+    state = open_state(path)
+    with state.reader.connect() as connection:
+        assert projections.creative_counts(connection, "c")["a"].spent_nanos == 5
+        assert projections.history(connection, "campaign", "c", limit=1) == []
+    state.close()

@@ -1,11 +1,10 @@
-"""Who advertises what and where it may be shown: the catalogue in memory, and its rules."""
+"""Who advertises what and where it may be shown: the catalogue in memory."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import ClassVar, Final, TypeVar
+from typing import ClassVar, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -13,33 +12,54 @@ from ringwork.ads.events import (
     AdvertiserRegistered,
     CampaignChanged,
     CampaignCreated,
+    CampaignReviewed,
     CreativeChanged,
     CreativeCreated,
+    CreativeReviewed,
+    PlacementChanged,
     PlacementCreated,
+    PublisherChanged,
     PublisherRegistered,
+    SiteChanged,
+    SiteRegistered,
 )
-from ringwork.ads.model import Advertiser, Campaign, Creative, Placement, Publisher
-from ringwork.kernel.errors import Fault
+from ringwork.ads.model import Advertiser, Campaign, Creative, Placement, Publisher, Site
 from ringwork.kernel.events import Event, Recorded
-from ringwork.kernel.money import Money
 
-_ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
+SCANNED_MAX: Final = 20_000
+"""Items looked at for one page: a rare filter gets short pages, not a long wait."""
+
 _Item = TypeVar("_Item")
+_State: TypeAlias = tuple[
+    dict[str, Advertiser],
+    dict[str, Campaign],
+    dict[str, Creative],
+    dict[str, Publisher],
+    dict[str, Site],
+    dict[str, Placement],
+    dict[str, bytes],
+]
 
 
 class Catalogue:
     """Everything that was created, as it is now; a fold of the catalogue's events."""
 
     name: ClassVar[str] = "catalogue"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     hears: ClassVar[tuple[type[Event], ...]] = (
         AdvertiserRegistered,
         CampaignCreated,
         CampaignChanged,
+        CampaignReviewed,
         CreativeCreated,
         CreativeChanged,
+        CreativeReviewed,
         PublisherRegistered,
+        PublisherChanged,
+        SiteRegistered,
+        SiteChanged,
         PlacementCreated,
+        PlacementChanged,
     )
 
     def __init__(self) -> None:
@@ -47,11 +67,16 @@ class Catalogue:
         self.campaigns: dict[str, Campaign] = {}
         self.creatives: dict[str, Creative] = {}
         self.publishers: dict[str, Publisher] = {}
+        self.sites: dict[str, Site] = {}
         self.placements: dict[str, Placement] = {}
+        self._creatives_of: dict[str, dict[str, None]] = {}
         self.registrations: dict[str, bytes] = {}
         """Advertiser id -> the event that registered it: what its contact is sealed for."""
         self.generation = 0
-        """Grows when campaigns or creatives change: what derives from them knows when to follow."""
+        """Grows when everything is forgotten: what derives from it must begin anew."""
+        self.touched: dict[str, None] = {}
+        """Creatives and campaigns, by ``campaign <id>`` or ``creative <id>``, that changed since
+        the index last followed; the index empties it."""
         self.publishers_generation = 0
         """The same for publishers."""
 
@@ -60,21 +85,25 @@ class Catalogue:
         if isinstance(event, AdvertiserRegistered):
             self.advertisers[event.advertiser.id] = event.advertiser
             self.registrations[event.advertiser.id] = recorded.id
-        elif isinstance(event, CampaignCreated | CampaignChanged):
+        elif isinstance(event, CampaignCreated | CampaignChanged | CampaignReviewed):
             self.campaigns[event.campaign.id] = event.campaign
-            self.generation += 1
-        elif isinstance(event, CreativeCreated | CreativeChanged):
+            self.touched[f"campaign {event.campaign.id}"] = None
+        elif isinstance(event, CreativeCreated | CreativeChanged | CreativeReviewed):
             self.creatives[event.creative.id] = event.creative
-            self.generation += 1
-        elif isinstance(event, PublisherRegistered):
+            self._creatives_of.setdefault(event.creative.campaign_id, {})[event.creative.id] = None
+            self.touched[f"creative {event.creative.id}"] = None
+        elif isinstance(event, PublisherRegistered | PublisherChanged):
             self.publishers[event.publisher.id] = event.publisher
             self.publishers_generation += 1
-        elif isinstance(event, PlacementCreated):
+        elif isinstance(event, SiteRegistered | SiteChanged):
+            self.sites[event.site.id] = event.site
+        elif isinstance(event, PlacementCreated | PlacementChanged):
             self.placements[event.placement.id] = event.placement
 
     def clear(self) -> None:
         for kept in self._state():
             kept.clear()
+        self._creatives_of.clear()
         self.generation += 1
         self.publishers_generation += 1
 
@@ -83,15 +112,16 @@ class Catalogue:
 
     def load(self, state: bytes) -> None:
         self.clear()
-        advertisers, campaigns, creatives, publishers, placements, registrations = _decoder.decode(
-            state
-        )
-        self.advertisers.update(advertisers)
-        self.campaigns.update(campaigns)
-        self.creatives.update(creatives)
-        self.publishers.update(publishers)
-        self.placements.update(placements)
-        self.registrations.update(registrations)
+        loaded = _decoder.decode(state)
+        self.advertisers.update(loaded[0])
+        self.campaigns.update(loaded[1])
+        self.creatives.update(loaded[2])
+        for creative in self.creatives.values():
+            self._creatives_of.setdefault(creative.campaign_id, {})[creative.id] = None
+        self.publishers.update(loaded[3])
+        self.sites.update(loaded[4])
+        self.placements.update(loaded[5])
+        self.registrations.update(loaded[6])
 
     def live_ads(self) -> Iterator[tuple[Creative, Campaign, Advertiser]]:
         """The creatives that may be shown: active ones of active campaigns."""
@@ -100,129 +130,52 @@ class Catalogue:
             if creative.status == "active" and campaign.status == "active":
                 yield creative, campaign, self.advertisers[campaign.advertiser_id]
 
+    def creatives_of(self, campaign_id: str) -> list[str]:
+        """The ids of a campaign's creatives, whatever their status, in the order of creation."""
+        return list(self._creatives_of.get(campaign_id, ()))
+
     def origins(self) -> frozenset[str]:
         """The web origins of all publishers, whose pages may ask for ads."""
         return frozenset(
             origin for publisher in self.publishers.values() for origin in publisher.origins
         )
 
-    def _state(
-        self,
-    ) -> tuple[
-        dict[str, Advertiser],
-        dict[str, Campaign],
-        dict[str, Creative],
-        dict[str, Publisher],
-        dict[str, Placement],
-        dict[str, bytes],
-    ]:
+    def _state(self) -> _State:
         return (
             self.advertisers,
             self.campaigns,
             self.creatives,
             self.publishers,
+            self.sites,
             self.placements,
             self.registrations,
         )
 
 
-_decoder: Final = msgspec.msgpack.Decoder(
-    tuple[
-        dict[str, Advertiser],
-        dict[str, Campaign],
-        dict[str, Creative],
-        dict[str, Publisher],
-        dict[str, Placement],
-        dict[str, bytes],
-    ]
-)
+_decoder: Final = msgspec.msgpack.Decoder(_State)
 
 
-def page(items: Mapping[str, _Item], after: int, limit: int) -> list[_Item]:
-    """At most ``limit`` items in the order of their creation, from position ``after``.
+def page(
+    items: Mapping[str, _Item],
+    after: int,
+    limit: int,
+    keep: Callable[[_Item], bool] | None = None,
+) -> tuple[list[_Item], int | None]:
+    """At most ``limit`` items in the order of their creation, and where the next page begins.
 
-    Nothing is ever removed from the catalogue, so a position is a cursor that stays right.
+    Nothing is ever removed from the catalogue, so a position is a cursor that stays right. With a
+    filter ``keep`` a page ends after ``SCANNED_MAX`` items and may be short, or empty before the
+    end; None as the second value is the end.
     """
-    return list(islice(items.values(), after, after + limit))
-
-
-def check_advertiser(advertiser: Advertiser, *, currency: str) -> list[Fault]:
-    """What is wrong with a new advertiser; ``currency`` is the platform's."""
-    return list(_same_currency("/currency", advertiser.currency, currency))
-
-
-def check_campaign(catalogue: Catalogue, campaign: Campaign, *, currency: str) -> list[Fault]:
-    """What is wrong with a campaign, new or changed."""
-    faults = list(_known("/advertiser_id", campaign.advertiser_id, catalogue.advertisers))
-    faults += _budget("/budget", campaign.budget, currency)
-    daily = campaign.daily_budget
-    if daily is not None:
-        faults += _budget("/daily_budget", daily, currency)
-        if daily.total_nanos > campaign.budget.total_nanos:
-            faults.append(
-                Fault(
-                    "/daily_budget", f"{daily} is more than the lifetime budget {campaign.budget}"
-                )
-            )
-    if campaign.ends_us is not None and campaign.ends_us <= campaign.starts_us:
-        faults.append(Fault("/ends_us", "must be later than starts_us"))
-    return faults
-
-
-def check_creative(catalogue: Catalogue, creative: Creative) -> list[Fault]:
-    """What is wrong with a creative: its campaign, and the members that its format needs."""
-    faults = list(_known("/campaign_id", creative.campaign_id, catalogue.campaigns))
-    needed: dict[str, object]
-    if creative.format == "banner":
-        needed = {"width": creative.width, "height": creative.height, "html": creative.html}
-    elif creative.format == "video":
-        needed = {
-            "video_url": creative.video_url,
-            "video_mime": creative.video_mime,
-            "duration_s": creative.duration_s,
-        }
+    if keep is None:
+        found = list(islice(items.values(), after, after + limit))
+        end = after + len(found)
     else:
-        needed = {"title": creative.title}
-    faults += [
-        Fault(f"/{name}", f"a {creative.format} creative needs it")
-        for name, given in needed.items()
-        if not given
-    ]
-    return faults
-
-
-def check_publisher(publisher: Publisher) -> list[Fault]:
-    """What is wrong with a new publisher."""
-    return [
-        Fault(f"/origins/{position}", f"expected scheme://host[:port], got {origin[:64]!r}")
-        for position, origin in enumerate(publisher.origins)
-        if _ORIGIN.fullmatch(origin) is None
-    ]
-
-
-def check_placement(catalogue: Catalogue, placement: Placement) -> list[Fault]:
-    """What is wrong with a new placement."""
-    faults = list(_known("/publisher_id", placement.publisher_id, catalogue.publishers))
-    if placement.format == "banner":
-        faults += [
-            Fault(f"/{name}", "a banner placement needs it")
-            for name in ("width", "height")
-            if not getattr(placement, name)
-        ]
-    return faults
-
-
-def _known(pointer: str, id: str, among: Iterable[str]) -> Iterator[Fault]:
-    if id not in among:
-        yield Fault(pointer, f"{id!r} does not exist")
-
-
-def _same_currency(pointer: str, given: str, currency: str) -> Iterator[Fault]:
-    if given != currency:
-        yield Fault(pointer, f"this platform auctions in {currency}, not in {given}")
-
-
-def _budget(pointer: str, budget: Money, currency: str) -> Iterator[Fault]:
-    yield from _same_currency(f"{pointer}/currency", budget.currency, currency)
-    if budget.total_nanos <= 0:
-        yield Fault(pointer, f"must be positive, got {budget}")
+        found, end = [], after
+        for item in islice(items.values(), after, after + SCANNED_MAX):
+            end += 1
+            if keep(item):
+                found.append(item)
+                if len(found) == limit:
+                    break
+    return found, end if end < len(items) else None

@@ -1,4 +1,8 @@
-"""The facts of the ad part. Members are appended, never edited; amounts are integer nanos."""
+"""The facts of the ad part. Members are appended, never edited; amounts are integer nanos.
+
+``actor`` says who gave the command: the id of an API key, ``console`` for a signed-in session,
+``local`` for the owner's socket; empty where the platform did it itself, and in older events.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,15 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from ringwork.ads.model import Advertiser, Campaign, Context, Creative, Placement, Publisher
+from ringwork.ads.model import (
+    Advertiser,
+    Campaign,
+    Context,
+    Creative,
+    Placement,
+    Publisher,
+    Site,
+)
 from ringwork.kernel.events import Event
 
 
@@ -16,6 +28,7 @@ class AdvertiserRegistered(Event, frozen=True, array_like=True):
     TYPE: ClassVar[str] = "advertiser_registered"
     PERSONAL: ClassVar[tuple[str, ...]] = ("advertiser.contact",)
     advertiser: Advertiser
+    actor: str = ""
 
 
 class CampaignCreated(Event, frozen=True, array_like=True):
@@ -23,6 +36,7 @@ class CampaignCreated(Event, frozen=True, array_like=True):
 
     TYPE: ClassVar[str] = "campaign_created"
     campaign: Campaign
+    actor: str = ""
 
 
 class CampaignChanged(Event, frozen=True, array_like=True):
@@ -30,6 +44,7 @@ class CampaignChanged(Event, frozen=True, array_like=True):
 
     TYPE: ClassVar[str] = "campaign_changed"
     campaign: Campaign
+    actor: str = ""
 
 
 class CreativeCreated(Event, frozen=True, array_like=True):
@@ -37,6 +52,7 @@ class CreativeCreated(Event, frozen=True, array_like=True):
 
     TYPE: ClassVar[str] = "creative_created"
     creative: Creative
+    actor: str = ""
 
 
 class CreativeChanged(Event, frozen=True, array_like=True):
@@ -44,6 +60,25 @@ class CreativeChanged(Event, frozen=True, array_like=True):
 
     TYPE: ClassVar[str] = "creative_changed"
     creative: Creative
+    actor: str = ""
+
+
+class CampaignReviewed(Event, frozen=True, array_like=True):
+    """A reviewer decided on a campaign: approve, reject or return; the campaign as it is now."""
+
+    TYPE: ClassVar[str] = "campaign_reviewed"
+    campaign: Campaign
+    decision: str
+    actor: str = ""
+
+
+class CreativeReviewed(Event, frozen=True, array_like=True):
+    """A reviewer decided on a creative: approve, reject or return; the creative as it is now."""
+
+    TYPE: ClassVar[str] = "creative_reviewed"
+    creative: Creative
+    decision: str
+    actor: str = ""
 
 
 class PublisherRegistered(Event, frozen=True, array_like=True):
@@ -51,6 +86,31 @@ class PublisherRegistered(Event, frozen=True, array_like=True):
 
     TYPE: ClassVar[str] = "publisher_registered"
     publisher: Publisher
+    actor: str = ""
+
+
+class PublisherChanged(Event, frozen=True, array_like=True):
+    """The publisher as it is from now on."""
+
+    TYPE: ClassVar[str] = "publisher_changed"
+    publisher: Publisher
+    actor: str = ""
+
+
+class SiteRegistered(Event, frozen=True, array_like=True):
+    """A property of a publisher exists."""
+
+    TYPE: ClassVar[str] = "site_registered"
+    site: Site
+    actor: str = ""
+
+
+class SiteChanged(Event, frozen=True, array_like=True):
+    """The site as it is from now on."""
+
+    TYPE: ClassVar[str] = "site_changed"
+    site: Site
+    actor: str = ""
 
 
 class PlacementCreated(Event, frozen=True, array_like=True):
@@ -58,6 +118,15 @@ class PlacementCreated(Event, frozen=True, array_like=True):
 
     TYPE: ClassVar[str] = "placement_created"
     placement: Placement
+    actor: str = ""
+
+
+class PlacementChanged(Event, frozen=True, array_like=True):
+    """The placement as it is from now on."""
+
+    TYPE: ClassVar[str] = "placement_changed"
+    placement: Placement
+    actor: str = ""
 
 
 class Considered(Struct, frozen=True, array_like=True):
@@ -98,6 +167,11 @@ class SlotOutcome(Struct, frozen=True, array_like=True):
     price_nanos: int = 0
     expires_s: int = 0
     charge_bid: bool = False
+    scanned: int = 0
+    """Live ads that were looked at, best first; ``eligible`` and ``excluded`` are among these."""
+    deal_id: str = ""
+    cost_nanos: int = 0
+    """What is held or charged: the price, times the impressions that a play counts as."""
 
 
 class AuctionCleared(Event, frozen=True, array_like=True):
@@ -110,6 +184,8 @@ class AuctionCleared(Event, frozen=True, array_like=True):
     slots: list[SlotOutcome]
     stage_ns: dict[str, int]
     """Stage -> nanoseconds it took, in order."""
+    supply_chain: str = ""
+    """The resellers that the request came through, as its schain says (OpenRTB)."""
 
 
 class AnswerTimed(Event, frozen=True, array_like=True):
@@ -149,6 +225,39 @@ class ImpressionUnbilled(Event, frozen=True, array_like=True):
     reason: str
 
 
+class ImpressionMeasured(Event, frozen=True, array_like=True):
+    """What was seen of an impression: ``viewable`` by the MRC's standard, or a ``view`` completed.
+
+    ``charged_nanos`` > 0 where that is paid for and the hold was still there.
+    """
+
+    TYPE: ClassVar[str] = "impression_measured"
+    impression_id: bytes
+    campaign_id: str
+    ad_id: str
+    publisher_id: str
+    measure: str
+    charged_nanos: int
+    currency: str
+    unbilled_reason: str = ""
+
+
+class BidSettled(Event, frozen=True, array_like=True):
+    """What an exchange said of a bid: ``won``, or ``lost`` with its reason (OpenRTB loss codes).
+
+    Bills nothing; the budget that a lost bid held is free again at once.
+    """
+
+    TYPE: ClassVar[str] = "bid_settled"
+    impression_id: bytes
+    campaign_id: str
+    outcome: str
+    reason: int | None
+    price_nanos: int | None
+    min_to_win_nanos: int | None
+    currency: str
+
+
 class ClickRecorded(Event, frozen=True, array_like=True):
     """The first click on an impression.
 
@@ -183,6 +292,8 @@ class ConversionRecorded(Event, frozen=True, array_like=True):
     currency: str
     customer: bytes | None = None
     unbilled_reason: str = ""
+    view_through: bool = False
+    """It followed an impression that nobody clicked on (``view_through``)."""
 
 
 EVENTS: tuple[type[Event], ...] = (
@@ -191,12 +302,20 @@ EVENTS: tuple[type[Event], ...] = (
     CampaignChanged,
     CreativeCreated,
     CreativeChanged,
+    CampaignReviewed,
+    CreativeReviewed,
     PublisherRegistered,
+    PublisherChanged,
+    SiteRegistered,
+    SiteChanged,
     PlacementCreated,
+    PlacementChanged,
     AuctionCleared,
     AnswerTimed,
     ImpressionBilled,
     ImpressionUnbilled,
+    ImpressionMeasured,
+    BidSettled,
     ClickRecorded,
     ConversionRecorded,
 )

@@ -1,20 +1,23 @@
-"""The native endpoint ``POST /v1/ads/request``: one placement in, its ad out, ready to be shown.
+"""The native endpoint ``POST /v1/ads/request``: one placement in, its ads out, ready to be shown.
 
 A browser may ask from the registered origins of the placement's publisher (CORS); what it sends
 about the page is believed only as far as the publisher's own domain. Nothing about a person is
-taken: a member that this version does not know is refused, not ignored.
+taken: a member that this version does not know is refused, not ignored. What the publisher says of
+its site and its placement (labels, key-values, block lists) is joined with what the page says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Final
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Annotated, Final, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from ringwork.ads.catalogue import Catalogue
+from ringwork.ads.creatives import passback
 from ringwork.ads.markup import Markup
 from ringwork.ads.model import (
     Ask,
@@ -24,13 +27,18 @@ from ringwork.ads.model import (
     Domain,
     Format,
     Id,
+    Key,
     Placement,
+    Publisher,
     Region,
     Served,
+    Site,
     Slot,
     Targeting,
     Url,
+    Value,
 )
+from ringwork.ads.shown import Shown
 from ringwork.kernel.errors import NotFound
 from ringwork.kernel.ids import format_id
 from ringwork.web.lane import Reply
@@ -38,9 +46,12 @@ from ringwork.web.problems import Forbidden
 from ringwork.web.strict import decode
 
 PREFLIGHT_MAX_AGE_S: Final = 600
+PLACES_MAX: Final = 4096
+"""Placements whose joined settings are kept ready; past that the store starts anew."""
 _US_PER_HOUR: Final = 3_600_000_000
 
 Header = tuple[bytes, bytes]
+_T = TypeVar("_T")
 
 
 class Page(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,6 +72,12 @@ class AdRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """As the publisher knows it: a country or a subdivision."""
     blocked_categories: Annotated[list[Category], Meta(max_length=200)] = []
     blocked_domains: Annotated[list[Domain], Meta(max_length=200)] = []
+    key_values: Annotated[
+        dict[Key, Annotated[list[Value], Meta(max_length=20)]], Meta(max_length=20)
+    ] = {}
+    """What the page says of itself, besides what its site and its placement say."""
+    visit: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = ""
+    """The page's own key of the current visit, for frequency caps; it is never recorded."""
 
 
 class Beacons(Struct, frozen=True):
@@ -82,6 +99,8 @@ class ShownAd(Struct, frozen=True, kw_only=True, omit_defaults=True):
     vast: str | UnsetType = UNSET
     beacons: Beacons
     click: str
+    scripts: bool = False
+    """The markup's own frame runs scripts: a sandboxed frame around it has to allow them."""
     advertiser: str
     """The domain of who pays: the ad must say so."""
     why: str
@@ -91,15 +110,32 @@ class ShownAd(Struct, frozen=True, kw_only=True, omit_defaults=True):
     currency: str | UnsetType = UNSET
 
 
-class AdAnswer(Struct, frozen=True):
+class AdAnswer(Struct):
     """The ads for a request; an empty list when there is none."""
 
     request_id: str
     ads: list[ShownAd]
+    passback: str | UnsetType = UNSET
+    """Markup of the placement's own, with scripts, to be shown because nothing was sold."""
 
 
 _decoder: Final = msgspec.json.Decoder(AdRequest)
 _encoder: Final = msgspec.json.Encoder()
+
+
+class _Place(Struct, frozen=True):
+    """A placement with what it has from its site and its publisher, joined."""
+
+    placement: Placement
+    site: Site | None
+    publisher: Publisher
+    domain: str
+    categories: tuple[str, ...]
+    key_values: tuple[tuple[str, str], ...]
+    blocked_categories: tuple[str, ...]
+    blocked_domains: tuple[str, ...]
+    blocked_advertisers: tuple[str, ...]
+    slots: tuple[Slot, ...]
 
 
 class NativeAds:
@@ -108,6 +144,8 @@ class NativeAds:
     def __init__(self, catalogue: Catalogue, markup: Markup) -> None:
         self._catalogue = catalogue
         self._markup = markup
+        self._shown_by = Shown(markup)
+        self._places: dict[str, _Place] = {}
         self._origins: frozenset[str] = frozenset()
         self._generation = -1
 
@@ -132,49 +170,65 @@ class NativeAds:
     def to_ask(self, wanted: tuple[AdRequest, Placement], *, request_id: bytes, now_us: int) -> Ask:
         """What is asked for, in the terms of the auction."""
         request, placement = wanted
-        publisher = self._catalogue.publishers[placement.publisher_id]
-        sized = bool(placement.width and placement.height)
+        place, page = self._place(placement), request.page
         return Ask(
             request_id=request_id,
             source="native",
             context=Context(
-                site=_site(request.page.url, publisher.domain),
-                publisher_id=publisher.id,
+                site=_site(page.url, place.domain),
+                publisher_id=placement.publisher_id,
                 placement_id=placement.id,
-                categories=tuple(dict.fromkeys((*placement.categories, *request.page.categories))),
+                categories=_joined(place.categories, page.categories),
                 region=request.region or "",
                 device_type=request.device_type,
                 hour=now_us // _US_PER_HOUR % 24,
-                blocked_categories=tuple(request.blocked_categories),
-                blocked_domains=tuple(request.blocked_domains),
+                blocked_categories=_joined(place.blocked_categories, request.blocked_categories),
+                blocked_domains=_joined(place.blocked_domains, request.blocked_domains),
+                key_values=_joined(place.key_values, _pairs(request.key_values)),
+                blocked_advertisers=place.blocked_advertisers,
             ),
-            slots=(
-                Slot(
-                    id=placement.id,
-                    format=placement.format,
-                    sizes=((placement.width, placement.height),) if sized else (),
-                    floor_nanos=placement.floor_nanos,
-                    rule=placement.rule,
-                ),
-            ),
+            slots=place.slots,
+            visit=request.visit,
         )
 
+    def _place(self, placement: Placement) -> _Place:
+        """The placement's joined settings, kept until one of what they come from is replaced."""
+        catalogue = self._catalogue
+        publisher = catalogue.publishers[placement.publisher_id]
+        site = None if placement.site_id is None else catalogue.sites[placement.site_id]
+        kept = self._places.get(placement.id)
+        if (
+            kept is not None
+            and kept.placement is placement
+            and kept.site is site
+            and kept.publisher is publisher
+        ):
+            return kept
+        if len(self._places) >= PLACES_MAX:
+            self._places.clear()
+        place = self._places[placement.id] = _place_of(placement, site, publisher)
+        return place
+
     def answer(self, ask: Ask, served: Sequence[Served], *, with_prices: bool) -> bytes:
-        """The JSON of the sold slots."""
+        """The JSON of the sold slots, or of the passback where none was."""
         ads = [self._shown(ask.context, one, with_prices=with_prices) for one in served]
-        return _encoder.encode(AdAnswer(format_id(ask.request_id), ads))
+        answer = AdAnswer(format_id(ask.request_id), ads)
+        placement = self._catalogue.placements[ask.context.placement_id]
+        if not ads and placement.passback_html:
+            answer.passback = passback(placement, request_id=ask.request_id)
+        return _encoder.encode(answer)
 
     def _shown(self, context: Context, served: Served, *, with_prices: bool) -> ShownAd:
         creative = served.creative
         impression_url, click_url = self._markup.beacons(served)
         markup: str | UnsetType = UNSET
         vast: str | UnsetType = UNSET
-        if creative.format == "video":
-            vast = self._markup.video(served)
+        if creative.format in ("video", "audio"):
+            vast = self._shown_by.video(served)
         elif creative.format == "native":
             markup = self._markup.card(served)
         else:
-            markup = self._markup.banner(served, pixel=False)
+            markup = self._shown_by.banner(served, pixel=False)
         targeting = self._catalogue.campaigns[served.campaign_id].targeting
         return ShownAd(
             impression_id=format_id(served.impression_id),
@@ -187,6 +241,7 @@ class NativeAds:
             vast=vast,
             beacons=Beacons(impression_url),
             click=click_url,
+            scripts=self._shown_by.is_scripted(served),
             advertiser=served.advertiser_domain,
             why=_why(context, targeting),
             price_nanos=served.price_nanos if with_prices else UNSET,
@@ -217,6 +272,45 @@ class NativeAds:
         return ((b"access-control-allow-origin", origin), (b"vary", b"origin"))
 
 
+def _place_of(placement: Placement, site: Site | None, publisher: Publisher) -> _Place:
+    pages: list[Site | Placement] = [placement] if site is None else [site, placement]
+    levels: list[Publisher | Site | Placement] = [publisher, *pages]
+    sized = bool(placement.width and placement.height)
+    count = placement.slots
+    return _Place(
+        placement=placement,
+        site=site,
+        publisher=publisher,
+        domain=publisher.domain if site is None else site.domain,
+        categories=_joined(*(one.categories for one in pages)),
+        key_values=_joined(*(_pairs(one.key_values) for one in pages)),
+        blocked_categories=_joined(*(one.blocked_categories for one in levels)),
+        blocked_domains=_joined(*(one.blocked_domains for one in levels)),
+        blocked_advertisers=_joined(*(one.blocked_advertisers for one in levels)),
+        slots=tuple(
+            Slot(
+                id=placement.id if count == 1 else f"{placement.id}#{number}",
+                format=placement.format,
+                sizes=((placement.width, placement.height),) if sized else (),
+                floor_nanos=placement.floor_nanos,
+                rule=placement.rule,
+                group="" if count == 1 else placement.id,
+                distinct=() if count == 1 else ("creative",),
+            )
+            for number in range(1, count + 1)
+        ),
+    )
+
+
+def _joined(*lists: Iterable[_T]) -> tuple[_T, ...]:
+    """Every value once, in the order in which they come first."""
+    return tuple(dict.fromkeys(chain.from_iterable(lists)))
+
+
+def _pairs(key_values: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    return [(key, value) for key, values in key_values.items() for value in values]
+
+
 def _site(url: str | None, domain: str) -> str:
     """The page's host where it lies in the publisher's domain, else that domain."""
     try:
@@ -239,5 +333,9 @@ def _why(context: Context, targeting: Targeting) -> str:
         reasons.append(f"the kind of device ({context.device_type})")
     if targeting.hours:
         reasons.append("the hour")
+    if targeting.weekdays:
+        reasons.append("the day of the week")
+    if targeting.key_values:
+        reasons.append("what its publisher says of the page")
     chosen = ", ".join(reasons) or "the auction for this place alone"
     return f"Chosen by {chosen}. Nothing about you was used."

@@ -7,13 +7,14 @@ import asyncio
 from litestar import Response, get, post
 from litestar.params import JSONBody
 from litestar.types import ControllerRouterHandler
-from msgspec import Struct
+from msgspec import Struct, UnsetType
 
 from ringwork.ads import projections
 from ringwork.ads.budgets import CAMPAIGN_PREFIX, PUBLISHER_PREFIX
 from ringwork.ads.events import AuctionCleared
 from ringwork.ads.http_api import AdsApi, status_of
 from ringwork.ads.requests import NewConversion
+from ringwork.ads.tokens import Claim
 from ringwork.ads.views import Conversion, LedgerTotals, Why
 from ringwork.kernel.errors import Conflict, Fault, Invalid, NotFound
 from ringwork.kernel.events import Recorded, decode_frames
@@ -35,7 +36,7 @@ def outcome_routes(api: AdsApi) -> list[ControllerRouterHandler]:
     async def report_conversion(
         request: HttpRequest, data: JSONBody[NewConversion]
     ) -> Response[bytes]:
-        """Report a conversion, with the `rwclid` that the click brought to the landing page."""
+        """Report a conversion: with the click's `rwclid`, or after a view the beacon's token."""
         return await run_command(request, api.execute, lambda command: _convert(api, command, data))
 
     @get("/v1/why/{impression_id:str}", opt=needs("log:read"))
@@ -110,20 +111,18 @@ def _credited(api: AdsApi) -> Money:
 
 
 def _convert(api: AdsApi, command: Command, data: NewConversion) -> tuple[int, Struct]:
-    claim = api.ads.verify(data.rwclid, "conversion")
-    if claim is None:
-        fault = Fault("/rwclid", "not genuine")
-        raise Conflict("unknown-click", "/rwclid: no click of this platform", errors=[fault])
+    claim, view_only = _claim_of(api, data)
     value = data.value
     if value is not None and (value.currency != api.ads.currency or value.total_nanos < 0):
         detail = f"expected {api.ads.currency}, zero or more; got {value}"
         raise Conflict("rule-violated", f"/value: {detail}", errors=[Fault("/value", detail)])
-    outcome = api.ads.record_conversion(
+    outcome = api.billing.record_conversion(
         command,
         claim,
         conversion_id=data.conversion_id,
         value_nanos=0 if value is None else value.total_nanos,
         customer=data.customer,
+        view_only=view_only,
     )
     if outcome == "late":
         raise Conflict(
@@ -131,7 +130,29 @@ def _convert(api: AdsApi, command: Command, data: NewConversion) -> tuple[int, S
         )
     return status_of(outcome == "recorded"), Conversion(
         conversion_id=data.conversion_id,
+        view_through=view_only,
         impression_id=format_id(claim.impression_id),
         campaign_id=claim.campaign_id,
         ad_id=claim.ad_id,
     )
+
+
+def _claim_of(api: AdsApi, data: NewConversion) -> tuple[Claim, bool]:
+    """The sale that a conversion is reported for, and whether after a view alone."""
+    rwclid, impression = data.rwclid, data.impression
+    if not isinstance(rwclid, UnsetType) and isinstance(impression, UnsetType):
+        claim = api.billing.verify(rwclid, "conversion")
+        if claim is None:
+            fault = Fault("/rwclid", "not genuine")
+            raise Conflict("unknown-click", "/rwclid: no click of this platform", errors=[fault])
+        return claim, False
+    if not isinstance(impression, UnsetType) and isinstance(rwclid, UnsetType):
+        claim = api.billing.verify(impression, "impression")
+        if claim is None:
+            fault = Fault("/impression", "not genuine")
+            raise Conflict(
+                "unknown-impression", "/impression: none of this platform", errors=[fault]
+            )
+        return claim, True
+    fault = Fault("/rwclid", "exactly one of rwclid and impression is needed")
+    raise Conflict("rule-violated", f"{fault.pointer}: {fault.detail}", errors=[fault])

@@ -1,8 +1,9 @@
-"""The catalogue's commands: register, create and change, and move the budgets that go with it.
+"""The catalogue's commands: register, create, change and review, and move the budgets with it.
 
 Every method decides completely before it records anything, so that a refusal leaves nothing
 half-done. The same request again answers as before; the same id with other content is a Conflict
-``<noun>-exists``.
+``<noun>-exists``. Whoever gives a command is an ``Actor``: its id stands in the event, and what it
+may make live without a review was decided where it came in.
 """
 
 from __future__ import annotations
@@ -10,28 +11,39 @@ from __future__ import annotations
 from typing import TypeVar
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict, replace
 
-from ringwork.ads.budgets import ADVERTISER_PREFIX, CAMPAIGN_PREFIX, PUBLISHER_PREFIX
-from ringwork.ads.catalogue import (
-    Catalogue,
-    check_advertiser,
-    check_campaign,
-    check_creative,
-    check_placement,
-    check_publisher,
-)
+from ringwork.ads.budgets import ADVERTISER_PREFIX, PUBLISHER_PREFIX
+from ringwork.ads.catalogue import Catalogue
+from ringwork.ads.creatives import Finding, check_creative, content_changed, faults_of
 from ringwork.ads.events import (
     AdvertiserRegistered,
     CampaignChanged,
     CampaignCreated,
+    CampaignReviewed,
     CreativeChanged,
     CreativeCreated,
+    CreativeReviewed,
+    PlacementChanged,
     PlacementCreated,
+    PublisherChanged,
     PublisherRegistered,
+    SiteChanged,
+    SiteRegistered,
 )
-from ringwork.ads.model import Advertiser, Campaign, Creative, Placement, Publisher
+from ringwork.ads.funding import Funding
+from ringwork.ads.lifecycle import (
+    PLATFORM,
+    Actor,
+    Noun,
+    after_change,
+    check_edit,
+    check_first,
+    check_step,
+    decide,
+)
+from ringwork.ads.model import Advertiser, Campaign, Creative, Placement, Publisher, Site
 from ringwork.ads.personal import Personal
 from ringwork.ads.requests import (
     CampaignChange,
@@ -41,11 +53,24 @@ from ringwork.ads.requests import (
     NewCreative,
     NewPlacement,
     NewPublisher,
+    NewSite,
+    PlacementChange,
+    PublisherChange,
+    ReviewDecision,
+    SiteChange,
+)
+from ringwork.ads.rules import (
+    HOUSE_BID_NANOS,
+    check_advertiser,
+    check_campaign,
+    check_placement,
+    check_publisher,
+    check_site,
 )
 from ringwork.kernel.errors import Conflict, Fault, NotFound
-from ringwork.kernel.ids import IdGenerator, format_id
+from ringwork.kernel.ids import IdGenerator
 from ringwork.kernel.journal import Command
-from ringwork.kernel.ledger import CREATED, Ledger, Transfer
+from ringwork.kernel.ledger import Ledger
 from ringwork.kernel.money import Money
 
 _Item = TypeVar("_Item", bound=Struct)
@@ -64,14 +89,16 @@ class Management:
         currency: str,
     ) -> None:
         self._catalogue = catalogue
-        self._ledger = ledger
+        self._funding = Funding(ledger=ledger, ids=ids, currency=currency)
         self._ids = ids
         self._personal = personal
         self._currency = currency
 
-    # ---- advertisers and campaigns --------------------------------------------------------------
+    # ---- advertisers ----------------------------------------------------------------------------
 
-    def register_advertiser(self, command: Command, new: NewAdvertiser) -> tuple[Advertiser, bool]:
+    def register_advertiser(
+        self, command: Command, new: NewAdvertiser, actor: Actor = PLATFORM
+    ) -> tuple[Advertiser, bool]:
         """Register an advertiser, open its account, and seal its contact under its own subject."""
         wanted = Advertiser(id=new.id, name=new.name, domain=new.domain, currency=new.currency)
         existing = self._catalogue.advertisers.get(new.id)
@@ -81,7 +108,7 @@ class Management:
             raise _exists("advertiser", new.id)
         _refuse(check_advertiser(wanted, currency=self._currency))
         account = ADVERTISER_PREFIX + new.id
-        self._refuse_other_account(account)
+        self._funding.refuse_other_account(account)
         event_id, subject, purpose = self._ids.new(), None, None
         if new.contact is not None:
             purpose = "account administration"
@@ -89,9 +116,12 @@ class Management:
                 account, new.contact, event_id=event_id, member="advertiser.contact"
             )
             wanted = replace(wanted, contact=sealed)
-        self._ledger.open_account(command, id=account, currency=self._currency, limited=True)
+        self._funding.open_account(command, account)
         command.record(
-            AdvertiserRegistered(wanted), event_id=event_id, subject=subject, purpose=purpose
+            AdvertiserRegistered(wanted, actor.id),
+            event_id=event_id,
+            subject=subject,
+            purpose=purpose,
         )
         return replace(wanted, contact=None), True
 
@@ -108,119 +138,120 @@ class Management:
         )
         return kept is None or kept == contact
 
-    def create_campaign(self, command: Command, new: NewCampaign) -> tuple[Campaign, bool]:
-        """Create a campaign and pay its budget into its account; Conflict without the funds."""
-        wanted = msgspec.convert(new, Campaign, from_attributes=True)
+    # ---- campaigns ------------------------------------------------------------------------------
+
+    def create_campaign(
+        self, command: Command, new: NewCampaign, actor: Actor = PLATFORM
+    ) -> tuple[Campaign, bool]:
+        """Create a campaign and pay its budget into its account; Conflict without the funds.
+
+        A draft's budget is set aside as well: what may go live at any time can always pay.
+        """
+        wanted = self._campaign_of(new)
         existing = self._catalogue.campaigns.get(new.id)
         if existing is not None:
             return _again("campaign", existing, wanted), False
+        check_first("campaign", wanted.status, actor)
         _refuse(check_campaign(self._catalogue, wanted, currency=self._currency))
-        account = CAMPAIGN_PREFIX + new.id
-        if account in self._ledger.accounts:
-            raise Conflict("account-exists", f"the ledger already has an account {account!r}")
-        self._refuse_unfunded(wanted)
-        opened = self._ledger.open_account(
-            command, id=account, currency=self._currency, limited=True
-        )
-        funded = self._ledger.transfer(
-            command, self._budget_transfer(wanted, wanted.budget.total_nanos)
-        )
-        assert opened == funded == CREATED, "decided before recording"
-        command.record(CampaignCreated(wanted))
+        self._funding.refuse_unfunded(wanted)
+        self._funding.fund(command, wanted)
+        command.record(CampaignCreated(wanted, actor.id))
         return wanted, True
 
-    def change_campaign(self, command: Command, id: str, change: CampaignChange) -> Campaign:
+    def _campaign_of(self, new: NewCampaign) -> Campaign:
+        """The campaign that is asked for; what only a house campaign may leave out is filled in."""
+        given = asdict(new)
+        is_house = new.priority == "house"
+        missing = [name for name in ("bid_nanos", "budget") if given[name] is UNSET]
+        if not is_house:
+            _refuse([Fault(f"/{name}", "needed but for a house campaign") for name in missing])
+        filled = {"bid_nanos": HOUSE_BID_NANOS, "budget": Money(self._currency, 0, 0)}
+        return Campaign(**{**given, **{name: filled[name] for name in missing}})
+
+    def change_campaign(
+        self, command: Command, id: str, change: CampaignChange, actor: Actor = PLATFORM
+    ) -> Campaign:
         """Change a campaign; a new budget moves the difference, never what is spent or reserved."""
-        existing = self._catalogue.campaigns.get(id)
-        if existing is None:
-            raise NotFound(f"no campaign {id!r}")
+        existing = _known("campaign", self._catalogue.campaigns, id)
         wanted = _changed(existing, change)
         if wanted == existing:
             return existing
-        if existing.status == "ended" and wanted.status != "ended":
-            raise Conflict("campaign-ended", f"campaign {id!r} has ended; create a new one")
+        check_step("campaign", id, existing.status, wanted.status, actor)
         _refuse(check_campaign(self._catalogue, wanted, currency=self._currency))
         more_nanos = wanted.budget.total_nanos - existing.budget.total_nanos
-        if more_nanos:
-            transfer = self._budget_transfer(wanted, more_nanos)
-            result = self._ledger.decide(command.now_s, transfer)
-            if result != CREATED:
-                raise self._unmoved(transfer, result)
-            self._ledger.transfer(command, transfer)
-        command.record(CampaignChanged(wanted))
+        self._funding.change_budget(command, wanted, more_nanos)
+        command.record(CampaignChanged(wanted, actor.id))
         return wanted
 
-    def _budget_transfer(self, campaign: Campaign, nanos: int) -> Transfer:
-        """From the advertiser to the campaign, or back where ``nanos`` is negative."""
-        advertiser = ADVERTISER_PREFIX + campaign.advertiser_id
-        account = CAMPAIGN_PREFIX + campaign.id
-        return Transfer(
-            id=format_id(self._ids.new()),
-            kind="single",
-            debit_account=advertiser if nanos > 0 else account,
-            credit_account=account if nanos > 0 else advertiser,
-            amount_nanos=abs(nanos),
-            currency=self._currency,
-            reference=campaign.id,
-        )
+    def review_campaign(
+        self, command: Command, id: str, review: ReviewDecision, actor: Actor = PLATFORM
+    ) -> Campaign:
+        """Decide on a campaign as its reviewer; the same decision again changes nothing."""
+        existing = _known("campaign", self._catalogue.campaigns, id)
+        status = _decided("campaign", id, existing.status, review)
+        wanted = replace(existing, status=status, review_reason=review.reason)
+        if wanted != existing:
+            command.record(CampaignReviewed(wanted, review.decision, actor.id))
+        return wanted
 
-    def _refuse_unfunded(self, campaign: Campaign) -> None:
-        """Conflict when the advertiser cannot pay a budget into an account that is yet to open."""
-        available = self._available(ADVERTISER_PREFIX + campaign.advertiser_id)
-        if available.total_nanos < campaign.budget.total_nanos:
-            raise Conflict(
-                "insufficient-funds",
-                f"advertiser {campaign.advertiser_id!r} has {available} available, "
-                f"the budget is {campaign.budget}",
-            )
+    # ---- creatives ------------------------------------------------------------------------------
 
-    def _unmoved(self, transfer: Transfer, result: str) -> Conflict:
-        available = self._available(transfer.debit_account)
-        amount = Money.of_nanos(self._currency, transfer.amount_nanos)
-        lowered = transfer.debit_account.startswith(CAMPAIGN_PREFIX)
-        if lowered and result == "insufficient-funds":
-            return Conflict(
-                "budget-below-spent",
-                f"{available} of the budget is neither spent nor reserved, {amount} would be taken",
-            )
-        return Conflict(
-            result, f"{transfer.debit_account} has {available} available, {amount} is needed"
-        )
+    def check_creative(self, new: NewCreative) -> list[Finding]:
+        """What would be said of a creative, without creating it."""
+        wanted = msgspec.convert(new, Creative, from_attributes=True)
+        return check_creative(wanted, self._catalogue.campaigns.get(wanted.campaign_id))
 
-    def _available(self, account: str) -> Money:
-        nanos = self._ledger.accounts[account].available_nanos
-        return Money.of_nanos(self._currency, nanos)
-
-    def _refuse_other_account(self, id: str) -> None:
-        """An account that was opened by hand is taken over if it is what would have been opened."""
-        account = self._ledger.accounts.get(id)
-        if account is not None and not (account.limited and account.currency == self._currency):
-            raise Conflict("account-exists", f"the ledger has a different account {id!r}")
-
-    # ---- creatives, publishers, placements ------------------------------------------------------
-
-    def create_creative(self, command: Command, new: NewCreative) -> tuple[Creative, bool]:
+    def create_creative(
+        self, command: Command, new: NewCreative, actor: Actor = PLATFORM
+    ) -> tuple[Creative, bool]:
         """Create a creative of an existing campaign."""
         wanted = msgspec.convert(new, Creative, from_attributes=True)
         existing = self._catalogue.creatives.get(new.id)
         if existing is not None:
             return _again("creative", existing, wanted), False
-        _refuse(check_creative(self._catalogue, wanted))
-        command.record(CreativeCreated(wanted))
+        check_first("creative", wanted.status, actor)
+        _refuse(faults_of(self.check_creative(new)))
+        command.record(CreativeCreated(wanted, actor.id))
         return wanted, True
 
-    def change_creative(self, command: Command, id: str, change: CreativeChange) -> Creative:
-        """Change a creative; its format, size and media stay what they were."""
-        existing = self._catalogue.creatives.get(id)
-        if existing is None:
-            raise NotFound(f"no creative {id!r}")
+    def change_creative(
+        self, command: Command, id: str, change: CreativeChange, actor: Actor = PLATFORM
+    ) -> Creative:
+        """Change a creative; its format, size and media stay what they were.
+
+        Where the platform asks for reviews, what was approved and then changed waits for one again.
+        """
+        existing = _known("creative", self._catalogue.creatives, id)
         wanted = _changed(existing, change)
-        if wanted != existing:
-            _refuse(check_creative(self._catalogue, wanted))
-            command.record(CreativeChanged(wanted))
+        if wanted == existing:
+            return existing
+        check_step("creative", id, existing.status, wanted.status, actor)
+        is_reviewed_content = content_changed(existing, wanted)
+        if is_reviewed_content:  # what was taken under older rules can still be paused
+            check_edit("creative", id, existing.status, wanted.status, actor)
+            campaign = self._catalogue.campaigns.get(wanted.campaign_id)
+            _refuse(faults_of(check_creative(wanted, campaign)))
+        status = after_change(wanted.status, is_reviewed_content=is_reviewed_content, actor=actor)
+        wanted = replace(wanted, status=status)
+        command.record(CreativeChanged(wanted, actor.id))
         return wanted
 
-    def register_publisher(self, command: Command, new: NewPublisher) -> tuple[Publisher, bool]:
+    def review_creative(
+        self, command: Command, id: str, review: ReviewDecision, actor: Actor = PLATFORM
+    ) -> Creative:
+        """Decide on a creative as its reviewer; the same decision again changes nothing."""
+        existing = _known("creative", self._catalogue.creatives, id)
+        status = _decided("creative", id, existing.status, review)
+        wanted = replace(existing, status=status, review_reason=review.reason)
+        if wanted != existing:
+            command.record(CreativeReviewed(wanted, review.decision, actor.id))
+        return wanted
+
+    # ---- publishers, sites, placements ----------------------------------------------------------
+
+    def register_publisher(
+        self, command: Command, new: NewPublisher, actor: Actor = PLATFORM
+    ) -> tuple[Publisher, bool]:
         """Register a publisher and open its account."""
         wanted = msgspec.convert(new, Publisher, from_attributes=True)
         existing = self._catalogue.publishers.get(new.id)
@@ -228,20 +259,81 @@ class Management:
             return _again("publisher", existing, wanted), False
         _refuse(check_publisher(wanted))
         account = PUBLISHER_PREFIX + new.id
-        self._refuse_other_account(account)
-        self._ledger.open_account(command, id=account, currency=self._currency, limited=True)
-        command.record(PublisherRegistered(wanted))
+        self._funding.refuse_other_account(account)
+        self._funding.open_account(command, account)
+        command.record(PublisherRegistered(wanted, actor.id))
         return wanted, True
 
-    def create_placement(self, command: Command, new: NewPlacement) -> tuple[Placement, bool]:
+    def change_publisher(
+        self, command: Command, id: str, change: PublisherChange, actor: Actor = PLATFORM
+    ) -> Publisher:
+        """Change a publisher: its origins, its share, what it blocks."""
+        existing = _known("publisher", self._catalogue.publishers, id)
+        wanted = _changed(existing, change)
+        if wanted != existing:
+            _refuse(check_publisher(wanted))
+            command.record(PublisherChanged(wanted, actor.id))
+        return wanted
+
+    def register_site(
+        self, command: Command, new: NewSite, actor: Actor = PLATFORM
+    ) -> tuple[Site, bool]:
+        """Register a site of a publisher."""
+        wanted = msgspec.convert(new, Site, from_attributes=True)
+        existing = self._catalogue.sites.get(new.id)
+        if existing is not None:
+            return _again("site", existing, wanted), False
+        _refuse(check_site(self._catalogue, wanted))
+        command.record(SiteRegistered(wanted, actor.id))
+        return wanted, True
+
+    def change_site(
+        self, command: Command, id: str, change: SiteChange, actor: Actor = PLATFORM
+    ) -> Site:
+        """Change a site: its labels and what it blocks; it stays its publisher's."""
+        existing = _known("site", self._catalogue.sites, id)
+        wanted = _changed(existing, change)
+        if wanted != existing:
+            command.record(SiteChanged(wanted, actor.id))
+        return wanted
+
+    def create_placement(
+        self, command: Command, new: NewPlacement, actor: Actor = PLATFORM
+    ) -> tuple[Placement, bool]:
         """Create a placement of a registered publisher."""
         wanted = msgspec.convert(new, Placement, from_attributes=True)
         existing = self._catalogue.placements.get(new.id)
         if existing is not None:
             return _again("placement", existing, wanted), False
         _refuse(check_placement(self._catalogue, wanted))
-        command.record(PlacementCreated(wanted))
+        command.record(PlacementCreated(wanted, actor.id))
         return wanted, True
+
+    def change_placement(
+        self, command: Command, id: str, change: PlacementChange, actor: Actor = PLATFORM
+    ) -> Placement:
+        """Change a placement; its publisher and its format stay."""
+        existing = _known("placement", self._catalogue.placements, id)
+        wanted = _changed(existing, change)
+        if wanted != existing:
+            _refuse(check_placement(self._catalogue, wanted))
+            command.record(PlacementChanged(wanted, actor.id))
+        return wanted
+
+
+def _known(noun: str, among: dict[str, _Item], id: str) -> _Item:
+    item = among.get(id)
+    if item is None:
+        raise NotFound(f"no {noun} {id!r}")
+    return item
+
+
+def _decided(noun: Noun, id: str, now: str, review: ReviewDecision) -> str:
+    """The status that a decision gives; what is not approved takes a reason."""
+    if review.decision != "approve" and not review.reason.strip():
+        text = f"to {review.decision} takes a reason: the author has to know what to mend"
+        _refuse([Fault("/reason", text)])
+    return decide(noun, id, now, review.decision)
 
 
 def _again(noun: str, existing: _Item, wanted: _Item) -> _Item:
@@ -260,6 +352,11 @@ def _refuse(faults: list[Fault]) -> None:
         raise Conflict("rule-violated", text, errors=faults)
 
 
-def _changed(item: _Item, change: CampaignChange | CreativeChange) -> _Item:
-    given = {name: value for name, value in asdict(change).items() if value is not UNSET}
+def _changed(
+    item: _Item,
+    change: CampaignChange | CreativeChange | PublisherChange | SiteChange | PlacementChange,
+) -> _Item:
+    given = {
+        name: value for name, value in asdict(change).items() if not isinstance(value, UnsetType)
+    }
     return replace(item, **given)

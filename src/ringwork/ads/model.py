@@ -8,20 +8,37 @@ nobody's data may be read).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
 
 from ringwork.kernel.money import MAX_PRICE_NANOS, Currency, Money
 
-Format = Literal["banner", "video", "native"]
-Pricing = Literal["cpm", "cpc", "cpa"]
-"""What a bid and a price are per: impression, click, or conversion."""
-Rule = Literal["first", "second"]
-Status = Literal["active", "paused", "ended"]
+Format = Literal["banner", "video", "native", "audio"]
+Pricing = Literal["cpm", "cpc", "cpa", "vcpm", "cpv"]
+"""What a bid and a price are per: impression, click, conversion, viewable impression, or view."""
+Rule = Literal["first", "second", "gsp", "vcg"]
+"""``second`` is the single-slot name of ``gsp``."""
+Status = Literal["draft", "review", "active", "rejected", "paused", "ended"]
+"""A draft is the advertiser's own; review waits for the platform; active may show."""
+CreativeStatus = Literal["draft", "review", "active", "rejected", "paused"]
+Priority = Literal["sponsorship", "guaranteed", "price", "house"]
+"""Who is asked first, as ad servers have it: a share of all views, a promised number of
+impressions, the auction, and what fills the rest."""
+Pacing = Literal["even", "asap"]
 DeviceType = Literal["phone", "tablet", "computer", "tv", "other"]
-Need = Literal["image", "text", "https"]
-"""What a place can demand of a creative: an image, a text, nothing that is fetched without TLS."""
+Need = Literal["image", "text", "https", "statement"]
+"""What a place can demand of an ad: an image, a text, nothing that is fetched without TLS, an
+advertiser whose names fit the statement of the DSA (at most ``STATEMENT_MAX_CHARS``)."""
+Charge = Literal["clearing", "bid", "agreed"]
+"""What a sale costs: the auction's price, the winner's full bid, or exactly the slot's floor."""
+Distinct = Literal["advertiser", "category", "creative", "media"]
+"""What no two ads of a group may share: advertiser domain, a category, the ad, its media URL."""
+
+STATEMENT_MAX_CHARS: Final = 100
+"""DSA transparency extension of OpenRTB: the longest ``behalf`` and ``paid``."""
+ONE_QUANTITY_PPM: Final = 1_000_000
 
 Id = Annotated[
     str,
@@ -40,8 +57,50 @@ Region = Annotated[str, Meta(pattern=r"^[A-Z]{3}(-[A-Z0-9]{1,3})?$", examples=["
 """ISO 3166-1 alpha-3, optionally with the ISO 3166-2 subdivision: no finer."""
 Url = Annotated[str, Meta(pattern=r"^https?://[!#$%&()*+,./:;=?@A-Z\[\]_a-z~0-9-]{1,2000}$")]
 """ASCII, as URLs are on the wire (RFC 3986)."""
+TagUrl = Annotated[str, Meta(pattern=r"^https?://[!#$%&()*+,./:;=?@A-Z\[\]_a-z{}~0-9-]{1,2000}$")]
+"""The same with macros (``${CACHEBUSTER}``, ``[timestamp]``), which are filled in when served."""
 
 HTML_MAX_CHARS: Final = 100_000
+VAST_MAX_CHARS: Final = 100_000
+SLOTS_MAX: Final = 8
+"""Ads of one placement in one answer."""
+BLOCKED_MAX: Final = 200
+"""Entries of a block list: lists travel with every auction and stand in its record."""
+
+
+Key = Annotated[str, Meta(pattern=r"^[a-z0-9_.-]{1,40}$", examples=["section"])]
+Value = Annotated[str, Meta(min_length=1, max_length=80)]
+KeyValues = Annotated[dict[Key, Annotated[list[Value], Meta(max_length=200)]], Meta(max_length=20)]
+"""What a publisher says of a page in its own words: key -> any of these values."""
+
+
+BlockedCategories = Annotated[list[Category], Meta(max_length=BLOCKED_MAX)]
+BlockedDomains = Annotated[list[Domain], Meta(max_length=BLOCKED_MAX)]
+BlockedAdvertisers = Annotated[list[Id], Meta(max_length=BLOCKED_MAX)]
+
+
+class Excluded(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a campaign must not show: one match keeps it out."""
+
+    sites: Annotated[list[Domain], Meta(max_length=1000)] = []
+    apps: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=255)]], Meta(max_length=1000)
+    ] = []
+    categories: Annotated[list[Category], Meta(max_length=1000)] = []
+    regions: Annotated[list[Region], Meta(max_length=1000)] = []
+    device_types: Annotated[list[DeviceType], Meta(max_length=5)] = []
+    key_values: KeyValues = {}
+
+
+class FrequencyCap(Struct, frozen=True, forbid_unknown_fields=True):
+    """At most so many impressions to one viewer in any window that long.
+
+    The viewer is a visit where nobody may be recognised: then the window ends with the visit.
+    """
+
+    impressions: Annotated[int, Meta(ge=1, le=1000)]
+    window_s: Annotated[int, Meta(ge=60, le=30 * 86_400)]
+    per: Literal["campaign", "advertiser"] = "campaign"
 
 
 class Targeting(Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,7 +114,14 @@ class Targeting(Struct, frozen=True, forbid_unknown_fields=True):
     regions: Annotated[list[Region], Meta(max_length=1000)] = []
     device_types: Annotated[list[DeviceType], Meta(max_length=5)] = []
     hours: Annotated[list[Annotated[int, Meta(ge=0, le=23)]], Meta(max_length=24)] = []
-    """Hours of the day, UTC."""
+    """Hours of the day in ``time_zone``."""
+    weekdays: Annotated[list[Annotated[int, Meta(ge=0, le=6)]], Meta(max_length=7)] = []
+    """Days of the week in ``time_zone``: Monday is 0."""
+    time_zone: Annotated[str, Meta(max_length=64, examples=["Europe/Lisbon"])] = "UTC"
+    """An IANA time zone."""
+    key_values: KeyValues = {}
+    """For every key here, the page must say one of its values."""
+    excluded: Excluded = field(default_factory=Excluded)
 
 
 class Advertiser(Struct, frozen=True, kw_only=True):
@@ -86,6 +152,21 @@ class Campaign(Struct, frozen=True, kw_only=True):
     ends_us: int | None = None
     targeting: Targeting = field(default_factory=Targeting)
     status: Status = "active"
+    priority: Priority = "price"
+    share_ppm: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    """Of a sponsorship: its share of the views that it may have, in 1e-6."""
+    goal_impressions: Annotated[int, Meta(ge=1, le=10**12)] | None = None
+    """Of a guaranteed campaign: what was promised by its end."""
+    pacing: Pacing = "even"
+    frequency_caps: Annotated[list[FrequencyCap], Meta(max_length=5)] = []
+    exclusion_labels: Annotated[list[Key], Meta(max_length=10)] = []
+    """Two campaigns with a label in common never show on one page (competitive exclusion)."""
+    roadblock: bool = False
+    """Its creatives fill every slot of a page together, or none of them shows."""
+    view_through: bool = False
+    """Conversions after an impression without a click are paid for too (``view_through``)."""
+    review_reason: str = ""
+    """What the reviewer said when the campaign was rejected or returned."""
 
 
 class Creative(Struct, frozen=True, kw_only=True):
@@ -112,7 +193,24 @@ class Creative(Struct, frozen=True, kw_only=True):
     attributes: Annotated[list[int], Meta(max_length=50)] = []
     """AdCOM creative attributes."""
     quality_ppm: Annotated[int, Meta(ge=1, le=10_000_000)] = 1_000_000
-    status: Status = "active"
+    status: CreativeStatus = "active"
+    weight: Annotated[int, Meta(ge=1, le=1000)] = 1
+    """How often it is shown among its campaign's creatives for the same slot (rotation)."""
+    third_party: bool = False
+    """``html`` is another ad server's tag: it runs its scripts, in a frame of its own."""
+    vast_tag_url: TagUrl | None = None
+    """Another ad server's VAST tag, served as a Wrapper."""
+    vast_xml: Annotated[str, Meta(max_length=VAST_MAX_CHARS)] = ""
+    """A whole VAST document of one ad."""
+    review_reason: str = ""
+    """What the reviewer said when the creative was rejected or returned."""
+    audio_url: Url | None = None
+    """Of an audio ad, with ``audio_mime`` and ``duration_s``."""
+    audio_mime: Annotated[str, Meta(max_length=100)] = ""
+    language: Annotated[str, Meta(pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4})?$")] = ""
+    """BCP 47; empty where it is not known, and then no place that limits languages takes it."""
+    app_bundle: Annotated[str, Meta(max_length=255)] = ""
+    """The store id of the app that the ad promotes."""
 
 
 class Publisher(Struct, frozen=True, kw_only=True):
@@ -123,6 +221,25 @@ class Publisher(Struct, frozen=True, kw_only=True):
     domain: Domain
     origins: Annotated[list[Url], Meta(max_length=50)] = []
     """Web origins whose pages may use the tag."""
+    revenue_share_ppm: Annotated[int, Meta(ge=0, le=1_000_000)] = 1_000_000
+    """Of every price, what the publisher is credited, in 1e-6; the platform keeps the rest."""
+    blocked_categories: BlockedCategories = []
+    blocked_domains: BlockedDomains = []
+    blocked_advertisers: BlockedAdvertisers = []
+
+
+class Site(Struct, frozen=True, kw_only=True):
+    """One of a publisher's properties; what holds for it holds for its placements."""
+
+    id: Id
+    publisher_id: Id
+    name: Name
+    domain: Domain
+    categories: Annotated[list[Category], Meta(max_length=50)] = []
+    key_values: KeyValues = {}
+    blocked_categories: BlockedCategories = []
+    blocked_domains: BlockedDomains = []
+    blocked_advertisers: BlockedAdvertisers = []
 
 
 class Placement(Struct, frozen=True, kw_only=True):
@@ -136,6 +253,15 @@ class Placement(Struct, frozen=True, kw_only=True):
     floor_nanos: Annotated[int, Meta(ge=0, le=MAX_PRICE_NANOS)] = 0
     rule: Rule = "second"
     categories: Annotated[list[Category], Meta(max_length=50)] = []
+    site_id: Id | None = None
+    slots: Annotated[int, Meta(ge=1, le=SLOTS_MAX)] = 1
+    """Ads of one answer: a slate, sold together by ``rule``."""
+    passback_html: Annotated[str, Meta(max_length=HTML_MAX_CHARS)] = ""
+    """Third-party markup that is shown when nothing was sold."""
+    key_values: KeyValues = {}
+    blocked_categories: BlockedCategories = []
+    blocked_domains: BlockedDomains = []
+    blocked_advertisers: BlockedAdvertisers = []
 
 
 class Context(Struct, frozen=True, array_like=True):
@@ -154,6 +280,21 @@ class Context(Struct, frozen=True, array_like=True):
     hour: int = 0
     blocked_categories: tuple[str, ...] = ()
     blocked_domains: tuple[str, ...] = ()
+    key_values: tuple[tuple[str, str], ...] = ()
+    """What the publisher says of the page: (key, value) pairs."""
+    blocked_advertisers: tuple[str, ...] = ()
+    """Ids of advertisers that the publisher does not want here."""
+
+
+class DurationFloor(Struct, frozen=True, array_like=True):
+    """The floor of ads from ``min_s`` to ``max_s`` seconds long, both included."""
+
+    min_s: int
+    max_s: int | None
+    floor_nanos: int
+
+    def holds_for(self, duration_s: int) -> bool:
+        return self.min_s <= duration_s and (self.max_s is None or duration_s <= self.max_s)
 
 
 class Slot(Struct, frozen=True, kw_only=True):
@@ -177,6 +318,46 @@ class Slot(Struct, frozen=True, kw_only=True):
     """
     needs: tuple[Need, ...] = ()
     """What a creative must have to be shown here."""
+    ratios: tuple[tuple[int, int, int], ...] = ()
+    """Also accepted, as (least width, width ratio, height ratio), beside ``sizes``."""
+    durations_s: tuple[int, ...] = ()
+    """The exact durations that are taken; empty takes any between the bounds."""
+    nanos_per_second: int = 0
+    """Where positive, the floor of an ad is this times its duration."""
+    duration_floors: tuple[DurationFloor, ...] = ()
+    """Floors of ranges of duration; outside them ``floor_nanos`` holds."""
+    allowed_categories: tuple[str, ...] = ()
+    """Where not empty, an ad needs at least one category and all of its own among these."""
+    allowed_domains: tuple[str, ...] = ()
+    """Where not empty, the advertiser's domain must be one of these or lie in one."""
+    languages: tuple[str, ...] = ()
+    """Lower-case BCP 47 ranges; where not empty, an ad's language must match one (RFC 4647)."""
+    blocked_apps: tuple[str, ...] = ()
+    """Store ids of apps that must not be promoted here."""
+    deal_id: str = ""
+    """Where not empty, only campaigns that target the key ``deal`` with this value compete."""
+    charge: Charge | None = None
+    """None: as the ask says."""
+    group: str = ""
+    """Slots of a group are sold in order, and ``distinct`` holds between their ads."""
+    distinct: tuple[Distinct, ...] = ()
+    quantity_ppm: int = ONE_QUANTITY_PPM
+    """Impressions that one play counts as, in 1e-6 (a public screen)."""
+
+    def floor_for(self, duration_s: int) -> int:
+        """The least value in nanos of an ad that long; the highest of overlapping ranges."""
+        if self.nanos_per_second:
+            return min(self.nanos_per_second * duration_s, MAX_PRICE_NANOS)
+        floors = [one.floor_nanos for one in self.duration_floors if one.holds_for(duration_s)]
+        return max(floors) if floors else self.floor_nanos
+
+    def cost_of(self, price_nanos: int, carried_ppm: int = 0) -> tuple[int, int]:
+        """(nanos that a play costs, what is left of them in 1e-6 nanos to carry to the next).
+
+        >>> Slot(id="1", format="video", quantity_ppm=30_300_000).cost_of(2_500_000)
+        (75750000, 0)
+        """
+        return divmod(price_nanos * self.quantity_ppm + carried_ppm, ONE_QUANTITY_PPM)
 
 
 class Ask(Struct, frozen=True, kw_only=True):
@@ -186,11 +367,15 @@ class Ask(Struct, frozen=True, kw_only=True):
     source: Literal["openrtb", "native"]
     context: Context
     slots: tuple[Slot, ...]
+    visit: str = ""
+    """A key of the current visit, from the publisher's page, for frequency caps; never recorded."""
     charge_bid: bool = False
     """The price of a sale is the winner's full bid (OpenRTB at = 2.
 
     The exchange sets the price).
     """
+    supply_chain: str = ""
+    """Who resold the impression, in the standard's text form; recorded with the auction."""
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -216,6 +401,10 @@ class Sale(Struct, frozen=True, kw_only=True):
     price_nanos: int
 
 
+BASIC_ADVERTISING: Final = 2
+"""DSA extension: basic advertising, as in purpose 2 of TCF; no profile, no precise place."""
+
+
 class Served(Struct, frozen=True, kw_only=True):
     """A slot that was sold: everything an answer in any protocol needs."""
 
@@ -230,5 +419,12 @@ class Served(Struct, frozen=True, kw_only=True):
     impression_price_nanos: int
     """What an exchange is bid for the impression: its value at the clearing price."""
     currency: str
-    tokens: dict[str, str]
-    """Signed beacon tokens by event: impression, click."""
+    tokens: Mapping[str, str]
+    """Signed beacon tokens by event: impression, click; for an exchange also ``notice``."""
+    deal_id: str = ""
+    behalf: str = ""
+    """On whose behalf the ad is shown (DSA, article 26)."""
+    payer: str = ""
+    """Who paid for it."""
+    user_parameters: tuple[int, ...] = (BASIC_ADVERTISING,)
+    """What of the viewer was used, as the DSA extension codes it."""

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from ringwork.ads.lifecycle import Decision
 from ringwork.ads.model import (
     HTML_MAX_CHARS,
+    SLOTS_MAX,
+    VAST_MAX_CHARS,
+    BlockedAdvertisers,
+    BlockedCategories,
+    BlockedDomains,
     Category,
+    CreativeStatus,
     Domain,
     Format,
+    FrequencyCap,
     Id,
+    Key,
+    KeyValues,
     Name,
+    Pacing,
     PriceNanos,
     Pricing,
+    Priority,
     Rule,
     Status,
+    TagUrl,
     Targeting,
     Url,
 )
@@ -32,6 +45,21 @@ Text = Annotated[str, Meta(max_length=500)]
 Categories = Annotated[list[Category], Meta(max_length=50)]
 Attributes = Annotated[list[Annotated[int, Meta(ge=0, le=10_000)]], Meta(max_length=50)]
 Quality = Annotated[int, Meta(ge=1, le=10_000_000)]
+Weight = Annotated[int, Meta(ge=1, le=1000)]
+VastXml = Annotated[str, Meta(max_length=VAST_MAX_CHARS)]
+Language = Annotated[str, Meta(pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4})?$")]
+Bundle = Annotated[str, Meta(max_length=255)]
+Ppm = Annotated[int, Meta(ge=1, le=1_000_000)]
+Share = Annotated[int, Meta(ge=0, le=1_000_000)]
+Goal = Annotated[int, Meta(ge=1, le=10**12)]
+FrequencyCaps = Annotated[list[FrequencyCap], Meta(max_length=5)]
+Labels = Annotated[list[Key], Meta(max_length=10)]
+Floor = Annotated[int, Meta(ge=0, le=MAX_PRICE_NANOS)]
+Slots = Annotated[int, Meta(ge=1, le=SLOTS_MAX)]
+Origins = Annotated[list[Url], Meta(max_length=50)]
+Token = Annotated[str, Meta(min_length=1, max_length=TOKEN_MAX_CHARS)]
+FirstStatus = Literal["draft", "review", "active"]
+"""What a campaign or a creative may be created as."""
 TimeUs = Annotated[int, Meta(ge=0, le=2**53 - 1, description="microseconds since 1970, UTC")]
 
 
@@ -53,13 +81,23 @@ class NewCampaign(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     advertiser_id: Id
     name: Name
     pricing: Pricing
-    bid_nanos: PriceNanos
-    budget: Money
+    bid_nanos: PriceNanos | UnsetType = UNSET
+    """Needed but for a house campaign, which is free."""
+    budget: Money | UnsetType = UNSET
+    """The same."""
     daily_budget: Money | None = None
     starts_us: TimeUs = 0
     ends_us: TimeUs | None = None
     targeting: Targeting = field(default_factory=Targeting)
-    status: Status = "active"
+    status: FirstStatus = "active"
+    priority: Priority = "price"
+    share_ppm: Ppm | None = None
+    goal_impressions: Goal | None = None
+    pacing: Pacing = "even"
+    frequency_caps: FrequencyCaps = []
+    exclusion_labels: Labels = []
+    roadblock: bool = False
+    view_through: bool = False
 
 
 class CampaignChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,8 +108,24 @@ class CampaignChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     bid_nanos: PriceNanos | UnsetType = UNSET
     budget: Money | UnsetType = UNSET
     daily_budget: Money | UnsetType | None = UNSET
+    starts_us: TimeUs | UnsetType = UNSET
     ends_us: TimeUs | UnsetType | None = UNSET
     targeting: Targeting | UnsetType = UNSET
+    priority: Priority | UnsetType = UNSET
+    share_ppm: Ppm | UnsetType | None = UNSET
+    goal_impressions: Goal | UnsetType | None = UNSET
+    pacing: Pacing | UnsetType = UNSET
+    frequency_caps: FrequencyCaps | UnsetType = UNSET
+    exclusion_labels: Labels | UnsetType = UNSET
+    roadblock: bool | UnsetType = UNSET
+    view_through: bool | UnsetType = UNSET
+
+
+class ReviewDecision(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a reviewer decides; to reject or to return takes a reason, which the author reads."""
+
+    decision: Decision
+    reason: Annotated[str, Meta(max_length=500)] = ""
 
 
 class NewCreative(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,31 +139,43 @@ class NewCreative(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     height: Side = 0
     landing_url: Url
     html: Html = ""
+    third_party: bool = False
     video_url: Url | None = None
     video_mime: Mime = ""
+    vast_tag_url: TagUrl | None = None
+    vast_xml: VastXml = ""
+    audio_url: Url | None = None
+    audio_mime: Mime = ""
     duration_s: Duration = 0
     title: Title = ""
     text: Text = ""
     image_url: Url | None = None
     categories: Categories = []
     attributes: Attributes = []
+    language: Language = ""
+    app_bundle: Bundle = ""
     quality_ppm: Quality = 1_000_000
-    status: Status = "active"
+    weight: Weight = 1
+    status: FirstStatus = "active"
 
 
 class CreativeChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to change of a creative; members that are left out stay."""
 
     name: Name | UnsetType = UNSET
-    status: Status | UnsetType = UNSET
+    status: CreativeStatus | UnsetType = UNSET
     landing_url: Url | UnsetType = UNSET
     html: Html | UnsetType = UNSET
+    third_party: bool | UnsetType = UNSET
     title: Title | UnsetType = UNSET
     text: Text | UnsetType = UNSET
     image_url: Url | UnsetType | None = UNSET
     categories: Categories | UnsetType = UNSET
     attributes: Attributes | UnsetType = UNSET
+    language: Language | UnsetType = UNSET
+    app_bundle: Bundle | UnsetType = UNSET
     quality_ppm: Quality | UnsetType = UNSET
+    weight: Weight | UnsetType = UNSET
 
 
 class NewPublisher(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -118,7 +184,49 @@ class NewPublisher(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     id: Id
     name: Name
     domain: Domain
-    origins: Annotated[list[Url], Meta(max_length=50)] = []
+    origins: Origins = []
+    revenue_share_ppm: Share = 1_000_000
+    blocked_categories: BlockedCategories = []
+    blocked_domains: BlockedDomains = []
+    blocked_advertisers: BlockedAdvertisers = []
+
+
+class PublisherChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change of a publisher; members that are left out stay."""
+
+    name: Name | UnsetType = UNSET
+    domain: Domain | UnsetType = UNSET
+    origins: Origins | UnsetType = UNSET
+    revenue_share_ppm: Share | UnsetType = UNSET
+    blocked_categories: BlockedCategories | UnsetType = UNSET
+    blocked_domains: BlockedDomains | UnsetType = UNSET
+    blocked_advertisers: BlockedAdvertisers | UnsetType = UNSET
+
+
+class NewSite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A property of a publisher to register."""
+
+    id: Id
+    publisher_id: Id
+    name: Name
+    domain: Domain
+    categories: Categories = []
+    key_values: KeyValues = {}
+    blocked_categories: BlockedCategories = []
+    blocked_domains: BlockedDomains = []
+    blocked_advertisers: BlockedAdvertisers = []
+
+
+class SiteChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change of a site; members that are left out stay."""
+
+    name: Name | UnsetType = UNSET
+    domain: Domain | UnsetType = UNSET
+    categories: Categories | UnsetType = UNSET
+    key_values: KeyValues | UnsetType = UNSET
+    blocked_categories: BlockedCategories | UnsetType = UNSET
+    blocked_domains: BlockedDomains | UnsetType = UNSET
+    blocked_advertisers: BlockedAdvertisers | UnsetType = UNSET
 
 
 class NewPlacement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -126,18 +234,47 @@ class NewPlacement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     id: Id
     publisher_id: Id
+    site_id: Id | None = None
     format: Format
     width: Side = 0
     height: Side = 0
-    floor_nanos: Annotated[int, Meta(ge=0, le=MAX_PRICE_NANOS)] = 0
+    slots: Slots = 1
+    floor_nanos: Floor = 0
     rule: Rule = "second"
     categories: Categories = []
+    key_values: KeyValues = {}
+    passback_html: Html = ""
+    blocked_categories: BlockedCategories = []
+    blocked_domains: BlockedDomains = []
+    blocked_advertisers: BlockedAdvertisers = []
+
+
+class PlacementChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change of a placement: its format stays, members that are left out too."""
+
+    site_id: Id | UnsetType | None = UNSET
+    width: Side | UnsetType = UNSET
+    height: Side | UnsetType = UNSET
+    slots: Slots | UnsetType = UNSET
+    floor_nanos: Floor | UnsetType = UNSET
+    rule: Rule | UnsetType = UNSET
+    categories: Categories | UnsetType = UNSET
+    key_values: KeyValues | UnsetType = UNSET
+    passback_html: Html | UnsetType = UNSET
+    blocked_categories: BlockedCategories | UnsetType = UNSET
+    blocked_domains: BlockedDomains | UnsetType = UNSET
+    blocked_advertisers: BlockedAdvertisers | UnsetType = UNSET
 
 
 class NewConversion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A conversion that an advertiser reports: the token of its landing page, and its own id."""
+    """A conversion that an advertiser reports, with its own id for it.
 
-    rwclid: Annotated[str, Meta(min_length=1, max_length=TOKEN_MAX_CHARS)]
+    Either after a click, with the token that the click brought to the landing page, or after a view
+    alone (view-through), with the token of the impression's beacon.
+    """
+
+    rwclid: Token | UnsetType = UNSET
+    impression: Token | UnsetType = UNSET
     conversion_id: Annotated[str, Meta(min_length=1, max_length=100)]
     value: Money | None = None
     customer: Annotated[str, Meta(min_length=1, max_length=320)] | None = None

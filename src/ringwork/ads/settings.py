@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
@@ -17,6 +17,8 @@ from ringwork.ads.outcomes import (
 from ringwork.kernel.money import Currency
 
 _CERTAIN_PPB = 10**9
+MAX_VISIT_WINDOW_S: Final = 120 * 60
+"""What is remembered longer is no visit any more, but a history."""
 
 
 class AdsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,10 +36,20 @@ class AdsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """From a sale to its click."""
     conversion_window_s: Annotated[int, Meta(ge=1, le=MAX_CONVERSION_WINDOW_S)] = 30 * 86_400
     """From a sale to its conversion."""
+    view_window_s: Annotated[int, Meta(ge=1, le=MAX_CONVERSION_WINDOW_S)] = 86_400
+    """From a sale to a conversion without a click (view-through)."""
+    visit_window_s: Annotated[int, Meta(ge=60, le=MAX_VISIT_WINDOW_S)] = 90 * 60
+    """How long a visit's frequency caps remember what it was shown; never longer."""
+    review_required: bool = False
+    """Campaigns and creatives go live, and changed creatives stay so, by approval only."""
     click_prior_ppb: Annotated[int, Meta(ge=1, le=_CERTAIN_PPB)] = 5_000_000
     """Probability of a click per impression, in 1e-9: 0.5 %."""
     conversion_prior_ppb: Annotated[int, Meta(ge=1, le=_CERTAIN_PPB)] = 100_000
     """Probability of a conversion per impression, in 1e-9: 0.01 %."""
+    viewable_prior_ppb: Annotated[int, Meta(ge=1, le=_CERTAIN_PPB)] = 600_000_000
+    """Probability that an impression is viewable, in 1e-9: 60 %."""
+    view_prior_ppb: Annotated[int, Meta(ge=1, le=_CERTAIN_PPB)] = 500_000_000
+    """Probability that a video or audio ad is played to its end, in 1e-9: 50 %."""
 
     @property
     def p_ppb(self) -> Mapping[Pricing, int]:
@@ -46,6 +58,8 @@ class AdsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             "cpm": _CERTAIN_PPB,
             "cpc": self.click_prior_ppb,
             "cpa": self.conversion_prior_ppb,
+            "vcpm": self.viewable_prior_ppb,
+            "cpv": self.view_prior_ppb,
         }
 
     def timeout_s(self, hold_s: int | None) -> int:

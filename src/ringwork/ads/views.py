@@ -5,8 +5,10 @@ from __future__ import annotations
 from msgspec import Struct, structs
 
 from ringwork.ads.auction import recompute
+from ringwork.ads.creatives import Finding
 from ringwork.ads.events import AuctionCleared, SlotOutcome
-from ringwork.ads.model import Advertiser, Campaign, Creative, Placement, Publisher
+from ringwork.ads.model import Advertiser, Campaign, Creative, Placement, Publisher, Site
+from ringwork.ads.projections import Change, ChangeRow
 from ringwork.kernel.events import Recorded
 from ringwork.kernel.ids import format_id
 from ringwork.kernel.money import Money
@@ -59,6 +61,13 @@ class Publishers(Struct, frozen=True):
     next: str | None
 
 
+class Sites(Struct, frozen=True):
+    """One page; ``next`` is the cursor of the page after it, null at the end."""
+
+    sites: list[Site]
+    next: str | None
+
+
 class Placements(Struct, frozen=True):
     """One page; ``next`` is the cursor of the page after it, null at the end."""
 
@@ -66,10 +75,59 @@ class Placements(Struct, frozen=True):
     next: str | None
 
 
+class CreativeCheck(Struct, frozen=True):
+    """What a check of a creative found; one without errors would be taken."""
+
+    accepted: bool
+    findings: list[Finding]
+
+
+class ChangeView(Struct, frozen=True, kw_only=True):
+    """One command that created, changed or decided on an item."""
+
+    id: str
+    """Where it stands in the log."""
+    ts_us: int
+    request_id: str
+    by: str
+    """An API key's id, ``console`` for a signed-in session, ``local`` for the owner's socket; empty
+    where the platform did it, or where the event is older than this member."""
+    by_label: str
+    """The API key's label."""
+    action: str
+    """``create``, ``change``, ``approve``, ``reject`` or ``return``."""
+    reason: str
+    changes: list[Change]
+    """Member by member; of a creation none: nothing was there before."""
+
+    @classmethod
+    def of(cls, row: ChangeRow) -> ChangeView:
+        """What is shown of a row."""
+        return cls(
+            id=str(row.seq),
+            ts_us=row.ts_us,
+            request_id=format_id(row.request_id),
+            by=row.actor,
+            by_label=row.label,
+            action=row.action,
+            reason=row.reason,
+            changes=list(row.changes),
+        )
+
+
+class History(Struct, frozen=True):
+    """One page, newest first; ``next`` is the cursor of the page after it, null at the end."""
+
+    history: list[ChangeView]
+    next: str | None
+
+
 class Conversion(Struct, frozen=True, kw_only=True):
     """A conversion as it counts; the same again has the same answer."""
 
     conversion_id: str
+    view_through: bool
+    """It was reported after a view alone."""
     impression_id: str
     campaign_id: str
     ad_id: str
@@ -101,6 +159,8 @@ class ContextView(Struct, frozen=True, kw_only=True):
     hour: int
     blocked_categories: tuple[str, ...]
     blocked_domains: tuple[str, ...]
+    key_values: tuple[tuple[str, str], ...]
+    blocked_advertisers: tuple[str, ...]
 
 
 class Why(Struct, frozen=True, kw_only=True):

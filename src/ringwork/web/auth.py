@@ -33,7 +33,10 @@ SECURITY_HEADERS: Final = (
         b"base-uri 'none'; form-action 'self'",
     ),
 )
-"""On every management answer. Charts set custom properties on elements, hence style-src-attr."""
+"""On every management answer that does not bring a header of the name itself.
+
+Charts set custom properties on elements, hence style-src-attr.
+"""
 
 
 class Authentication:
@@ -74,7 +77,8 @@ class Authentication:
             if message["type"] == "http.response.start":
                 own: list[tuple[bytes, bytes]] = list(message.get("headers", []))  # type: ignore[call-overload]
                 own.append((b"x-request-id", format_id(request_id).encode()))
-                own.extend(SECURITY_HEADERS)
+                given = {name for name, _ in own}
+                own.extend(header for header in SECURITY_HEADERS if header[0] not in given)
                 message["headers"] = own
             await send(message)
 

@@ -14,12 +14,13 @@ from ringwork.kernel.events import Event, Recorded
 from ringwork.kernel.journal import Command
 from ringwork.kernel.ports import Entropy
 
-Role = Literal["admin", "manager", "finance", "auditor", "viewer", "supply"]
+Role = Literal["admin", "manager", "reviewer", "finance", "auditor", "viewer", "supply"]
 
 SCOPES: Final = {
     "console:read": "see the console",
     "catalogue:read": "read advertisers, campaigns, creatives, publishers, placements",
     "catalogue:write": "change them, budgets included",
+    "catalogue:review": "approve, reject and return campaigns and creatives",
     "ledger:read": "read accounts, transfers, totals",
     "ledger:write": "open accounts and transfer money",
     "log:read": "read events and traces",
@@ -36,6 +37,7 @@ _AUDIT: Final = _READ | {"ledger:read", "log:read"}
 ROLES: Final[dict[Role, frozenset[str]]] = {
     "admin": frozenset(SCOPES),
     "manager": _AUDIT | {"catalogue:write", "outcomes:write"},
+    "reviewer": _AUDIT | {"catalogue:review"},
     "finance": _AUDIT | {"ledger:write"},
     "auditor": _AUDIT,
     "viewer": _READ,

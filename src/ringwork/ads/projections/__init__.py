@@ -1,24 +1,30 @@
 """What the log says about ads, as tables and typed answers; the part's only SQL."""
 
 from ringwork.ads.projections.counts import HOUR_US, MINUTE_US, AdCounts, Counts
+from ringwork.ads.projections.history import AdHistory, Change
 from ringwork.ads.projections.latest import AdRequests
 from ringwork.ads.projections.queries import (
+    ChangeRow,
     RequestFilter,
     RequestRow,
     SaleRow,
     Span,
+    ViewCounts,
     campaign_counts,
     campaign_hours,
     creative_counts,
+    history,
     minutes,
     requests,
     sale,
     totals,
+    view_conversions,
     waits_ns,
 )
 from ringwork.ads.projections.tables import metadata
+from ringwork.ads.projections.view_through import ViewConversions
 
-PROJECTIONS = (AdCounts(), AdRequests())
+PROJECTIONS = (AdCounts(), AdRequests(), AdHistory(), ViewConversions())
 """The part's projections, for the composition root."""
 
 __all__ = [
@@ -26,19 +32,26 @@ __all__ = [
     "MINUTE_US",
     "PROJECTIONS",
     "AdCounts",
+    "AdHistory",
     "AdRequests",
+    "Change",
+    "ChangeRow",
     "Counts",
     "RequestFilter",
     "RequestRow",
     "SaleRow",
     "Span",
+    "ViewConversions",
+    "ViewCounts",
     "campaign_counts",
     "campaign_hours",
     "creative_counts",
+    "history",
     "metadata",
     "minutes",
     "requests",
     "sale",
     "totals",
+    "view_conversions",
     "waits_ns",
 ]

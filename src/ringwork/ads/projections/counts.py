@@ -77,6 +77,7 @@ class Counts(Struct):
     unbilled: int = 0
     clicks: int = 0
     conversions: int = 0
+    """After a click; those after a view alone are counted apart (``view_through``)."""
     spent_nanos: int = 0
     answers: int = 0
     """Sold answers whose wait for the disk was noted."""
@@ -108,7 +109,7 @@ class _Sums:
                 counts.spent_nanos += event.charged_nanos
         elif isinstance(event, ConversionRecorded):
             for counts in (minute, *self._of(event.campaign_id, event.ad_id, hour)):
-                counts.conversions += 1
+                counts.conversions += not event.view_through
                 counts.spent_nanos += event.charged_nanos
         elif isinstance(event, ImpressionUnbilled):
             minute.unbilled += 1

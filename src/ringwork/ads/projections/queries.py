@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Final, Literal
 
+import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 
 from ringwork.ads.projections.counts import HOUR_US, MINUTE_US, Counts
+from ringwork.ads.projections.history import Change, Kind
 from ringwork.ads.projections.latest import REACHED, Reached
 from ringwork.ads.projections.tables import (
+    ads_actors,
     ads_campaign_hours,
+    ads_changes,
     ads_creatives,
     ads_minutes,
     ads_requests,
     ads_sales,
+    ads_view_conversions,
 )
 
 
@@ -55,6 +60,27 @@ class RequestRow(Struct, frozen=True, kw_only=True):
     outcome: Reached
     disk_ns: int | None
     sales: tuple[SaleRow, ...] = ()
+
+
+class ChangeRow(Struct, frozen=True, kw_only=True):
+    """One command that created, changed or decided on an item; ``seq`` is its event."""
+
+    seq: int
+    ts_us: int
+    request_id: bytes
+    actor: str
+    label: str
+    """The label of the actor's API key; empty where there is none."""
+    action: str
+    reason: str
+    changes: tuple[Change, ...]
+
+
+class ViewCounts(Struct, frozen=True):
+    """View-through conversions and what was paid for them, which ``Counts`` has in its spend."""
+
+    conversions: int
+    spent_nanos: int
 
 
 class RequestFilter(Struct, frozen=True, kw_only=True):
@@ -162,6 +188,61 @@ def sale(connection: sa.Connection, impression_id: bytes) -> SaleRow | None:
     query = sa.select(ads_sales).where(ads_sales.c.impression_id == impression_id)
     row = connection.execute(query).mappings().first()
     return None if row is None else SaleRow(**row)
+
+
+def view_conversions(
+    connection: sa.Connection, campaign_ids: Sequence[str] | None = None, *, since_us: int = 0
+) -> dict[str, ViewCounts]:
+    """View-through conversions per campaign since a moment (to its hour); none are left out."""
+    table = ads_view_conversions
+    query = sa.select(
+        table.c.campaign_id,
+        sa.func.sum(table.c.conversions).label("conversions"),
+        sa.func.sum(table.c.spent_nanos).label("spent_nanos"),
+    ).group_by(table.c.campaign_id)
+    if since_us:
+        query = query.where(table.c.hour >= since_us // HOUR_US)
+    if campaign_ids is not None:
+        query = query.where(table.c.campaign_id.in_(campaign_ids))
+    return {
+        row.campaign_id: ViewCounts(row.conversions, row.spent_nanos)
+        for row in connection.execute(query)
+    }
+
+
+def history(
+    connection: sa.Connection, kind: Kind, id: str, *, before_seq: int = 0, limit: int
+) -> list[ChangeRow]:
+    """The newest changes of a campaign or a creative, newest first.
+
+    With ``before_seq`` only those that were recorded before that event.
+    """
+    table = ads_changes
+    query = (
+        sa.select(table, sa.func.coalesce(ads_actors.c.label, "").label("label"))
+        .join_from(table, ads_actors, ads_actors.c.key_id == table.c.actor, isouter=True)
+        .where(table.c.kind == kind, table.c.id == id)
+        .order_by(table.c.seq.desc())
+        .limit(limit)
+    )
+    if before_seq:
+        query = query.where(table.c.seq < before_seq)
+    return [
+        ChangeRow(
+            seq=row["seq"],
+            ts_us=row["ts_us"],
+            request_id=row["request_id"],
+            actor=row["actor"],
+            label=row["label"],
+            action=row["action"],
+            reason=row["reason"],
+            changes=_changes.decode(row["changes"]),
+        )
+        for row in connection.execute(query).mappings()
+    ]
+
+
+_changes: Final = msgspec.json.Decoder(tuple[Change, ...])
 
 
 def waits_ns(connection: sa.Connection, *, limit: int) -> list[int]:

@@ -70,6 +70,46 @@ ads_sales: Final = sa.Table(
     sa.Index("ads_sales_campaign", "campaign_id", "seq"),
     sqlite_strict=True,
 )
+ads_view_conversions: Final = sa.Table(
+    "ads_view_conversions",
+    metadata,
+    sa.Column("campaign_id", sa.Text, primary_key=True),
+    sa.Column("ad_id", sa.Text, primary_key=True),
+    sa.Column("hour", _Int64, primary_key=True, autoincrement=False),
+    *_counts("conversions", "spent_nanos"),
+    sqlite_strict=True,
+)
+ads_changes: Final = sa.Table(
+    "ads_changes",
+    metadata,
+    sa.Column("seq", _Int64, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("ts_us", _Int64, nullable=False),
+    sa.Column("request_id", sa.LargeBinary, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("changes", sa.Text, nullable=False),
+    sa.Index("ads_changes_item", "kind", "id", "seq"),
+    sqlite_strict=True,
+)
+ads_items: Final = sa.Table(
+    "ads_items",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+ads_actors: Final = sa.Table(
+    "ads_actors",
+    metadata,
+    sa.Column("key_id", sa.Text, primary_key=True),
+    sa.Column("label", sa.Text, nullable=False),
+    sqlite_strict=True,
+)
 
 
 def execute_many(

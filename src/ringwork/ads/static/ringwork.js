@@ -1,46 +1,105 @@
-/* Ringwork tag: fills <div data-ringwork-placement="ID"> with an ad of that placement.
-   It sets no cookie, keeps nothing, reads nothing about the person, and talks to one origin only. */
+/* Ringwork tag: fills <div data-ringwork-placement="ID"> with the ads of that placement.
+   It sets no cookie, reads nothing about the person, and talks to one origin only. It keeps nothing
+   either, unless the page says data-ringwork-visit="session": then a random key, for 90 minutes. */
 (() => {
   "use strict";
   const script = document.currentScript;
   const origin = new URL(script.src).origin;
+  const { ringworkVisit, ringworkClick } = script.dataset;
+  const VISIT_MS = 90 * 60_000;
+  const SEEN_MS = 1000; // MRC: half of an ad's pixels for one second on end,
+  const LARGE_PX = 242_500; // and 30 % of them where it has so many.
+
+  const visitKey = () => {
+    const key = crypto.getRandomValues(new Uint32Array(4)).join("-");
+    if (ringworkVisit !== "session") return key; // good for this page alone
+    try {
+      const kept = JSON.parse(sessionStorage.getItem("ringwork-visit"));
+      if (kept && Date.now() - kept.since < VISIT_MS) return kept.key;
+      sessionStorage.setItem("ringwork-visit", JSON.stringify({ key, since: Date.now() }));
+    } catch {} // storage is refused: the page view is the visit
+    return key;
+  };
+  const visit = visitKey();
+
+  // Without cookies, which a picture would send; it outlives a page that is left at once.
+  const report = (url) =>
+    fetch(url, { mode: "no-cors", credentials: "omit", keepalive: true }).catch(() => {});
+
+  // The page's own ad server counts clicks first: its URL takes ours, encoded, at its end.
+  const clicked = (ad) => {
+    if (!ringworkClick) return ad.markup;
+    const encoded = encodeURIComponent(ad.click);
+    const through = new URL(ringworkClick, location.href).href.replaceAll("'", "%27") + encoded;
+    return ad.markup
+      .replaceAll(encoded, () => encodeURIComponent(through))
+      .replaceAll(ad.click, () => through);
+  };
 
   const frame = (ad) => {
     const iframe = document.createElement("iframe");
-    // No scripts and an origin of its own: a creative cannot reach this page.
+    // An origin of its own: what runs in it cannot reach this page.
     iframe.sandbox = "allow-popups allow-popups-to-escape-sandbox";
+    if (ad.scripts) iframe.sandbox.add("allow-scripts");
     iframe.title = "Ad by " + ad.advertiser;
-    iframe.style.border = "0";
-    iframe.style.display = "block";
+    iframe.style.cssText = "border:0;display:block";
     iframe.width = ad.width || "100%";
     iframe.height = ad.height || 160;
-    iframe.srcdoc = "<!doctype html><style>body{margin:0}</style>" + ad.markup;
+    iframe.srcdoc = "<!doctype html><style>body{margin:0}</style>" + clicked(ad);
     return iframe;
   };
 
-  const seen = (ad) => {
-    // Without cookies, which a picture would send; it outlives a page that is left at once.
-    const beacon = { mode: "no-cors", credentials: "omit", keepalive: true };
-    fetch(ad.beacons.impression, beacon).catch(() => {});
+  const watch = (iframe, url) => {
+    let inView = false;
+    let timer = 0;
+    const check = () => {
+      clearTimeout(timer);
+      if (inView && !document.hidden) timer = setTimeout(done, SEEN_MS);
+    };
+    const look = (entries) => {
+      const large = iframe.offsetWidth * iframe.offsetHeight >= LARGE_PX;
+      const now = entries.pop().intersectionRatio >= (large ? 0.3 : 0.5);
+      if (now === inView) return; // the second runs on
+      inView = now;
+      check();
+    };
+    const observer = new IntersectionObserver(look, { threshold: [0.3, 0.5] });
+    const done = () => {
+      observer.disconnect();
+      document.removeEventListener("visibilitychange", check);
+      report(url);
+    };
+    document.addEventListener("visibilitychange", check);
+    observer.observe(iframe);
   };
 
-  const label = (ad) => {
-    const line = document.createElement("small");
-    line.textContent = "Ad by " + ad.advertiser;
-    line.title = ad.why;
-    return line;
-  };
-
-  const show = (place, ad) => {
-    if (!ad.markup) return;
+  const show = (ad) => {
     const iframe = frame(ad);
-    iframe.addEventListener("load", () => seen(ad), { once: true });
-    place.replaceChildren(iframe, label(ad));
-    place.dataset.ringworkState = "shown";
+    const begun = () => {
+      report(ad.beacons.impression);
+      if (ad.beacons.viewable) watch(iframe, ad.beacons.viewable);
+    };
+    // It is there, and a tab that is looked at draws it.
+    iframe.addEventListener("load", () => requestAnimationFrame(begun), { once: true });
+    const line = document.createElement("small");
+    line.textContent = iframe.title;
+    line.title = ad.why;
+    return [iframe, line];
+  };
+
+  const keyValues = (place) => {
+    const found = {};
+    for (const { name, value } of place.attributes) {
+      const key = name.startsWith("data-ringwork-kv-") && name.slice(17);
+      const values = value.split(/\s*,\s*/).filter(Boolean);
+      if (key && values.length) found[key] = values;
+    }
+    return found;
   };
 
   const fill = async (place) => {
     place.dataset.ringworkState = "asked";
+    let state = "empty"; // an ad server that is down must not break the page
     try {
       const answer = await fetch(origin + "/v1/ads/request", {
         method: "POST",
@@ -49,14 +108,21 @@
         body: JSON.stringify({
           placement: place.dataset.ringworkPlacement,
           page: { url: location.origin + location.pathname },
+          key_values: keyValues(place),
+          visit,
         }),
       });
-      const { ads } = answer.ok ? await answer.json() : { ads: [] };
-      if (ads.length) show(place, ads[0]);
-      else place.dataset.ringworkState = "empty";
-    } catch {
-      place.dataset.ringworkState = "empty"; // an ad server that is down must not break the page
-    }
+      const { ads, passback } = answer.ok ? await answer.json() : { ads: [] };
+      const shown = ads.filter((ad) => ad.markup);
+      if (shown.length) {
+        place.replaceChildren(...shown.flatMap(show));
+        state = "shown";
+      } else if (passback) {
+        place.innerHTML = passback; // a sandboxed frame already, with scripts and no origin
+        state = "passback";
+      }
+    } catch {}
+    place.dataset.ringworkState = state;
   };
 
   const fillAll = () => {
@@ -65,6 +131,11 @@
     }
   };
 
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", fillAll);
-  else fillAll();
+  const start = () => {
+    // A page that is fetched ahead is shown to nobody yet.
+    if (document.prerendering) document.addEventListener("prerenderingchange", fillAll);
+    else fillAll();
+  };
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
 })();

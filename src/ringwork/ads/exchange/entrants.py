@@ -1,0 +1,201 @@
+"""Outside bids among the campaigns of a slot, and what each of them is told afterwards; pure.
+
+An outside bid is a candidate like any other: a CPM, so that p is one, of quality one, in the tier of
+the auction: behind sponsorships and guaranteed campaigns, before house ads. Its ad id is
+``x:<bidder>:<bid id>``, its campaign ``x:<bidder>``; no campaign of the catalogue may begin so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from ringwork.ads import auction
+from ringwork.ads.auction import Ranked
+from ringwork.ads.exchange import rules
+from ringwork.ads.exchange.inbound import ExternalBid
+from ringwork.ads.index import SHORTLIST_MAX, TIERS, Contender, Shortlist
+from ringwork.ads.model import Advertiser, Campaign, Candidate, Creative, Sale, Slot
+from ringwork.ads.page import Page
+from ringwork.kernel.money import Money
+
+PREFIX: Final = "x:"
+"""How the ids of outside ads and of their campaigns begin."""
+
+_ONE_P: Final = 10**9
+_ONE_SCALE: Final = 10**12
+
+
+class Joined(Struct, frozen=True):
+    """A slot's shortlist with the outside bids that may compete for it."""
+
+    shortlist: Shortlist
+    bids: dict[str, ExternalBid]
+    """Those on the shortlist, by ad id."""
+    kept_out: list[tuple[ExternalBid, int]]
+    """The others, each with its loss code."""
+
+
+class Verdict(Struct, frozen=True):
+    """What a bidder is told of a bid that competed."""
+
+    bid: ExternalBid
+    reason: int
+    """0: it has won."""
+    price_nanos: int | None = None
+    """What an impression of it costs, in our nanos; None where it lost."""
+    min_to_win_nanos: int | None = None
+    """The bid that would have tied, in our nanos; None where the price did not decide."""
+
+
+def ad_id_of(bid: ExternalBid) -> str:
+    """What the bid is called in an auction."""
+    return f"{PREFIX}{bid.bidder_id}:{bid.bid_id}"
+
+
+def is_external(id: str) -> bool:
+    """Whether an ad or a campaign of that id came from outside."""
+    return id.startswith(PREFIX)
+
+
+def bidder_of(id: str) -> str:
+    """The bidder that an outside ad or campaign came from."""
+    assert is_external(id), id
+    return id.split(":", 2)[1]
+
+
+def candidates_of(bids: Iterable[ExternalBid]) -> list[Candidate]:
+    """The bids as candidates of an auction, in integers."""
+    return [Candidate(ad_id=ad_id_of(bid), bid_nanos=bid.worth_nanos) for bid in bids]
+
+
+def contender_of(bid: ExternalBid, *, currency: str) -> Contender:
+    """The bid as the auction, the page and the answer see an ad.
+
+    Its creative is another server's tag or document: a frame of its own, nothing of ours in it.
+    """
+    (candidate,) = candidates_of([bid])
+    is_banner = bid.format == "banner"
+    creative = Creative(
+        id=candidate.ad_id,
+        campaign_id=f"{PREFIX}{bid.bidder_id}",
+        name=bid.creative_id,
+        format=bid.format,
+        width=bid.width,
+        height=bid.height,
+        landing_url=f"https://{bid.domain}/",
+        html=bid.markup if is_banner else "",
+        third_party=is_banner,
+        vast_xml="" if is_banner else bid.markup,
+        duration_s=bid.duration_s,
+        categories=list(bid.categories),
+    )
+    campaign = Campaign(
+        id=creative.campaign_id,
+        advertiser_id=creative.campaign_id,
+        name=bid.bidder_id,
+        pricing="cpm",
+        bid_nanos=bid.worth_nanos,
+        budget=Money.of_nanos(currency, 0),
+    )
+    advertiser = Advertiser(
+        id=creative.campaign_id, name=bid.behalf or bid.domain, domain=bid.domain, currency=currency
+    )
+    ranked = Ranked(candidate, auction.score(candidate))
+    return Contender(creative, campaign, advertiser, ranked)
+
+
+def join(
+    shortlist: Shortlist, bids: Sequence[ExternalBid], slot: Slot, page: Page, *, currency: str
+) -> Joined:
+    """The shortlist with the outside bids in their places, the best ``SHORTLIST_MAX`` of all.
+
+    ``bids`` are those for this slot. Once a roadblock has the page, or where the slot's group
+    repeats an advertiser, category or markup, a bid stays out as a campaign would.
+    """
+    kept_out: list[tuple[ExternalBid, int]] = []
+    entered: dict[str, tuple[ExternalBid, Contender]] = {}
+    for bid in bids:
+        reason = _page_refusal(bid, slot, page)
+        ad_id = ad_id_of(bid)
+        if not reason and (ad_id in shortlist.contenders or ad_id in entered):
+            reason = rules.INVALID
+        if reason:
+            kept_out.append((bid, reason))
+        else:
+            entered[ad_id] = bid, contender_of(bid, currency=currency)
+    if not entered:
+        return Joined(shortlist, {}, kept_out)
+    contenders = shortlist.contenders | {id: one for id, (_, one) in entered.items()}
+    outside = [one.ranked for _, one in entered.values()]
+    ranked = sorted([*shortlist.ranked, *outside], key=lambda one: _place(one, contenders))
+    best = ranked[:SHORTLIST_MAX]
+    names = [one.candidate.ad_id for one in best]
+    kept_out += [(bid, rules.OUTBID) for id, (bid, _) in entered.items() if id not in names]
+    joined = Shortlist(
+        {id: contenders[id] for id in names},
+        best,
+        shortlist.eligible + len(entered),
+        shortlist.excluded,
+        shortlist.scanned + len(entered),
+    )
+    return Joined(joined, {id: entered[id][0] for id in names if id in entered}, kept_out)
+
+
+def verdicts(
+    joined: Joined, ranked: Sequence[Ranked], sale: Sale | None, *, reserve_nanos: int
+) -> list[Verdict]:
+    """What became of every bid that competed, the winner's price included.
+
+    ``ranked`` and ``reserve_nanos`` are those that ``sale`` was made of. A loser is told the bid
+    that ties with what the winner pays, the winner the one that ties with the next bid or the floor
+    (OpenRTB 2.6, 4.4); neither, where another winner was not chosen by its price.
+    """
+    found = []
+    winner = ranked[0] if sale is not None and ranked else None
+    tier = "" if winner is None else _priority(joined, winner)
+    for ad_id, bid in joined.bids.items():
+        if sale is not None and sale.ad_id == ad_id:
+            rival = ranked[1] if len(ranked) > 1 else None
+            tying = reserve_nanos if rival is None else max(rival.score_nanos, reserve_nanos)
+            found.append(Verdict(bid, 0, sale.price_nanos, tying))
+        elif sale is None or winner is None:
+            found.append(Verdict(bid, rules.CREATIVE))
+        elif tier != "price":
+            found.append(Verdict(bid, rules.DEAL_WON))
+        else:
+            found.append(Verdict(bid, rules.OUTBID, None, _score_paid(winner.candidate, sale)))
+    return found
+
+
+def _page_refusal(bid: ExternalBid, slot: Slot, page: Page) -> int:
+    """The loss code where what the page shows keeps the bid out; 0 where nothing does."""
+    if page.roadblock:
+        return rules.ADVERTISER
+    for shown in page.of_group(slot.group):
+        if "advertiser" in slot.distinct and shown.advertiser.domain == bid.domain:
+            return rules.ADVERTISER
+        if "category" in slot.distinct and set(shown.creative.categories) & set(bid.categories):
+            return rules.CATEGORY
+        is_same = bid.markup in (shown.creative.html, shown.creative.vast_xml)
+        if is_same and ("creative" in slot.distinct or "media" in slot.distinct):
+            return rules.CREATIVE
+    return 0
+
+
+def _place(ranked: Ranked, contenders: dict[str, Contender]) -> tuple[int, int, str]:
+    """The order of an auction: tier, score, ad id."""
+    ad_id = ranked.candidate.ad_id
+    return -TIERS[contenders[ad_id].campaign.priority], -ranked.score_nanos, ad_id
+
+
+def _priority(joined: Joined, winner: Ranked) -> str:
+    return joined.shortlist.contenders[winner.candidate.ad_id].campaign.priority
+
+
+def _score_paid(winner: Candidate, sale: Sale) -> int:
+    """The score that the winner's price stands for: an outside bid of as much ties with it."""
+    worth = sale.price_nanos * winner.p_ppb // _ONE_P
+    return worth * winner.quality_ppm * winner.multiplier_ppm // _ONE_SCALE + winner.shift_nanos

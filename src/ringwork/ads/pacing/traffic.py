@@ -1,0 +1,119 @@
+"""How many opportunities are still to come: the forecast, corrected by what really came.
+
+Traffic over forecast has a level that lasts (the forecast is 40 % too high) and deviations that
+pass (a news event, an outage). The level is the median ratio of the last half-hours, which a shock
+of two hours does not move; the deviation of the last minutes is expected to fade, as slowly as
+earlier ones did: where the forecast has the wrong shape they last, and count for more.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+BLOCK_S: Final = 1_800
+_BLOCKS_KEPT: Final = 48
+"""A day."""
+_PRIOR_BLOCKS: Final = 2
+"""Half-hours for which a forecast's own level counts; three that say otherwise outvote it."""
+_RECENT_S: Final = 900
+"""Time constant of the recent ratio."""
+_RECENT_OPPORTUNITIES: Final = 20.0
+"""A recent ratio from fewer is mostly chance, and shrunk to the level."""
+_LASTING: Final = 0.6
+"""Correlation of one half-hour's deviation with the next: a shock is expected to last an hour."""
+_LASTING_UNKNOWN: Final = 0.9
+"""Without a forecast the traffic of now is the best guess for the next five hours."""
+_LASTING_EVIDENCE: Final = 3.0
+"""Squared log-ratios for which those guesses count; a 3x shock of an hour is 2.4."""
+_LASTING_LIMITS: Final = (0.1, 0.99)
+_DEVIATION_MAX: Final = 1.2
+"""Of a log-ratio, in judging how deviations last: an outage is a 3x shock downwards, not more."""
+
+
+class Curve(Protocol):
+    """Expected opportunities, in whichever scale: a level is learned."""
+
+    def between(self, start_s: float, end_s: float) -> float:
+        """In [start_s, end_s); 0 where nothing is expected."""
+
+
+class Flat:
+    """One opportunity a minute: no forecast."""
+
+    def between(self, start_s: float, end_s: float) -> float:
+        """Its minutes."""
+        return max(end_s - start_s, 0.0) / 60.0
+
+
+class Traffic(Struct, frozen=True, array_like=True):
+    """What came beside what was forecast."""
+
+    is_forecast: bool
+    block_began_s: float
+    block_opportunities: float = 0.0
+    block_expected: float = 0.0
+    recent_opportunities: float = 0.0
+    recent_expected: float = 0.0
+    log_ratios: tuple[float, ...] = ()
+    """Of the last half-hours, oldest first."""
+    level: float = 1.0
+
+    def observed(self, opportunities: int, expected: float, seen_s: float, now_s: float) -> Traffic:
+        """After an interval in which the forecast expected so many."""
+        fading = math.exp(-(now_s - seen_s) / _RECENT_S)
+        came = self.block_opportunities + opportunities
+        due = self.block_expected + expected
+        log_ratios = self.log_ratios
+        is_full = now_s - self.block_began_s >= BLOCK_S
+        # One opportunity more on either side: a block of none has a logarithm too.
+        running = math.log((came + 1.0) / (due + 1.0 / self.level)) if due > 0.0 else None
+        if is_full and running is not None:
+            log_ratios = (*log_ratios, running)[-_BLOCKS_KEPT:]
+        votes = log_ratios
+        if self.is_forecast:
+            votes = (0.0,) * _PRIOR_BLOCKS + votes
+        elif not votes and running is not None:
+            votes = (running,)
+        return Traffic(
+            is_forecast=self.is_forecast,
+            block_began_s=now_s if is_full else self.block_began_s,
+            block_opportunities=0.0 if is_full else came,
+            block_expected=0.0 if is_full else due,
+            recent_opportunities=self.recent_opportunities * fading + opportunities,
+            recent_expected=self.recent_expected * fading + expected,
+            log_ratios=log_ratios,
+            level=math.exp(_median(votes)) if votes else self.level,
+        )
+
+    def ahead(self, curve: Curve, now_s: float, end_s: float) -> float:
+        """Opportunities expected from now to the end."""
+        prior = _RECENT_OPPORTUNITIES / self.level
+        recent = (self.recent_opportunities + _RECENT_OPPORTUNITIES) / (
+            self.recent_expected + prior
+        )
+        until_s = min(now_s + self.lasting_s(), end_s)
+        deviation = (recent - self.level) * curve.between(now_s, until_s)
+        return self.level * curve.between(now_s, end_s) + deviation
+
+    def lasting_s(self) -> float:
+        """How long a deviation lasts: the sum of its fading, r + r^2 + ..., as a time."""
+        guess = _LASTING if self.is_forecast else _LASTING_UNKNOWN
+        level = math.log(self.level)
+        apart = [
+            max(min(ratio - level, _DEVIATION_MAX), -_DEVIATION_MAX) for ratio in self.log_ratios
+        ]
+        together = math.fsum(one * later for one, later in pairwise(apart))
+        alone = math.fsum(one * one for one in apart[:-1])
+        low, high = _LASTING_LIMITS
+        share = (guess * _LASTING_EVIDENCE + together) / (_LASTING_EVIDENCE + alone)
+        return -BLOCK_S / math.log(min(max(share, low), high))
+
+
+def _median(numbers: tuple[float, ...]) -> float:
+    ordered = sorted(numbers)
+    half = len(ordered) // 2
+    return (ordered[half] + ordered[-half - 1]) / 2.0
