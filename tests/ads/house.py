@@ -85,7 +85,7 @@ class House:
         personal = Personal(self.keys, pseudonym)
         self.ads = Ads(
             catalogue=self.catalogue, budgets=self.folds.budgets, ledger=self.ledger,
-            tokens=self.tokens, ids=self.ids, settings=self.settings,
+            tokens=self.tokens, ids=self.ids, entropy=self.entropy, settings=self.settings,
         )  # fmt: skip
         self.billing = Billing(
             catalogue=self.catalogue, budgets=self.folds.budgets, outcomes=self.folds.outcomes,
@@ -198,7 +198,7 @@ class House:
             page = self.ads.begin(ask, auction_id, now_s=command.now_s)
             for slot in ask.slots:
                 shortlist = self.ads.candidates(ask, slot, page, now_s=command.now_s)
-                ranked = self.ads.rank(shortlist)
+                ranked = self.ads.rank(shortlist, slot, page)
                 outcome, sold = self.ads.clear(
                     command, ask, slot, page, shortlist, ranked, auction_id=auction_id
                 )

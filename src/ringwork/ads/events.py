@@ -172,6 +172,8 @@ class SlotOutcome(Struct, frozen=True, array_like=True):
     deal_id: str = ""
     cost_nanos: int = 0
     """What is held or charged: the price, times the impressions that a play counts as."""
+    propensity_ppb: int = 0
+    """Of an exploring request, the chance in 1e-9 that its winner had of winning; else 0."""
 
 
 class AuctionCleared(Event, frozen=True, array_like=True):
@@ -186,6 +188,8 @@ class AuctionCleared(Event, frozen=True, array_like=True):
     """Stage -> nanoseconds it took, in order."""
     supply_chain: str = ""
     """The resellers that the request came through, as its schain says (OpenRTB)."""
+    model_version: int = 0
+    """The version of the response model that the probabilities are of; 0 for priors alone."""
 
 
 class AnswerTimed(Event, frozen=True, array_like=True):

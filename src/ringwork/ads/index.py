@@ -25,6 +25,8 @@ from ringwork.ads.events import Considered
 from ringwork.ads.model import Advertiser, Campaign, Candidate, Context, Creative, Pricing, Slot
 from ringwork.ads.page import Page
 from ringwork.ads.priorities import ONE_PPM
+from ringwork.ads.rank.features import AD_WIDTH
+from ringwork.ads.rank.snapshot import Snapshot
 from ringwork.ads.retrieval import table as columns
 from ringwork.ads.retrieval.dimensions import (
     ADS,
@@ -35,7 +37,8 @@ from ringwork.ads.retrieval.dimensions import (
     Dimensions,
 )
 from ringwork.ads.retrieval.scan import BY_DURATION, Found, Plan, bounds_of
-from ringwork.ads.retrieval.table import Ints, Table, Values, words_of
+from ringwork.ads.retrieval.scoring import Circumstances, Scorer, keys_of
+from ringwork.ads.retrieval.table import Content, Floats, Ints, Table, Values, words_of
 
 SHORTLIST_MAX: Final = 8
 """Ads that compete for one slot: the price needs two, the log and "why" show the rest."""
@@ -48,6 +51,8 @@ TIERS: Final = {"house": 0, "price": 1, "guaranteed": 2, "sponsorship": 3}
 
 _PRICINGS: Final = {pricing: code for code, pricing in enumerate(get_args(Pricing))}
 _FOREVER: Final = 2**63 - 1
+_ONE: Final = np.uint64(1)
+_NO_KEYS: Final[Ints] = np.zeros(AD_WIDTH, np.int64)
 
 
 class Contender(Struct, gc=False):
@@ -119,6 +124,7 @@ class Index:
         self._means = means
         self._p_ppb: Ints = np.array([p_ppb.get(one, 0) for one in _PRICINGS], np.int64)
         self._generation: int | None = None
+        self._next_scorer: Scorer | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -146,6 +152,9 @@ class Index:
         """Campaigns whose daily budget began anew, and whose means are still those of before."""
         self._table = _empty()
         self._plan: Plan | None = None
+        self._scorer: Scorer | None = None
+        self._responses = 0
+        """Live ads that are paid by a response."""
 
     def warm_up(self) -> None:
         """Load or compile the scan, so that no request waits for it."""
@@ -161,7 +170,12 @@ class Index:
         clauses = self.clauses(context, slot, now_us=now_us)
         if page is not None and (page.sold or page.barred):
             self._add_page(clauses, slot, page)
-        found = self.plan.scan(clauses, floor_nanos=self._floor(slot), wanted=SHORTLIST_MAX)
+        found = self.plan.scan(
+            clauses,
+            floor_nanos=self._floor(slot),
+            wanted=SHORTLIST_MAX,
+            circumstances=self._circumstances(context, slot),
+        )
         return self._shortlist(found)
 
     def clauses(self, context: Context, slot: Slot, *, now_us: int) -> list[int]:
@@ -195,8 +209,37 @@ class Index:
         """Whether some ad of a campaign could win ``slot``, were it alone."""
         clauses = self.clauses(context, slot, now_us=now_us)
         clauses += (CODE["roadblock"], OF, 1, self._lines[campaign_id].number)
-        plan = self.plan
-        return bool(plan.scan(clauses, floor_nanos=self._floor(slot), wanted=1).best)
+        found = self.plan.scan(
+            clauses,
+            floor_nanos=self._floor(slot),
+            wanted=1,
+            circumstances=self._circumstances(context, slot),
+        )
+        return bool(found.best)
+
+    def _circumstances(self, context: Context, slot: Slot) -> Circumstances | None:
+        """What the request brings to the model; nothing where no ad is paid by a response."""
+        scorer = self._scorer
+        if scorer is None or not self._responses:
+            return None
+        return scorer.of_request(context, slot)
+
+    def sigma_of(self, ad_id: str) -> float:
+        """How uncertain the log-odds of a live ad's response are; 0 without a model."""
+        if self._scorer is None:
+            return 0.0
+        position = self._position[self._handles[ad_id]]
+        pricing = int(self._table.ads[position, columns.PRICING])
+        return self._scorer.sigma(pricing, self._table.keys[position])
+
+    @property
+    def model_version(self) -> int:
+        """The version of the response model that ads are scored with; 0 for priors alone."""
+        return 0 if self._scorer is None else self._scorer.version
+
+    def use_model(self, snapshot: Snapshot) -> None:
+        """Score by another version, from the next merge on: the order of the ads follows it."""
+        self._next_scorer = Scorer(snapshot, list(_PRICINGS))
 
     def _floor(self, slot: Slot) -> int:
         """The floor for the plan, which holds those that depend on an ad's duration."""
@@ -223,7 +266,7 @@ class Index:
         """The arrays to scan."""
         plan = self._plan
         if plan is None or not plan.is_current(self._table, self._campaigns):
-            plan = Plan(self._table, self._campaigns, self._p_ppb, most=SHORTLIST_MAX)
+            plan = Plan(self._table, self._campaigns, self._p_ppb, self._scorer, most=SHORTLIST_MAX)
             self._plan = plan
         return plan
 
@@ -335,18 +378,23 @@ class Index:
 
     def _load(self, now_us: int) -> None:
         """Everything that is live, laid out at once."""
-        ads, named, ids = [], [], []
+        ads, named, ids, keys = [], [], [], []
         for creative, campaign, advertiser in self._catalogue.live_ads():
             line = self._line(campaign, advertiser, now_us)
             ads.append(self._admit(creative, line))
             named.append(self._dimensions.of_ad(creative, campaign, advertiser))
             ids.append(creative.id)
+            keys.append(self._keys(creative, campaign))
         if ads:
-            rows = np.array(ads, np.int64)
-            bounds = bounds_of(rows, self._campaigns, self._p_ppb)
-            words = np.stack([words_of(one) for one in ids])
-            self._table = Table(rows, words, Values.of(named, self._dimensions.count), bounds)
-            self._position[self._table.ads[: len(ads), columns.HANDLE]] = np.arange(len(ads))
+            content = Content(
+                np.array(ads, np.int64),
+                np.stack([words_of(one) for one in ids]),
+                np.stack(keys),
+                Values.of(named, self._dimensions.count),
+            )
+            self._scorer = self._next_scorer
+            self._table = _table_of(content, self._campaigns, self._p_ppb, self._scorer)
+            self._position[self._table.ads[self._table.place, columns.HANDLE]] = self._table.place
             for line in self._lines.values():
                 self._mark(line, columns.FUNDED, is_on=line.is_funded)
 
@@ -404,6 +452,7 @@ class Index:
             if handle == len(self._position):
                 self._position = np.concatenate((self._position, self._position * 0))
         self._handles[creative.id] = handle
+        self._responses += line.campaign.pricing != "cpm"
         line.handles.add(handle)
         if media := _media_of(creative):
             self._by_media.setdefault(media, set()).add(handle)
@@ -439,14 +488,27 @@ class Index:
         if not self._table.room:
             self.merged(self.merge().run())
         row = self._admit(creative, line)
-        position = self._table.append(row, id, named, self._dimensions.count)
+        keys = self._keys(creative, campaign)
+        position = self._table.append(
+            row, id, named, self._dimensions.count, keys, self._own_logits(keys)
+        )
         self._position[row[columns.HANDLE]] = position
         self._table.set(columns.RUNNING, position, is_on=line.is_running)
         self._table.set(columns.FUNDED, position, is_on=line.is_funded)
 
+    def _keys(self, creative: Creative, campaign: Campaign) -> Ints:
+        """What the model knows an ad by; nothing where it is paid by the impression."""
+        return _NO_KEYS if campaign.pricing == "cpm" else keys_of(creative, campaign)
+
+    def _own_logits(self, keys: Ints) -> Floats | None:
+        if self._scorer is None or keys is _NO_KEYS:
+            return None
+        return self._scorer.logits(keys[None, :])[:, 0]
+
     def _remove(self, id: str) -> None:
         handle = self._handles.pop(id)
         contender = self._contenders[handle]
+        self._responses -= contender.campaign.pricing != "cpm"
         self._table.set(columns.PRESENT, int(self._position[handle]), is_on=False)
         self._lines[contender.campaign.id].handles.discard(handle)
         if media := _media_of(contender.creative):
@@ -457,12 +519,14 @@ class Index:
 
     @property
     def is_worth_merging(self) -> bool:
-        """Whether enough ads wait in the tail."""
-        return len(self._table.tail_values) >= MERGE_AT
+        """Whether enough ads wait in the tail, or another version of the model."""
+        return len(self._table.tail_values) >= MERGE_AT or self._scorer is not self._next_scorer
 
     def merge(self) -> Merge:
         """Begin to lay out base and tail anew; hand its result to ``merged``."""
-        return Merge(self._table, self._campaigns, self._p_ppb, self._dimensions.count)
+        return Merge(
+            self._table, self._campaigns, self._p_ppb, self._dimensions.count, self._next_scorer
+        )
 
     def merged(self, merge: Merge) -> None:
         """Use what ``merge`` made; whatever changed since it began is carried over."""
@@ -470,16 +534,16 @@ class Index:
         old, new = self._table, merge.table
         if old is not merge.old:
             return  # another merge came before it, because the tail was full
-        count = new.base_count
         was = merge.positions[new.order]
         present = np.zeros(0, np.int64)
         for row in range(len(new.state)):
-            is_on = (old.state[row, was >> 6] >> (was & 63).astype(np.uint64)) & np.uint64(1)
-            flags = np.zeros(new.base_words << 6, np.uint8)
-            flags[:count] = is_on
-            new.state[row, : new.base_words] = np.packbits(flags, bitorder="little").view(np.uint64)
+            is_on = ((old.state[row, was >> 6] >> (was & 63).astype(np.uint64)) & _ONE).astype(
+                np.bool_
+            )
+            new.state[row, : new.base_words] = new.flags(is_on)
             if row == columns.PRESENT:
-                present = np.flatnonzero(is_on)
+                present = new.place[is_on]
+        self._scorer = merge.scorer
         self._position[new.ads[present, columns.HANDLE]] = present
         self._table = new
         for number in range(merge.tail_count, len(old.tail_values)):
@@ -491,7 +555,9 @@ class Index:
         """Append what came to ``old`` while the new table was made."""
         row = old.ads[position].tolist()
         id = self._contenders[row[columns.HANDLE]].creative.id
-        new = self._table.append(row, id, named, self._dimensions.count)
+        keys = old.keys[position] if row[columns.PRICING] else _NO_KEYS
+        logits = self._own_logits(keys)
+        new = self._table.append(row, id, named, self._dimensions.count, keys, logits)
         self._position[row[columns.HANDLE]] = new
         for flag in (columns.RUNNING, columns.FUNDED):
             self._table.set(flag, new, is_on=old.is_on(flag, position))
@@ -500,10 +566,13 @@ class Index:
 class Merge:
     """A table in the making; ``run`` may be called in any thread."""
 
-    def __init__(self, old: Table, campaigns: Ints, p_ppb: Ints, count: int) -> None:
+    def __init__(
+        self, old: Table, campaigns: Ints, p_ppb: Ints, count: int, scorer: Scorer | None
+    ) -> None:
         self.old = old
         self.positions: Ints = old.present()
         self.tail_count = len(old.tail_values)
+        self.scorer = scorer
         self.table: Table | None = None
         self._tail_values = list(old.tail_values)
         self._campaigns = campaigns.copy()
@@ -512,15 +581,25 @@ class Merge:
 
     def run(self) -> Merge:
         """Lay out."""
-        old = self.old
-        padding = (old.base_words << 6) - old.base_count
-        ads = old.ads[self.positions]
-        is_tail = self.positions >= old.base_words << 6
-        values = old.values.joined(self._tail_values, self._count)
-        values = values.taken(self.positions - is_tail * padding)
-        bounds = bounds_of(ads, self._campaigns, self._p_ppb)
-        self.table = Table(ads, old.ids[self.positions], values, bounds)
+        old, positions = self.old, self.positions
+        rank = np.zeros(len(old.ads), np.int64)
+        rank[old.place] = np.arange(old.base_count)
+        first = old.base_words << 6
+        rank[first : first + self.tail_count] = old.base_count + np.arange(self.tail_count)
+        values = old.values.joined(self._tail_values, self._count).taken(rank[positions])
+        content = Content(old.ads[positions], old.ids[positions], old.keys[positions], values)
+        self.table = _table_of(content, self._campaigns, self._p_ppb, self.scorer)
         return self
+
+
+def _table_of(content: Content, campaigns: Ints, p_ppb: Ints, scorer: Scorer | None) -> Table:
+    """The table of ads, in the order of the most that each could score."""
+    pricing, logits = content.ads[:, columns.PRICING], None
+    reach = p_ppb[pricing]
+    if scorer is not None:
+        logits = scorer.logits(content.keys)
+        reach = scorer.reach_ppb(pricing, logits)
+    return Table(content, bounds_of(content.ads, campaigns, reach), logits)
 
 
 def _media_of(creative: Creative) -> str:
@@ -529,5 +608,10 @@ def _media_of(creative: Creative) -> str:
 
 def _empty() -> Table:
     none = np.zeros(0, np.int64)
-    ads, ids = np.zeros((0, columns.WIDTH), np.int64), np.zeros((0, columns.ID_WORDS), np.uint64)
-    return Table(ads, ids, Values.of([], 0), none)
+    content = Content(
+        np.zeros((0, columns.WIDTH), np.int64),
+        np.zeros((0, columns.ID_WORDS), np.uint64),
+        np.zeros((0, AD_WIDTH), np.int64),
+        Values.of([], 0),
+    )
+    return Table(content, none, None)

@@ -21,6 +21,10 @@ class Page:
         """Campaign -> why it takes no part in this request."""
         self.roadblock = ""
         """The campaign that took the first slot for itself and all others, if one did."""
+        self.explores = False
+        """Whether this request draws its chances instead of believing the model."""
+        self.propensity_ppb = 0
+        """Of the slot at hand: the chance, in 1e-9, that the drawn winner had of winning."""
         self._groups: dict[str, list[Contender]] = {}
 
     def bar(self, campaign_id: str, reason: str) -> None:

@@ -63,6 +63,7 @@ def outcome_of(
     *,
     claim: Claim | None = None,
     price_nanos: int = 0,
+    propensity_ppb: int = 0,
 ) -> SlotOutcome:
     """What happened to the slot: ``claim`` of its sale, where ``terms`` found a winner."""
     refused, excluded = len(shortlist.ranked) - len(running), shortlist.excluded
@@ -84,7 +85,7 @@ def outcome_of(
         slot.id, slot.format, rule, reserve_nanos, shortlist.eligible - refused, excluded,
         considered, claim.impression_id, claim.ad_id, claim.campaign_id, claim.pricing,
         price_nanos, claim.expires_s, charge_bid, shortlist.scanned, slot.deal_id,
-        claim.price_nanos,
+        claim.price_nanos, propensity_ppb,
     )  # fmt: skip
 
 

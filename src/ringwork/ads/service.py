@@ -17,10 +17,12 @@ from ringwork.ads.auction import Ranked, sell_as
 from ringwork.ads.budgets import CAMPAIGN_PREFIX, PUBLISHER_PREFIX, Budgets
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.events import SlotOutcome
+from ringwork.ads.exploration import explored
 from ringwork.ads.index import Contender, Index, Shortlist
 from ringwork.ads.model import Ask, Campaign, Pricing, Sale, Served, Slot
 from ringwork.ads.page import Page
-from ringwork.ads.priorities import Turns
+from ringwork.ads.priorities import Turns, draw_ppm
+from ringwork.ads.rank.snapshot import Snapshot
 from ringwork.ads.sales import Terms, cost_of, outcome_of, served_of, terms_of
 from ringwork.ads.settings import AdsSettings
 from ringwork.ads.tokens import Claim, Kind, Tokens
@@ -28,6 +30,7 @@ from ringwork.ads.visits import Visits
 from ringwork.kernel.ids import IdGenerator, format_id
 from ringwork.kernel.journal import Command
 from ringwork.kernel.ledger import CREATED, Ledger, TransferCreated
+from ringwork.kernel.ports import Entropy
 
 HELD: Final[frozenset[Pricing]] = frozenset({"cpm", "vcpm", "cpv"})
 """Pricings whose event follows the sale at once, so that its price is set aside meanwhile."""
@@ -44,6 +47,7 @@ class Ads:
         ledger: Ledger,
         tokens: Tokens,
         ids: IdGenerator,
+        entropy: Entropy,
         settings: AdsSettings,
     ) -> None:
         self.settings = settings
@@ -55,6 +59,11 @@ class Ads:
         self._ledger = ledger
         self._tokens = tokens
         self._ids = ids
+        self._entropy = entropy
+
+    def use_model(self, snapshot: Snapshot) -> None:
+        """Score responses by another version of the model, from the next merge of the index on."""
+        self.index.use_model(snapshot)
 
     def warm_up(self) -> None:
         """Load what is compiled, so that no request waits for it."""
@@ -62,7 +71,10 @@ class Ads:
 
     def begin(self, ask: Ask, auction_id: bytes, *, now_s: int) -> Page:
         """What holds for all slots of a request: whose turn it is, and whom its visit saw enough."""
-        page = Page(Turns(auction_id, self.index.pace_ppm))
+        index = self.index
+        page = Page(Turns(auction_id, index.pace_ppm))
+        if index.model_version and self.settings.explore_ppm:
+            page.explores = draw_ppm(auction_id, "explore") < self.settings.explore_ppm
         if ask.visit:
             capped = self._visits.capped(ask.visit, now_s, self.index.capped_campaigns)
             for campaign_id in capped:
@@ -106,8 +118,13 @@ class Ads:
             )
         }
 
-    def rank(self, shortlist: Shortlist) -> list[Ranked]:
-        """The shortlist in the order of the auction."""
+    def rank(self, shortlist: Shortlist, slot: Slot, page: Page) -> list[Ranked]:
+        """The shortlist in the order of the auction; an exploring request draws its chances."""
+        if page.explores and shortlist.ranked:
+            tried = explored(shortlist, slot, self.index, self._entropy)
+            if tried is not None:
+                ranked, page.propensity_ppb = tried
+                return ranked
         return shortlist.ranked
 
     def clear(
@@ -163,8 +180,16 @@ class Ads:
         tokens = self._tokens.sign(claim, _kinds(ask, contender))
         served = served_of(slot, contender, sale, self.currency, impression_id, tokens, running[0])
         outcome = outcome_of(
-            ask, slot, shortlist, running, terms, claim=claim, price_nanos=sale.price_nanos
+            ask,
+            slot,
+            shortlist,
+            running,
+            terms,
+            claim=claim,
+            price_nanos=sale.price_nanos,
+            propensity_ppb=page.propensity_ppb if running is ranked else 0,
         )
+        page.propensity_ppb = 0
         return outcome, served
 
     def rehearse(self, ask: Ask, *, now_s: int) -> list[Served]:
@@ -176,7 +201,7 @@ class Ads:
         page = self.begin(replace(ask, visit=""), self._ids.new(), now_s=now_s)
         for slot in ask.slots:
             shortlist = self.candidates(ask, slot, page, now_s=now_s)
-            ranked = self.rank(shortlist)
+            ranked = self.rank(shortlist, slot, page)
             if ranked:
                 contender = shortlist.contenders[ranked[0].candidate.ad_id]
                 terms = terms_of(ask, slot, contender)

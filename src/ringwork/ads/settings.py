@@ -42,6 +42,8 @@ class AdsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """How long a visit's frequency caps remember what it was shown; never longer."""
     review_required: bool = False
     """Campaigns and creatives go live, and changed creatives stay so, by approval only."""
+    explore_ppm: Annotated[int, Meta(ge=0, le=1_000_000)] = 10_000
+    """Share of requests, in 1e-6, that try ads whose response is not known well: 1 %."""
     click_prior_ppb: Annotated[int, Meta(ge=1, le=_CERTAIN_PPB)] = 5_000_000
     """Probability of a click per impression, in 1e-9: 0.5 %."""
     conversion_prior_ppb: Annotated[int, Meta(ge=1, le=_CERTAIN_PPB)] = 100_000

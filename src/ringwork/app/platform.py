@@ -216,6 +216,7 @@ class Platform:
             ledger=memory.ledger,
             tokens=tokens,
             ids=self.ids,
+            entropy=self.entropy,
             settings=settings.ads,
         )
         self.billing = Billing(

@@ -52,7 +52,7 @@ class ServeAd:
             for slot in ask.slots:
                 shortlist = ads.candidates(ask, slot, page, now_s=command.now_s)
                 stages.end("candidates")
-                ranked = ads.rank(shortlist)
+                ranked = ads.rank(shortlist, slot, page)
                 stages.end("rank")
                 outcome, sold = ads.clear(
                     command, ask, slot, page, shortlist, ranked, auction_id=auction_id
@@ -69,6 +69,7 @@ class ServeAd:
                     outcomes,
                     stages.spent_ns,
                     ask.supply_chain,
+                    ads.index.model_version,
                 ),
                 event_id=auction_id,
             )

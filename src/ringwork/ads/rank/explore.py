@@ -82,15 +82,24 @@ def thompson(
         worth > 0 and 1 <= p <= _PPB and 0.0 <= sigma < math.inf for worth, p, sigma in usable
     ):
         raise ValueError("expected worths above 0, probabilities from 1 to 10**9, finite sigmas")
-    drawn = tuple(
+    drawn = draws(p_ppb, sigmas, entropy=entropy)
+    return Sampled(drawn, win_chances(means_of(worths, p_ppb, sigmas), sigmas))
+
+
+def draws(p_ppb: Sequence[int], sigmas: Sequence[float], *, entropy: Entropy) -> tuple[int, ...]:
+    """A probability for every candidate, drawn from what is believed of it (``thompson``)."""
+    return tuple(
         min(max(round(p * math.exp(sigma * _normal(entropy) - sigma**2 / 2.0)), 1), _PPB)
         for p, sigma in zip(p_ppb, sigmas, strict=True)
     )
-    means = [
+
+
+def means_of(worths: Sequence[float], p_ppb: Sequence[int], sigmas: Sequence[float]) -> list[float]:
+    """The mean logarithm of every candidate's score in such a draw."""
+    return [
         math.log(worth * p) - sigma**2 / 2.0
         for worth, p, sigma in zip(worths, p_ppb, sigmas, strict=True)
     ]
-    return Sampled(drawn, win_chances(means, sigmas))
 
 
 def win_chances(means: Sequence[float], sigmas: Sequence[float]) -> tuple[float, ...]:
@@ -101,12 +110,13 @@ def win_chances(means: Sequence[float], sigmas: Sequence[float]) -> tuple[float,
     >>> win_chances([0.0, 0.0], [1.0, 1.0])
     (0.5, 0.5)
     """
-    chances = [_win_chance(index, means, sigmas) for index in range(len(means))]
+    chances = [win_chance(index, means, sigmas) for index in range(len(means))]
     total = sum(chances)
     return tuple(round(chance / total, 12) for chance in chances)
 
 
-def _win_chance(index: int, means: Sequence[float], sigmas: Sequence[float]) -> float:
+def win_chance(index: int, means: Sequence[float], sigmas: Sequence[float]) -> float:
+    """One candidate's chance of that, to 1e-6; a third of a millisecond for eight of them."""
     mean, sigma = means[index], sigmas[index]
     rivals = [(other, means[other], sigmas[other]) for other in range(len(means)) if other != index]
 

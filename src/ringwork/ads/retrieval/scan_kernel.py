@@ -12,11 +12,15 @@ import numpy as np
 from numba import carray, njit, types
 from numba.extending import intrinsic
 
+from ringwork.ads.rank.compiled import cross_logit
+from ringwork.ads.rank.compiled import p_ppb as calibrated
 from ringwork.ads.retrieval.dimensions import ADMIT, ADS, ANY, NONE, OF, REASONS, STATE
 
 _COUNTS = len(REASONS) + 2
 _FLOOR = REASONS.index("floor")
 _TIER_SHIFT = 56
+_SCORE = (1 << _TIER_SHIFT) - 1
+_MOST = float(_SCORE - 64)
 _ONE = np.uint64(1)
 _MILLION = 1_000_000
 _BILLION = 1_000_000_000
@@ -97,7 +101,7 @@ def scan_kernel(  # noqa: C901, PLR0912, PLR0915  # one fused loop
 
     Arguments are addresses (``scan.Plan``): to hand over fourteen arrays takes longer than the scan.
     """
-    plan = carray(_pointer(plan_address), (64,), np.int64)
+    plan = carray(_pointer(plan_address), (96,), np.int64)
     query = carray(_pointer(query_address), (query_length,), np.int32)
     where = carray(_pointer(plan[0]), (plan[1],), np.int32)
     rows = carray(_pointer(plan[3]), (plan[4] * plan[5],), np.uint64)
@@ -116,6 +120,16 @@ def scan_kernel(  # noqa: C901, PLR0912, PLR0915  # one fused loop
     cursors = carray(_pointer(plan[42]), (plan[43],), np.int32)
     floors = carray(_pointer(plan[45]), (plan[46],), np.int64)
     places = carray(_pointer(plan[48]), (plan[49],), np.int64)
+    segments = carray(_pointer(plan[51]), (plan[52], plan[53]), np.int64)
+    keys = carray(_pointer(plan[54]), (plan[55], plan[56]), np.int64)
+    logits = carray(_pointer(plan[57]), (plan[58], plan[59]), np.float64)
+    weights = carray(_pointer(plan[60]), (plan[61], plan[62]), np.float32)
+    tables = carray(_pointer(plan[63]), (plan[64], plan[65]), np.int64)
+    clips = carray(_pointer(plan[66]), (plan[67],), np.float64)
+    pricing_heads = carray(_pointer(plan[69]), (plan[70], plan[71]), np.int64)
+    own_logits = carray(_pointer(plan[72]), (plan[73],), np.float64)
+    crosses = carray(_pointer(plan[75]), (plan[76],), np.int64)
+    ratios = carray(_pointer(plan[78]), (plan[79],), np.float64)
     counts[:] = 0
     kept = 0
     base_words = bounds.shape[0]
@@ -131,16 +145,31 @@ def scan_kernel(  # noqa: C901, PLR0912, PLR0915  # one fused loop
             places[i] = place
             if place < -1:
                 cursors[i] = listed[-2 - place]
-    for step in range(words):
-        # The tail comes first: it is always searched, and what it offers lets the base end sooner.
-        word = step + base_words if step < words - base_words else step - (words - base_words)
-        if word < base_words and kept == wanted and bounds[word] < best[kept - 1, 0]:
-            break
-        left = state[0, word]
+    # The tail comes first: it is always searched, and what it offers lets the base end sooner.
+    segment = -1
+    word, end_word = base_words, words
+    while True:
+        if word >= end_word:
+            segment += 1
+            if segment == segments.shape[0]:
+                break
+            word, end_word = segments[segment, 0], segments[segment, 1]
+            continue
+        if segment >= 0 and kept == wanted:
+            bound = bounds[word]
+            if ratios[segment] != 1.0:
+                most = min(np.float64(bound & _SCORE) * ratios[segment] + 2.0, _MOST)
+                bound = (bound & ~_SCORE) + np.int64(most)
+            if bound < best[kept - 1, 0]:
+                word = end_word
+                continue
+        at_word = word
+        word += 1
+        left = state[0, at_word]
         if left == 0:
             continue
         counts[_COUNTS - 1] += np.int64(_popcount(left))
-        is_tail = word >= base_words
+        is_tail = at_word >= base_words
         at = 0
         while at < query.shape[0] and left != 0:
             reason, kind, begin = query[at], query[at + 1], at + 3
@@ -150,23 +179,23 @@ def scan_kernel(  # noqa: C901, PLR0912, PLR0915  # one fused loop
                 first = begin + 1 if kind == ADMIT else begin
                 if kind == ADMIT:
                     if is_tail:
-                        concerned = left & _in_tail(query, begin, first, word - base_words,
+                        concerned = left & _in_tail(query, begin, first, at_word - base_words,
                                                     tail_rows)  # fmt: skip
                     else:
-                        concerned = left & _in_base(places, begin, first, word, rows, listed,
+                        concerned = left & _in_base(places, begin, first, at_word, rows, listed,
                                                     list_words, list_bits, cursors)  # fmt: skip
                     if concerned == 0:
                         continue
                 else:
                     concerned = left
                 if is_tail:
-                    named = _in_tail(query, first, end, word - base_words, tail_rows)
+                    named = _in_tail(query, first, end, at_word - base_words, tail_rows)
                 else:
-                    named = _in_base(places, first, end, word, rows, listed, list_words,
+                    named = _in_base(places, first, end, at_word, rows, listed, list_words,
                                      list_bits, cursors)  # fmt: skip
                 admitted = ~(concerned & (named if kind == NONE else ~named))
             elif kind == STATE:
-                admitted = state[query[begin], word]
+                admitted = state[query[begin], at_word]
             else:
                 column = 4 if kind == ADS else 0
                 listed_bits = np.uint64(0)
@@ -174,7 +203,7 @@ def scan_kernel(  # noqa: C901, PLR0912, PLR0915  # one fused loop
                 while survivors != 0:
                     bit = _lowest(survivors)
                     survivors &= survivors - _ONE
-                    number = ads[(word << 6) + np.int64(bit), column]
+                    number = ads[(at_word << 6) + np.int64(bit), column]
                     for i in range(begin, end):
                         if query[i] == number:
                             listed_bits |= _ONE << bit
@@ -186,7 +215,7 @@ def scan_kernel(  # noqa: C901, PLR0912, PLR0915  # one fused loop
         while left != 0:
             bit = _lowest(left)
             left &= left - _ONE
-            position = (word << 6) + np.int64(bit)
+            position = (at_word << 6) + np.int64(bit)
             campaign = ads[position, 0]
             whole, pace = campaigns[campaign, 0], campaigns[campaign, 1]
             bid = whole
@@ -194,6 +223,16 @@ def scan_kernel(  # noqa: C901, PLR0912, PLR0915  # one fused loop
                 bid = whole // _MILLION * pace + whole % _MILLION * pace // _MILLION
             bid = min(bid, campaigns[campaign, 2])
             p = p_ppb[ads[position, 2]]
+            for place in range(pricing_heads.shape[1]):
+                head = pricing_heads[ads[position, 2], place]
+                if head < 0:
+                    break
+                cross = cross_logit(
+                    keys[position, keys.shape[1] - crosses.shape[0] :], crosses, weights[head]
+                )
+                cross = min(max(cross, -clips[head]), clips[head])
+                odds = (own_logits[head] + logits[head, position]) + cross
+                p = p * calibrated(odds, tables[head]) // _BILLION
             value = bid
             if p != _BILLION:
                 value = bid // _BILLION * p + bid % _BILLION * p // _BILLION

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Numbers = NDArray[np.int32]
 Words = NDArray[np.uint64]
+Floats = NDArray[np.float64]
 
 CAMPAIGN: Final = 0
 QUALITY: Final = 1
@@ -36,6 +37,9 @@ CAMPAIGN_WIDTH: Final = 3
 """The members of a campaign: its bid in nanos, the share of it that pacing lets it bid, in 1e-6,
 and the most that it can still pay."""
 
+PRICINGS: Final = 5
+HEADS: Final = 4
+"""What a response model predicts (``scoring``)."""
 TAIL_WORDS: Final = 32
 """2,048 ads may wait to be merged: searching them costs a request about a microsecond."""
 ID_WORDS: Final = 8
@@ -48,36 +52,73 @@ FUNDED: Final = 2
 
 
 class Table:
-    """What a scan reads. ``ads``, ``ids`` and ``rows`` are indexed by position."""
+    """What a scan reads. ``ads``, ``ids``, ``keys``, ``logits`` and ``rows`` go by position.
 
-    def __init__(self, ads: Ints, ids: Words, values: Values, bounds: Ints) -> None:
-        """Lay out a base of ``ads`` in descending order of ``bounds``, and an empty tail."""
+    The base has a segment of whole words for each pricing: within one, a request's circumstances
+    raise or lower what all could score alike (``scoring``), so that the order stays one of bounds.
+    """
+
+    def __init__(self, content: Content, bounds: Ints, logits: Floats | None) -> None:
+        """Lay out a base of ``content``, each pricing in descending order of ``bounds``.
+
+        ``logits``: of each head and ad, where there is a model. The tail is empty.
+        """
+        ads = content.ads
         self.base_count = len(ads)
-        self.base_words = len(ads) + 63 >> 6
+        self.order: Ints = np.lexsort((-bounds, ads[:, PRICING]))
+        """Rank in the base -> where the ad was in ``content``."""
+        per_segment = np.bincount(ads[:, PRICING], minlength=PRICINGS)
+        segment_words = per_segment + 63 >> 6
+        last = np.cumsum(segment_words)
+        self.segments: Ints = np.stack((last - segment_words, last), axis=1)
+        """Pricing -> its first word, and the word after its last."""
+        self.base_words = int(last[-1])
+        begins = np.cumsum(per_segment) - per_segment
+        pricing = ads[self.order, PRICING]
+        self.place: Ints = np.arange(len(ads)) - begins[pricing] + (self.segments[pricing, 0] << 6)
+        """Rank in the base -> position."""
         words = self.base_words + TAIL_WORDS
-        self.order: Ints = np.argsort(-bounds, kind="stable")
-        """Position -> where the ad was in what the table was made of."""
         self.ads: Ints = np.zeros((words << 6, WIDTH), np.int64)
-        self.ads[: len(ads)] = ads[self.order]
+        self.ads[self.place] = ads[self.order]
         self.ids: Words = np.zeros((words << 6, ID_WORDS), np.uint64)
-        self.ids[: len(ads)] = ids[self.order]
-        self.values = values.taken(self.order)
-        self.bounds: Ints = bounds[self.order][::64].copy()
+        self.ids[self.place] = content.ids[self.order]
+        self.keys: Ints = np.zeros((words << 6, content.keys.shape[1]), np.int64)
+        self.keys[self.place] = content.keys[self.order]
+        self.logits: Floats = np.zeros((HEADS, words << 6), np.float64)
+        if logits is not None:
+            self.logits[:, self.place] = logits[:, self.order]
+        self.values = content.values.taken(self.order)
+        self.bounds: Ints = np.zeros(self.base_words, np.int64)
         """Word of the base -> the most that any of its ads could score."""
+        np.maximum.at(self.bounds, self.place >> 6, bounds[self.order])
         self.state: Words = np.zeros((3, words), np.uint64)
-        self.state[PRESENT, : self.base_words] = _first(len(ads), self.base_words)
+        self.state[PRESENT, : self.base_words] = self.flags(np.ones(len(ads), np.bool_))
         self.where, self.rows, self.listed, self.list_words, self.list_bits = _laid_out(
-            self.values, self.base_words
+            self.values, self.place, self.base_words
         )
-        self.tail_rows: Words = np.zeros((max(values.count, 64), TAIL_WORDS), np.uint64)
+        self.tail_rows: Words = np.zeros((max(self.values.count, 64), TAIL_WORDS), np.uint64)
         self.tail_values: list[Sequence[int]] = []
+
+    def flags(self, is_on: NDArray[np.bool_]) -> Words:
+        """A bitmap of the base from a flag for each rank."""
+        bits = np.zeros(self.base_words << 6, np.uint8)
+        bits[self.place] = is_on
+        return np.packbits(bits, bitorder="little").view(np.uint64)
 
     @property
     def room(self) -> int:
         """How many more ads the tail can take."""
         return (TAIL_WORDS << 6) - len(self.tail_values)
 
-    def append(self, ad: Sequence[int], id: str, values: Sequence[int], known: int) -> int:
+    def append(
+        self,
+        ad: Sequence[int],
+        id: str,
+        values: Sequence[int],
+        known: int,
+        keys: Ints | None = None,
+        logits: Floats | None = None,
+    ) -> int:
         """Add an ad to the tail; its position. ``known``: how many values there are by now."""
         assert self.room, "merge before the tail is full"
         number = len(self.tail_values)
@@ -85,6 +126,10 @@ class Table:
         self._know(known)
         self.ads[position] = ad
         self.ids[position] = words_of(id)
+        if keys is not None:
+            self.keys[position] = keys
+        if logits is not None:
+            self.logits[:, position] = logits
         self.tail_values.append(values)
         self.tail_rows[values, number >> 6] |= np.uint64(1 << (number & 63))
         self.set(PRESENT, position, is_on=True)
@@ -116,6 +161,19 @@ class Table:
             self.state[row, position >> 6] |= bit
         else:
             self.state[row, position >> 6] &= ~bit
+
+
+class Content:
+    """The ads that a table is made of, in any order."""
+
+    __slots__ = ("ads", "ids", "keys", "values")
+
+    def __init__(self, ads: Ints, ids: Words, keys: Ints, values: Values) -> None:
+        """``keys``: what a model knows each ad by (``rank.features``)."""
+        self.ads = ads
+        self.ids = ids
+        self.keys = keys
+        self.values = values
 
 
 class Values:
@@ -157,23 +215,18 @@ def words_of(id: str) -> Words:
     return np.frombuffer(id.encode().ljust(8 * ID_WORDS, b"\0"), ">u8").astype(np.uint64)
 
 
-def _first(count: int, words: int) -> Words:
-    """The bitmap of the first ``count`` positions."""
-    bits = np.zeros(words << 6, np.uint8)
-    bits[:count] = 1
-    return np.packbits(bits, bitorder="little").view(np.uint64)
-
-
-def _laid_out(values: Values, words: int) -> tuple[Numbers, Words, Numbers, Numbers, Words]:
+def _laid_out(
+    values: Values, place: Ints, words: int
+) -> tuple[Numbers, Words, Numbers, Numbers, Words]:
     """Where each value's ads are: (place, bitmaps, list ends, words of lists, bits of lists).
 
     The place of a value is the number of its bitmap, or ``-2 - k`` for the k-th list, or -1 where
     no ad names it.
     """
-    ads = len(values.start) - 1
-    position = np.repeat(np.arange(ads), values.start[1:] - values.start[:-1])
-    # One entry for each (value, word) that occurs, in this order, its bits put together.
-    order = np.argsort(values.numbers, kind="stable")  # positions stay ascending within a value
+    position = np.repeat(place, values.start[1:] - values.start[:-1])
+    # One entry for each (value, word) that occurs, in this order, its bits put together: positions
+    # ascend with the rank, and the sort keeps them so within a value.
+    order = np.argsort(values.numbers, kind="stable")
     number = values.numbers[order].astype(np.int64)
     position = position[order]
     word = position >> 6
@@ -184,14 +237,14 @@ def _laid_out(values: Values, words: int) -> tuple[Numbers, Words, Numbers, Numb
     entries = np.bincount(number, minlength=values.count)
     # A list entry takes 12 bytes and a step, a word of a bitmap 8: most values of few ads are lists.
     is_dense = entries * 4 > words
-    place = np.full(values.count, -1, np.int32)
-    place[is_dense] = np.arange(is_dense.sum())
+    found = np.full(values.count, -1, np.int32)
+    found[is_dense] = np.arange(is_dense.sum())
     is_listed = (entries > 0) & ~is_dense
-    place[is_listed] = -2 - np.arange(is_listed.sum())
+    found[is_listed] = -2 - np.arange(is_listed.sum())
     rows = np.zeros((int(is_dense.sum()), words), np.uint64)
     in_rows = is_dense[number]
-    rows[place[number[in_rows]], word[in_rows]] = bits[in_rows]
+    rows[found[number[in_rows]], word[in_rows]] = bits[in_rows]
     in_lists = ~in_rows
     ends = np.zeros(int(is_listed.sum()) + 1, np.int32)
     np.cumsum(entries[is_listed], out=ends[1:])
-    return place, rows, ends, word[in_lists].astype(np.int32), bits[in_lists]
+    return found, rows, ends, word[in_lists].astype(np.int32), bits[in_lists]
