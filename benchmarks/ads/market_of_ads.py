@@ -62,7 +62,9 @@ def targeting(rng: random.Random) -> Targeting:
     if rng.random() < 0.15:
         named["key_values"] = {"section": rng.sample(["news", "sport", "money", "life"], 2)}
     if rng.random() < 0.15:
-        named["excluded"] = Excluded(categories=rng.sample(CATEGORIES, 10))
+        targeted = named.get("categories", [])
+        others = [one for one in CATEGORIES if one not in targeted]  # type: ignore[operator]
+        named["excluded"] = Excluded(categories=rng.sample(others, 10))
     return Targeting(**named)  # type: ignore[arg-type]  # built by name
 
 

@@ -14,7 +14,6 @@ from typing import Final
 
 from benchmarks.ads.pacing_references import DualReference
 from benchmarks.ads.pacing_worlds import (
-    DAY_MINUTES,
     PRICE_MEDIAN_NANOS,
     Controller,
     Day,
@@ -27,7 +26,7 @@ from benchmarks.ads.pacing_worlds import (
     play,
     worlds,
 )
-from ringwork.ads.pacing import DualPacer, PidPacer
+from ringwork.ads.pacing import DAY_MINUTES, DualPacer, PidPacer
 
 Goal = dict[str, object]
 

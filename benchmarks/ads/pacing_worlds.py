@@ -14,7 +14,8 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ringwork.ads.pacing import DAY_MINUTES, Forecast
+from ringwork.ads.pacing import Forecast
+from ringwork.ads.pacing.curve import DAY_MINUTES
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -139,7 +140,7 @@ def worlds(mean: float = 60.0) -> dict[str, World]:
 
 
 def _huge(shape: Floats) -> Floats:
-    return shape / shape.mean() * 1e7 / 60
+    return shape * (1e7 / 60 / float(shape.mean()))
 
 
 def draw(world: World, seed: int) -> Day:

@@ -119,7 +119,11 @@ class Served:
         assert "Non-2xx" not in output, output
         done = int(output.split(" requests in ")[0].split()[-1])
         spent = cpu_s(self.process.pid) - before
-        return done / spent, done / seconds, (sum(map(cpu_s, others)) - helpers) / done * 1e6
+        return (
+            done / spent,
+            done / seconds,
+            (sum(map(cpu_s, others)) - helpers) / max(done, 1) * 1e6,
+        )
 
     def latency(self, rate: float, seconds: float, bodies: Path) -> dict[str, float]:
         command = [
@@ -206,7 +210,7 @@ def run(quick: bool) -> list[dict[str, object]]:
         )
         print(f"{compared} requests: both stacks sold the same ads at the same prices")
         for name in names:
-            servers[name].load(16, 1, script)
+            servers[name].load(16, 3, script)
         for _ in range(rounds):
             for name in names:
                 rate, _, helped = servers[name].load(
@@ -241,7 +245,7 @@ def run(quick: bool) -> list[dict[str, object]]:
         data = work / "large"
         shutil.copytree(store(large, ROOT_CACHE), data)
         servers["large"] = Served("ringwork", data)
-        servers["large"].load(16, 1, script)
+        servers["large"].load(16, 3, script)
         at_large = statistics.median(
             [servers["large"].load(64, seconds, script)[0] for _ in range(rounds)]
         )

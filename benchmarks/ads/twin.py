@@ -14,6 +14,7 @@ import json
 import sys
 import time
 import uuid
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -253,7 +254,7 @@ class Twin:
         )  # fmt: skip
         slot = Slot(
             id=imp.id, format="banner", sizes=tuple((one.w or 0, one.h or 0) for one in imp.banner.format),
-            floor_nanos=floor_to_nanos(imp.bidfloor), blocked_attributes=tuple(imp.banner.battr),
+            floor_nanos=floor_to_nanos(Decimal(str(imp.bidfloor))), blocked_attributes=tuple(imp.banner.battr),
             needs=("https",) if imp.secure else (),
         )  # fmt: skip
         return imp, self.index.shortlist(context, slot, now_us=now_us)
@@ -264,7 +265,9 @@ class Twin:
         if not shortlist.ranked:
             return None
         sale = sell_as(
-            "first" if request.at == 1 else "second", shortlist.ranked, floor_to_nanos(imp.bidfloor)
+            "second" if request.at == 1 else "first",
+            shortlist.ranked,
+            floor_to_nanos(Decimal(str(imp.bidfloor))),
         )
         assert sale is not None
         auction_id = str(uuid.uuid4())

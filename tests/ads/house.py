@@ -19,6 +19,7 @@ from ringwork.ads.requests import NewAdvertiser, NewCampaign, NewCreative, NewPu
 from ringwork.ads.service import Ads
 from ringwork.ads.settings import AdsSettings
 from ringwork.ads.tokens import Tokens
+from ringwork.ads.traffic import Networks, TrafficFilter
 from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.entropy import SeededEntropy
 from ringwork.kernel.events import EventTypes, Recorded, decode_frames
@@ -96,6 +97,10 @@ class House:
             catalogue=self.catalogue, ledger=self.ledger, ids=self.ids, personal=personal,
             currency=self.settings.currency,
         )  # fmt: skip
+
+        self.traffic = TrafficFilter(
+            key=bytes(32), settings=self.settings.traffic, data_centres=Networks([])
+        )
 
     def __enter__(self) -> Self:
         return self

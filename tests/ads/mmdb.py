@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from ipaddress import ip_network
 
@@ -33,14 +32,14 @@ def write(records: Mapping[str, object], *, ip_version: int = 6) -> bytes:
                 value = len(nodes) if branch is None else len(nodes) + 16 + branch
             tree += value.to_bytes(3, "big")
     about = {
-        "node_count": len(nodes),
-        "record_size": 24,
-        "ip_version": ip_version,
+        "node_count": _uint(6, 4, len(nodes)),
+        "record_size": _uint(5, 2, 24),
+        "ip_version": _uint(5, 2, ip_version),
         "database_type": "Test",
         "languages": ["en"],
-        "binary_format_major_version": 2,
-        "binary_format_minor_version": 0,
-        "build_epoch": 1_764_158_400,
+        "binary_format_major_version": _uint(5, 2, 2),
+        "binary_format_minor_version": _uint(5, 2, 0),
+        "build_epoch": _uint(9, 8, 1_764_158_400),
         "description": {"en": "Test"},
     }
     return tree + bytes(16) + data + b"\xab\xcd\xefMaxMind.com" + encoded(about)
@@ -59,17 +58,24 @@ def _insert(node: Node, bits: str, record: int) -> None:
 
 
 def encoded(value: object) -> bytes:
-    """A value of the data section: text, whole number, list or map."""
+    """A value of the data section: text, whole number, list or map; bytes are encoded already."""
+    if isinstance(value, bytes):
+        return value
     if isinstance(value, str):
         text = value.encode()
         return _head(2, len(text)) + text
     if isinstance(value, int):
-        return _head(9, 8) + struct.pack(">Q", value)
+        return _uint(6, 4, value)
     if isinstance(value, list):
         return _head(11, len(value)) + b"".join(map(encoded, value))
     assert isinstance(value, dict)
     members = (encoded(key) + encoded(member) for key, member in value.items())
     return _head(7, len(value)) + b"".join(members)
+
+
+def _uint(kind: int, size: int, value: int) -> bytes:
+    """Readers insist on the width of every member of the metadata: 5, 6, 9 are 16, 32, 64 bits."""
+    return _head(kind, size) + value.to_bytes(size, "big")
 
 
 def _head(kind: int, size: int) -> bytes:

@@ -13,6 +13,7 @@ from ringwork.ads.markup import Markup, Urls
 from ringwork.ads.model import Targeting
 from ringwork.ads.openrtb import BidderTerms
 from ringwork.ads.requests import NewPlacement, NewPublisher
+from ringwork.ads.traffic import Networks
 from ringwork.flow.record_outcome import RecordOutcome
 from ringwork.flow.serve_ad import ServeAd
 from ringwork.web.keys import ApiKeys
@@ -36,7 +37,9 @@ class Site:
         self.house = house
         self.keys = ApiKeys()
         serve = ServeAd(ads=house.ads, journal=house.journal, tenant="main")
-        record = RecordOutcome(billing=house.billing, journal=house.journal, tenant="main")
+        record = RecordOutcome(
+            billing=house.billing, traffic=house.traffic, journal=house.journal, tenant="main"
+        )
         lanes = AdLanes(
             ads=house.ads, billing=house.billing, catalogue=house.catalogue, keys=self.keys,
             clock=house.clock, markup=Markup(Urls("https://ads.example")), terms=BidderTerms(currency="EUR"),
@@ -44,7 +47,7 @@ class Site:
                 serve=serve, impression=record.impression, measured=record.measured,
                 notice=record.notice, click=record.click,
             ),
-            tag=b"// tag",
+            tag=b"// tag", proxies=Networks([]), locate=lambda address: None,
         ).lanes()  # fmt: skip
         self.app = FastLane(
             lanes, nothing_else, new_request_id=house.ids.new,

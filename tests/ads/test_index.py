@@ -13,7 +13,6 @@ from ringwork.ads.events import (
     AdvertiserRegistered,
     CampaignChanged,
     CampaignCreated,
-    CreativeChanged,
     CreativeCreated,
 )
 from ringwork.ads.index import SHORTLIST_MAX, Index

@@ -164,9 +164,7 @@ def test_both_implementations_find_and_count_the_same(seed):
         plan = index.plan
         clauses = index.clauses(context, slot, now_us=NOW_US)
         numbers = scanning.query_of(clauses)
-        best, counts = scanning.scan_with_numpy(
-            numbers, *plan.arrays, plan.floors, slot.floor_nanos, SHORTLIST_MAX
-        )
+        best, counts = scanning.scan_with_numpy(numbers, plan, slot.floor_nanos, SHORTLIST_MAX)
         assert [row[4] for row in best.tolist()] == [one.score_nanos for one in found.ranked]
         assert counts.tolist()[-2:] == [found.eligible, found.scanned]
         assert {

@@ -62,6 +62,8 @@ async def live(client: Client, random: Random) -> None:
     place = {"id": "p", "publisher_id": "pub", "format": "banner", "width": 300, "height": 250}
     await post(client, "/v1/placements", place)
     await client.admin.patch("/v1/creatives/c0.a", json={"name": "Better"})
+    await review(client)
+    await supply(client)
     for number in range(60):
         client.clock.advance_us(random.randrange(1, 600_000_000))
         await random.choice((sell, move, manage))(client, random, number)
@@ -69,15 +71,50 @@ async def live(client: Client, random: Random) -> None:
             client.app.platform.expire_due()
 
 
+async def review(client: Client) -> None:
+    """A campaign and its ad that wait for approval, and get it."""
+    draft = {
+        "id": "r", "advertiser_id": "a", "name": "R", "pricing": "cpm", "bid_nanos": 1000,
+        "budget": euros(10**9), "status": "review",
+    }  # fmt: skip
+    await post(client, "/v1/campaigns", draft, "r")
+    creative = {
+        "id": "r.a", "campaign_id": "r", "name": "Ad", "format": "native", "title": "T",
+        "landing_url": "https://a.example/", "status": "review",
+    }  # fmt: skip
+    await post(client, "/v1/creatives", creative)
+    for path in ("/v1/creatives/r.a/review", "/v1/campaigns/r/review"):
+        assert "type" not in await post(client, path, {"decision": "approve"}, path)
+
+
+async def supply(client: Client) -> None:
+    """A site, and changes of what a publisher has."""
+    site = {"id": "s", "publisher_id": "pub", "name": "S", "domain": "pub.example"}
+    await post(client, "/v1/sites", site)
+    for path, change in (
+        ("/v1/sites/s", {"name": "Better"}),
+        ("/v1/placements/p", {"floor_nanos": 1}),
+        ("/v1/publishers/pub", {"name": "Better"}),
+    ):
+        changed = await client.admin.patch(path, json=change)
+        assert changed.status_code == 200, changed.text
+
+
 async def sell(client: Client, random: Random, number: int) -> None:
     answer = await client.outside.post("/openrtb2/auction", json=BID_REQUEST)
     if answer.status_code != 200:
         return
     bid = answer.json()["seatbid"][0]["bid"][0]
-    if random.random() < 0.3:
+    if random.random() < 0.5:
         client.clock.advance_us(HOUR_US)  # its hold expires first
     for _ in range(random.choice((0, 1, 2))):
         assert (await client.outside.get(bid["burl"])).status_code == 204
+    token = bid["lurl" if random.random() < 0.2 else "nurl"].partition("/")[2]
+    assert (await client.outside.get(token[token.index("/", 1) :])).status_code == 204
+    placed = await client.outside.post("/v1/ads/request", json={"placement": "p"})
+    for ad in placed.json()["ads"]:
+        for url in (ad["beacons"]["impression"], ad["beacons"]["viewable"]):
+            assert (await client.outside.get(url)).status_code == 204
     click = bid["adm"].partition("/c/")[2].partition('"')[0]
     landing = await client.outside.get(f"/c/{click}")
     rwclid = landing.headers["location"].partition("rwclid=")[2]

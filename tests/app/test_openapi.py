@@ -10,7 +10,8 @@ from tests.app.served import Client, serve
 from tests.crash.shop import BID_REQUEST
 
 METHODS = ("get", "put", "post", "delete", "patch")
-LANES = {"/openrtb2/auction", "/v1/ads/request", "/b/{token}", "/c/{token}", "/ringwork.js"}
+BEACONS = {f"/{letter}/{{token}}" for letter in "bvwcnl"}
+LANES = {"/openrtb2/auction", "/v1/ads/request", "/ringwork.js", *BEACONS}
 UNDOCUMENTED = {"/metrics", "/openapi.json", "/"}
 """For monitoring, the document itself, and the way to the console."""
 
@@ -89,13 +90,14 @@ def test_what_moves_money_requires_a_key(document):
         ("post", "/v1/ledger/transfers"),
         ("post", "/v1/campaigns"),
         ("patch", "/v1/campaigns/{campaign_id}"),
+        ("post", "/v1/import"),
     }
 
 
 def test_what_is_open_says_so_and_nothing_else_is(document):
     assert document["security"] == [{"key": []}]
     open_to_all = {path for _, path, one in operations(document) if one.get("security") == []}
-    assert open_to_all == {"/healthz", "/readyz", "/b/{token}", "/c/{token}", "/ringwork.js"}
+    assert open_to_all == {"/healthz", "/readyz", "/ringwork.js", *BEACONS}
 
 
 def test_every_route_is_in_it(tmp_path, document):
@@ -138,13 +140,15 @@ def test_real_answers_are_as_documented(tmp_path, document):
         bid = sold.json()["seatbid"][0]["bid"][0]
         place = {"id": "p", "publisher_id": "pub", "format": "native"}
         await check("POST", "/v1/placements", json=place)
+        site = {"id": "s", "publisher_id": "pub", "name": "s", "domain": "pub.example"}
+        assert (await check("POST", "/v1/sites", json=site)).status_code == 201
         await check("POST", "/v1/ads/request", json={"placement": "p"})
         await client.outside.get(bid["burl"])
         erased = await check("POST", "/v1/erasures", json={"subject": "customer/x"})
         for path in (
             "/healthz", "/readyz", "/v1/keys", "/v1/log/events", "/v1/ledger/trial-balance",
             "/v1/ledger/totals", "/v1/advertisers", "/v1/campaigns", "/v1/creatives",
-            "/v1/publishers", "/v1/placements",
+            "/v1/publishers", "/v1/placements", "/v1/sites",
         ):  # fmt: skip
             assert (await check("GET", path)).status_code == 200
         for template, id in (
@@ -155,6 +159,9 @@ def test_real_answers_are_as_documented(tmp_path, document):
             ("/v1/advertisers/{advertiser_id}", "a"),
             ("/v1/campaigns/{campaign_id}", "c"),
             ("/v1/creatives/{creative_id}", "c.a"),
+            ("/v1/campaigns/{campaign_id}/history", "c"),
+            ("/v1/creatives/{creative_id}/history", "c.a"),
+            ("/v1/sites/{site_id}", "s"),
             ("/v1/publishers/{publisher_id}", "pub"),
             ("/v1/placements/{placement_id}", "p"),
             ("/v1/why/{impression_id}", bid["id"]),
@@ -171,7 +178,8 @@ def test_real_answers_are_as_documented(tmp_path, document):
 
     serve(tmp_path / "data", scenario)
     all_gets = {(method, path) for method, path, _ in operations(document) if method == "get"}
-    unseen = {"/v1/log/stream", "/b/{token}", "/c/{token}", "/ringwork.js"}  # these are no JSON
+    # These are no JSON.
+    unseen = {"/v1/log/stream", "/v1/creatives/{creative_id}/preview", "/ringwork.js", *BEACONS}
     assert {path for _, path in all_gets - seen} == unseen
 
 

@@ -40,7 +40,7 @@ def test_a_clock_that_goes_back_changes_times_and_no_order(tmp_path):
 
 
 def test_a_clock_that_goes_back_frees_no_budget(tmp_path):
-    """0.0003 per sale while 0.0004 is free of a day's 0.0015: four a day, whatever the clock says."""
+    """0.0003 per sale of a day's 0.0015: five a day, whatever the clock says."""
     data = tmp_path / "data"
 
     async def sells(client: Client) -> int:
@@ -67,7 +67,7 @@ def test_a_clock_that_goes_back_frees_no_budget(tmp_path):
             client.clock.set_wall_us(noon + hours * 3_600_000_000)
             told.append((hours, await sells(client)))
         assert told == [
-            (0, 4), (-2, 0), (24, 4), (22, 0), (0, 0), (25, 0), (48, 4), (24, 0),
+            (0, 5), (-2, 0), (24, 5), (22, 0), (0, 0), (25, 0), (48, 5), (24, 0),
         ]  # fmt: skip
 
     serve(data, scenario)

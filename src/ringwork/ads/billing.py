@@ -73,17 +73,25 @@ class Billing:
 
     # ---- shown and seen -------------------------------------------------------------------------
 
-    def bill_impression(self, command: Command, claim: Claim) -> Outcome:
+    def was_shown(self, claim: Claim) -> bool:
+        """Whether an impression of the sale is recorded, or could be forgotten by now."""
+        outcomes, id = self._outcomes, claim.impression_id
+        return outcomes.impression(id) is not None or not outcomes.still_keeps_impression(id)
+
+    def bill_impression(self, command: Command, claim: Claim, *, invalid: str = "") -> Outcome:
         """Record an impression, once, and post its hold where impressions are paid.
 
+        ``invalid`` says why it is invalid traffic: such an impression charges nothing.
         Past ``late_s`` nothing is recorded any more: the answer is the same, and memory is bounded.
         """
         if self._outcomes.impression(claim.impression_id) is not None:
             return "repeated"
         if not self._is_recorded(command, claim):
             return "late"
-        posted_nanos, refusal = self._post(command, claim, "impression")
+        posted_nanos, refusal = self._post(command, claim, "impression", invalid)
         if refusal:
+            if invalid:
+                self._void(command, claim)
             command.record(ImpressionUnbilled(claim.impression_id, claim.campaign_id, refusal))
             return "late"
         command.record(
@@ -100,13 +108,17 @@ class Billing:
         )
         return "recorded"
 
-    def record_measured(self, command: Command, claim: Claim, measure: Measure) -> Outcome:
+    def record_measured(
+        self, command: Command, claim: Claim, measure: Measure, *, invalid: str = ""
+    ) -> Outcome:
         """Record that an impression was viewable, or viewed to its end; once each."""
         if self._outcomes.measured(claim.impression_id, measure):
             return "repeated"
         if not self._is_recorded(command, claim):
             return "late"
-        posted_nanos, refusal = self._post(command, claim, measure)
+        if not invalid and self._outcomes.impression(claim.impression_id) is False:
+            invalid = "unbilled-impression"
+        posted_nanos, refusal = self._post(command, claim, measure, invalid)
         command.record(
             ImpressionMeasured(
                 claim.impression_id,
@@ -128,10 +140,12 @@ class Billing:
             claim.impression_id
         )
 
-    def _post(self, command: Command, claim: Claim, beacon: str) -> tuple[int, str]:
-        """(nanos paid out of the hold, why nothing was although it is late or gone)."""
+    def _post(self, command: Command, claim: Claim, beacon: str, invalid: str) -> tuple[int, str]:
+        """(nanos paid out of the hold, why nothing was: late, invalid, or the hold is gone)."""
         if command.now_s >= claim.expires_s:
             return 0, "late"
+        if invalid:
+            return 0, invalid
         if _PAID_BY.get(claim.pricing) != beacon or not claim.price_nanos:
             return 0, ""
         post = Transfer(
@@ -179,14 +193,7 @@ class Billing:
         if not self._is_recorded(command, claim):
             return "late"
         if notice.kind == "lost":
-            void = Transfer(
-                id=format_id(self._ids.new()),
-                kind="void",
-                currency=claim.currency,
-                pending_id=format_id(claim.impression_id),
-            )
-            if self._ledger.decide(command.now_s, void) == CREATED:
-                self._ledger.transfer(command, void)
+            self._void(command, claim)
         command.record(
             BidSettled(
                 claim.impression_id,
@@ -200,16 +207,29 @@ class Billing:
         )
         return "recorded"
 
+    def _void(self, command: Command, claim: Claim) -> None:
+        """Give back what was held for a sale, if it still is."""
+        void = Transfer(
+            id=format_id(self._ids.new()),
+            kind="void",
+            currency=claim.currency,
+            pending_id=format_id(claim.impression_id),
+        )
+        if self._ledger.decide(command.now_s, void) == CREATED:
+            self._ledger.transfer(command, void)
+
     # ---- clicks and conversions -----------------------------------------------------------------
 
-    def record_click(self, command: Command, claim: Claim) -> Outcome:
+    def record_click(self, command: Command, claim: Claim, *, invalid: str = "") -> Outcome:
         """Record the first click on an impression and charge it where clicks are paid."""
         if self._outcomes.clicked(claim.impression_id):
             return "repeated"
         ends_s = claim.issued_s + self.settings.click_window_s
         if command.now_s >= ends_s or not self._outcomes.still_keeps_click(claim.impression_id):
             return "late"
-        charged_nanos, unbilled_reason = self._charge(command, claim, "cpc")
+        charged_nanos, unbilled_reason = 0, invalid
+        if not invalid:
+            charged_nanos, unbilled_reason = self._charge(command, claim, "cpc")
         command.record(
             ClickRecorded(
                 claim.impression_id,
@@ -240,8 +260,8 @@ class Billing:
         """Record an advertiser's conversion once and charge it where conversions are paid.
 
         ``customer`` is sealed under its own subject. ``view_only``: it is reported for an
-        impression that nobody clicked on. Conflict when the id was used for another impression, or when the
-        impression was not seen or was clicked on.
+        impression that nobody clicked on. Conflict when the id was used for another impression, or
+        when the impression was not seen or was clicked on.
         """
         known = self._outcomes.conversion(claim.campaign_id, conversion_id)
         if known is not None:

@@ -14,9 +14,11 @@ from msgspec import Struct
 
 from ringwork.ads.http_api import AdsApi
 from ringwork.ads.http_demand import demand_routes
+from ringwork.ads.http_import import import_routes
 from ringwork.ads.http_outcomes import outcome_routes
 from ringwork.ads.http_review import review_routes
 from ringwork.ads.http_supply import supply_routes
+from ringwork.ads.import_lines import LINES, Imported
 from ringwork.ads.model import Campaign, Creative, Placement, Publisher, Site
 from ringwork.ads.requests import (
     CampaignChange,
@@ -76,7 +78,7 @@ TYPES: Final[tuple[type[Struct], ...]] = (
     NewCreative, CreativeChange, Creative, Creatives, CreativeCheck, ReviewDecision, History,
     NewPublisher, PublisherChange, Publisher, Publishers, NewSite, SiteChange, Site, Sites,
     NewPlacement, PlacementChange, Placement, Placements, NewConversion, Conversion, Why,
-    LedgerTotals,
+    LedgerTotals, *LINES, Imported,
 )  # fmt: skip
 """Structs whose schemas the OpenAPI document takes from msgspec."""
 
@@ -87,5 +89,6 @@ def routes(api: AdsApi) -> list[ControllerRouterHandler]:
         *demand_routes(api),
         *review_routes(api),
         *supply_routes(api),
+        *import_routes(api),
         *outcome_routes(api),
     ]

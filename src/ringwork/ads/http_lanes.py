@@ -8,21 +8,23 @@ of a publisher's registered origins.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Literal
+from typing import Final
 
 from msgspec import Struct
 
 from ringwork.ads import openrtb
-from ringwork.ads.billing import Billing, Measure
+from ringwork.ads.billing import Billing, Measure, Outcome
 from ringwork.ads.catalogue import Catalogue
-from ringwork.ads.http_native import NativeAds
+from ringwork.ads.geo import Locate
+from ringwork.ads.http_native import AdRequest, NativeAds
 from ringwork.ads.landing import with_rwclid
 from ringwork.ads.markup import Markup
-from ringwork.ads.model import Ask, Served
+from ringwork.ads.model import Ask, DeviceType, Served
 from ringwork.ads.openrtb import BidderTerms, NoBid, Notice
 from ringwork.ads.openrtb.reasons import DSA, NOTHING_ELIGIBLE
 from ringwork.ads.service import Ads
 from ringwork.ads.tokens import Claim
+from ringwork.ads.traffic import Networks, Sender, hints_of, read_agent, sender_of
 from ringwork.kernel.errors import NotFound, Refused
 from ringwork.kernel.ports import Clock
 from ringwork.web.auth import require
@@ -31,9 +33,9 @@ from ringwork.web.lane import Exchange, Lane, Reply, problem_reply
 from ringwork.web.strict import check_json
 
 Serve = Callable[[Ask], Awaitable[list[Served]]]
-RecordImpression = Callable[[str], Awaitable[Literal["recorded", "repeated", "late"] | None]]
-RecordMeasured = Callable[[str, Measure], Awaitable[Literal["recorded", "repeated", "late"] | None]]
-RecordClick = Callable[[str], Awaitable[Claim | None]]
+RecordImpression = Callable[[str, Sender | None], Awaitable[Outcome | None]]
+RecordMeasured = Callable[[str, Measure, Sender | None], Awaitable[Outcome | None]]
+RecordClick = Callable[[str, Sender | None], Awaitable[Claim | None]]
 RecordNotice = Callable[[str, Notice], Awaitable[bool]]
 """Keeps what an exchange tells of a bid, once per bid and kind; False for a forged token."""
 
@@ -62,8 +64,10 @@ class AdLanes:
         terms: BidderTerms,
         flow: AdFlow,
         tag: bytes,
+        proxies: Networks,
+        locate: Locate,
     ) -> None:
-        """``tag``: the script for publishers' pages."""
+        """``tag``: the script for publishers' pages. ``proxies``: our own, in front of us."""
         self._ads = ads
         self._billing = billing
         self._catalogue = catalogue
@@ -74,6 +78,8 @@ class AdLanes:
         self._flow = flow
         self._native = NativeAds(catalogue, markup)
         self._tag = tag
+        self._proxies = proxies
+        self._locate = locate
 
     def lanes(self) -> Sequence[Lane]:
         """Every hot endpoint of the part."""
@@ -134,11 +140,15 @@ class AdLanes:
             return self._native.preflight(exchange.origin)
         check_json(exchange.content_type, b"", required=False)
         wanted = self._native.decode(exchange.body)
+        surroundings = self._surroundings(exchange, wanted[0])
         privileged = exchange.authorization != b""
         if privileged or not self._native.is_at_home(exchange.origin, wanted):
             self._require_key(exchange)
         ask = self._native.to_ask(
-            wanted, request_id=exchange.request_id, now_us=self._clock.wall_us()
+            wanted,
+            request_id=exchange.request_id,
+            now_us=self._clock.wall_us(),
+            surroundings=surroundings,
         )
         served = await self._flow.serve(ask)
         body = self._native.answer(ask, served, with_prices=privileged)
@@ -156,7 +166,7 @@ class AdLanes:
         token = exchange.token
         if token == TEST_BEACON:
             return _EMPTY
-        if await self._flow.impression(token) is None:
+        if await self._flow.impression(token, self._sender(exchange)) is None:
             raise NotFound("no such beacon")
         return _EMPTY
 
@@ -172,7 +182,7 @@ class AdLanes:
         token = exchange.token
         if token == TEST_BEACON:
             return _EMPTY
-        if await self._flow.measured(token, measure) is None:
+        if await self._flow.measured(token, measure, self._sender(exchange)) is None:
             raise NotFound("no such beacon")
         return _EMPTY
 
@@ -194,7 +204,7 @@ class AdLanes:
         token = exchange.token
         if token == TEST_BEACON:
             return _EMPTY
-        claim = await self._flow.click(token)
+        claim = await self._flow.click(token, self._sender(exchange))
         creative = None if claim is None else self._catalogue.creatives.get(claim.ad_id)
         if claim is None or creative is None:
             raise NotFound("no such click")
@@ -206,6 +216,30 @@ class AdLanes:
         age = b"public, max-age=%d" % TAG_MAX_AGE_S
         kind = (b"content-type", b"text/javascript; charset=utf-8")
         return Reply(200, self._tag, (kind, (b"cache-control", age)))
+
+    def _surroundings(self, exchange: Exchange, request: AdRequest) -> tuple[DeviceType, str]:
+        """(kind of device, region): as the publisher says, else as a page's own request shows.
+
+        Address and agent are looked at here and kept nowhere. A server that asks for a page with a
+        key speaks for itself, not for a viewer.
+        """
+        device, region = request.device_type, request.region or ""
+        if exchange.authorization or exchange.is_local:
+            return device, region
+        if device == "other":
+            device = read_agent(*hints_of(exchange.headers)).device_type
+        if not region:
+            region = self._locate(exchange.client) or ""
+        return device, region
+
+    def _sender(self, exchange: Exchange) -> Sender | None:
+        """Who sends a beacon; an exchange's billing notice is a server's."""
+        return sender_of(
+            exchange.headers,
+            exchange.client,
+            proxies=self._proxies,
+            by_server=exchange.query.startswith(b"price="),
+        )
 
     def _require_key(self, exchange: Exchange) -> None:
         """401 or 403 without a key that may ask for ads; loopback may without one."""

@@ -84,6 +84,8 @@ class Beacons(Struct, frozen=True):
     """URLs to call, each when its event has happened."""
 
     impression: str
+    viewable: str | UnsetType = UNSET
+    """When half of it was in view for a second (MRC); absent where that cannot be measured."""
 
 
 class ShownAd(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -167,8 +169,15 @@ class NativeAds:
             raise Forbidden(f"the origin is not one of publisher {publisher.id!r}")
         return True
 
-    def to_ask(self, wanted: tuple[AdRequest, Placement], *, request_id: bytes, now_us: int) -> Ask:
-        """What is asked for, in the terms of the auction."""
+    def to_ask(
+        self,
+        wanted: tuple[AdRequest, Placement],
+        *,
+        request_id: bytes,
+        now_us: int,
+        surroundings: tuple[DeviceType, str],
+    ) -> Ask:
+        """What is asked for, in the terms of the auction; ``surroundings``: device and region."""
         request, placement = wanted
         place, page = self._place(placement), request.page
         return Ask(
@@ -179,8 +188,8 @@ class NativeAds:
                 publisher_id=placement.publisher_id,
                 placement_id=placement.id,
                 categories=_joined(place.categories, page.categories),
-                region=request.region or "",
-                device_type=request.device_type,
+                region=surroundings[1],
+                device_type=surroundings[0],
                 hour=now_us // _US_PER_HOUR % 24,
                 blocked_categories=_joined(place.blocked_categories, request.blocked_categories),
                 blocked_domains=_joined(place.blocked_domains, request.blocked_domains),
@@ -221,6 +230,8 @@ class NativeAds:
     def _shown(self, context: Context, served: Served, *, with_prices: bool) -> ShownAd:
         creative = served.creative
         impression_url, click_url = self._markup.beacons(served)
+        token = served.tokens.get("viewable")
+        viewable = UNSET if token is None else self._markup.urls.viewable(token)
         markup: str | UnsetType = UNSET
         vast: str | UnsetType = UNSET
         if creative.format in ("video", "audio"):
@@ -239,7 +250,7 @@ class NativeAds:
             height=creative.height,
             markup=markup,
             vast=vast,
-            beacons=Beacons(impression_url),
+            beacons=Beacons(impression_url, viewable),
             click=click_url,
             scripts=self._shown_by.is_scripted(served),
             advertiser=served.advertiser_domain,

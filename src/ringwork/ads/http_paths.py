@@ -130,6 +130,24 @@ LANE_PATHS: Final[Mapping[str, object]] = {
             open_to_all=True,
         )
     },
+    "/v/{token}": {
+        "get": _operation(
+            "Viewable",
+            "Report that an impression was viewable",
+            {"204": {"description": "Genuine: first, repeated or late"}, "404": _PROBLEM},
+            token=True,
+            open_to_all=True,
+        )
+    },
+    "/w/{token}": {
+        "get": _operation(
+            "Viewed",
+            "Report that a video or audio ad was played to its end",
+            {"204": {"description": "Genuine: first, repeated or late"}, "404": _PROBLEM},
+            token=True,
+            open_to_all=True,
+        )
+    },
     "/c/{token}": {
         "get": _operation(
             "Click",

@@ -105,7 +105,7 @@ def supply_file_routes(files: SupplyFiles) -> list[ControllerRouterHandler]:
     @get(["/ads.txt", "/app-ads.txt"], sync_to_thread=False, opt={"open": True})
     def read_ads_txt(publisher_id: PublisherId = "") -> Response[str]:
         """Who may sell the places of a publisher (IAB ads.txt 1.1)."""
-        media_type = "text/plain; charset=utf-8"
+        media_type = "text/plain"
         return Response(files.ads_txt(publisher_id), media_type=media_type, headers=_KEPT)
 
     @get("/sellers.json", sync_to_thread=False, opt={"open": True})

@@ -205,12 +205,13 @@ class Management:
         self, command: Command, new: NewCreative, actor: Actor = PLATFORM
     ) -> tuple[Creative, bool]:
         """Create a creative of an existing campaign."""
-        wanted = msgspec.convert(new, Creative, from_attributes=True)
+        wanted = Creative(**asdict(new))  # every member was checked when it was decoded
         existing = self._catalogue.creatives.get(new.id)
         if existing is not None:
             return _again("creative", existing, wanted), False
         check_first("creative", wanted.status, actor)
-        _refuse(faults_of(self.check_creative(new)))
+        campaign = self._catalogue.campaigns.get(wanted.campaign_id)
+        _refuse(faults_of(check_creative(wanted, campaign)))
         command.record(CreativeCreated(wanted, actor.id))
         return wanted, True
 

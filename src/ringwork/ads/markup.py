@@ -58,6 +58,12 @@ class Urls(Struct, frozen=True):
     def click(self, token: str) -> str:
         return f"{self.base}/c/{token}"
 
+    def viewable(self, token: str) -> str:
+        return f"{self.base}/v/{token}"
+
+    def viewed(self, token: str) -> str:
+        return f"{self.base}/w/{token}"
+
     def notices(self, token: str) -> tuple[str, str]:
         """Where an exchange reports that a bid has (won, lost)."""
         return f"{self.base}/n/{token}", f"{self.base}/l/{token}"

@@ -65,12 +65,13 @@ class Ads:
         """Score responses by another version of the model, from the next merge of the index on."""
         self.index.use_model(snapshot)
 
-    def warm_up(self) -> None:
-        """Load what is compiled, so that no request waits for it."""
+    def warm_up(self, now_s: int) -> None:
+        """Load the live ads and what is compiled, so that no request waits for it."""
+        self.index.follow(now_s * 1_000_000)
         self.index.warm_up()
 
     def begin(self, ask: Ask, auction_id: bytes, *, now_s: int) -> Page:
-        """What holds for all slots of a request: whose turn it is, and whom its visit saw enough."""
+        """What holds for all slots of a request: whose turn it is, whom its visit saw enough."""
         index = self.index
         page = Page(Turns(auction_id, index.pace_ppm))
         if index.model_version and self.settings.explore_ppm:

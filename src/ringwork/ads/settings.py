@@ -14,6 +14,7 @@ from ringwork.ads.outcomes import (
     MAX_HOLD_S,
     MAX_LATE_S,
 )
+from ringwork.ads.traffic.rules import TrafficSettings
 from ringwork.kernel.money import Currency
 
 _CERTAIN_PPB = 10**9
@@ -40,6 +41,8 @@ class AdsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """From a sale to a conversion without a click (view-through)."""
     visit_window_s: Annotated[int, Meta(ge=60, le=MAX_VISIT_WINDOW_S)] = 90 * 60
     """How long a visit's frequency caps remember what it was shown; never longer."""
+    traffic: TrafficSettings = TrafficSettings()
+    """What is invalid traffic."""
     review_required: bool = False
     """Campaigns and creatives go live, and changed creatives stay so, by approval only."""
     explore_ppm: Annotated[int, Meta(ge=0, le=1_000_000)] = 10_000
@@ -52,6 +55,8 @@ class AdsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Probability that an impression is viewable, in 1e-9: 60 %."""
     view_prior_ppb: Annotated[int, Meta(ge=1, le=_CERTAIN_PPB)] = 500_000_000
     """Probability that a video or audio ad is played to its end, in 1e-9: 50 %."""
+    model_publish_s: Annotated[int, Meta(ge=1, le=7 * 86_400)] = 600
+    """Between two versions of the response model, where anything was learned since the last."""
 
     @property
     def p_ppb(self) -> Mapping[Pricing, int]:

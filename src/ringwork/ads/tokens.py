@@ -1,10 +1,10 @@
 """Signed, self-contained beacon tokens: everything that billing an event needs travels in its URL.
 
-A token is base64url of ``key id (1 byte) | kind (1 byte) | tag (16 bytes) | claim (msgpack)``, where
-the tag is HMAC-SHA-256 over all the rest, cut to 128 bits (RFC 2104, section 5). The head is 18
-bytes, 24 characters, so that the tokens of one sale differ in these alone. The server keeps no list
-of what it has handed out: a genuine tag proves that it did. A new key signs from its first day, the
-old one verifies until its last token has ended.
+A token is base64url of ``key id (1 byte) | kind (1 byte) | tag (16 bytes) | claim (msgpack)``,
+where the tag is HMAC-SHA-256 over all the rest, cut to 128 bits (RFC 2104, section 5). The head is
+18 bytes, 24 characters, so that the tokens of one sale differ in these alone. The server keeps no
+list of what it has handed out: a genuine tag proves that it did. A new key signs from its first
+day, the old one verifies until its last token has ended.
 """
 
 from __future__ import annotations

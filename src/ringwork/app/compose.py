@@ -18,11 +18,13 @@ from ringwork.ads.http_api import AdsApi
 from ringwork.ads.http_lanes import AdFlow, AdLanes
 from ringwork.ads.http_paths import LANE_PATHS, LANE_TYPES
 from ringwork.ads.markup import Markup, Urls
+from ringwork.ads.model import Region
 from ringwork.ads.openrtb import BidderTerms
 from ringwork.app import ledger_http, platform_http
 from ringwork.app.log_api import LogApi
 from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
+from ringwork.app.traffic import networks
 from ringwork.kernel.clock import ScaledClock, SystemClock
 from ringwork.kernel.entropy import SystemEntropy
 from ringwork.kernel.ports import Clock, Entropy
@@ -154,7 +156,14 @@ def ad_lanes(platform: Platform) -> AdLanes:
             click=platform.record_outcome.click,
         ),
         tag=TAG.read_bytes(),
+        proxies=networks(settings.http.trusted_proxies, "http.trusted_proxies"),
+        locate=platform.geo or _nowhere,
     )
+
+
+def _nowhere(address: str) -> Region | None:
+    """Where no geo file is set, no address has a region."""
+    return None
 
 
 def ads_api(platform: Platform) -> AdsApi:
@@ -179,6 +188,9 @@ def metrics_of(platform: Platform) -> Metrics:
             "ringwork_events_total": lambda: platform.log.head.seq,
             "ringwork_events_waiting": lambda: platform.log.waiting_events,
             "ringwork_projection_lag_events": lambda: platform.projections.lag,
+            "ringwork_beacons_invalid_total": lambda: sum(
+                count for (_, reason), count in platform.traffic.counts.items() if reason
+            ),
             "ringwork_holds_pending": lambda: sum(1 for _ in platform.memory.ledger.pending()),
         }
     )

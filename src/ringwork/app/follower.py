@@ -1,7 +1,8 @@
 """The follower: the child process of ``ringwork serve`` that writes ``state.db``.
 
-It reads the log as the server makes it durable, keeps the projections in step with it and saves the
-snapshots, so that neither costs the server CPU time or a pause. It decides nothing and holds
+It reads the log as the server makes it durable, keeps the projections in step with it, saves the
+snapshots and learns the response model (in a thread of its own), so that none of it costs the
+server CPU time or a pause. It decides nothing and holds
 nothing that cannot be rebuilt from the log: it may be killed at any time.
 
 It follows the socket on its standard input alone. Signals meant for the whole process group or
@@ -25,6 +26,7 @@ from typing import Final
 import msgspec
 
 from ringwork.app.keeper import DurableLog, Keeper
+from ringwork.app.learner import LearnerThread
 from ringwork.app.link import (
     ERROR_MAX_CHARS,
     SERVERS_SIGNALS,
@@ -61,6 +63,7 @@ class Follower:
         self._keeper = Keeper(
             self._log, types, SqliteSnapshots(state), snapshot_events=begin.snapshot_events
         )
+        self._learner = LearnerThread(self._log, types, Path(begin.data))
         self._told: Progress | None = None
         self._is_last = False
 
@@ -77,6 +80,7 @@ class Follower:
         step of the snapshot at most, and a projection that rebuilds holds no snapshot up.
         """
         is_busy = True
+        self._learner.start()
         while True:
             self._listen(is_busy=is_busy)
             # At the end only the snapshot counts: the next start goes on with the projections.
@@ -85,15 +89,22 @@ class Follower:
             is_busy = self._keeper.step(is_last=self._is_last) or is_busy
             self._tell()
             if self._is_last and not is_busy:
+                self._learner.close()
                 return
 
     def _listen(self, *, is_busy: bool) -> None:
+        # How far the learner is must be told, although nobody says anything meanwhile.
+        learns = self._told is None or not self._learner.rests_at(self._told.learned)
         has_trouble = bool(self._runner.troubles or self._keeper.trouble)
-        wait_s = 0 if is_busy else POLL_S if has_trouble else None
+        wait_s = 0 if is_busy else POLL_S if has_trouble or learns else None
         self.hear(self._end.receive(wait_s))
 
     def _tell(self) -> None:
-        progress = Progress(_clipped(self._runner.standing), self._keeper.trouble[:ERROR_MAX_CHARS])
+        progress = Progress(
+            _clipped(self._runner.standing),
+            self._keeper.trouble[:ERROR_MAX_CHARS],
+            self._learner.learned,
+        )
         if progress != self._told:
             self._end.send(progress)
             self._told = progress

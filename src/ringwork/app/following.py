@@ -27,6 +27,7 @@ from ringwork.app.link import (
     Announce,
     Begin,
     Finish,
+    Learned,
     Progress,
     ToFollower,
     decode_progress,
@@ -102,6 +103,11 @@ class Following:
         if self._progress.snapshot_trouble:
             found["snapshots"] = self._progress.snapshot_trouble
         return {**found, "follower": self._death} if self._death else found
+
+    @property
+    def learned(self) -> Learned:
+        """How far the response model's learner is, as it said last."""
+        return self._progress.learned
 
     # ---- waiting --------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import signal
 import socket
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -50,12 +51,28 @@ class Finish(Struct, frozen=True, tag="finish"):
 ToFollower = Begin | Announce | Finish
 
 
+class Learned(Struct, frozen=True):
+    """How far the response model's learner is; as it begins, where nothing was told yet."""
+
+    seq: int = 0
+    """It has learned from every event up to this one."""
+    version: int = 0
+    """The version that the log says was published last, as far as that."""
+    written: int = 0
+    """The newest version that is on disk."""
+    fresh: int = 0
+    """Impressions and responses since ``version``."""
+    rows: Mapping[str, int] = {}
+    """Head -> rows learned."""
+
+
 class Progress(Struct, frozen=True):
     """What the follower has done, sent whenever it differs from what was sent before."""
 
     standing: Standing
     snapshot_trouble: str = ""
     """Why no snapshot can be made; empty when all is well."""
+    learned: Learned = Learned()
 
 
 _encoder: Final = msgspec.json.Encoder()

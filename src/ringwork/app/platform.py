@@ -19,6 +19,7 @@ from ringwork.ads.budgets import Budgets
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.events import EVENTS as ADS_EVENTS
 from ringwork.ads.management import Management
+from ringwork.ads.model_events import EVENTS as MODEL_EVENTS
 from ringwork.ads.outcomes import Outcomes
 from ringwork.ads.personal import Personal
 from ringwork.ads.projections import PROJECTIONS as ADS_PROJECTIONS
@@ -26,8 +27,12 @@ from ringwork.ads.service import Ads
 from ringwork.ads.tokens import Tokens
 from ringwork.app.erasure import Erasures, SubjectErased
 from ringwork.app.following import Following
+from ringwork.app.learner import LearnerThread
+from ringwork.app.link import Learned
+from ringwork.app.model_in_use import ModelInUse
 from ringwork.app.secrets import Pseudonyms, load_or_make
 from ringwork.app.settings import Settings
+from ringwork.app.traffic import geo_file, traffic_filter
 from ringwork.flow.record_outcome import RecordOutcome
 from ringwork.flow.serve_ad import ServeAd
 from ringwork.kernel.errors import LogCorrupt, Overloaded, Unavailable
@@ -82,6 +87,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     ApiKeyRevoked,
     SubjectErased,
     *ADS_EVENTS,
+    *MODEL_EVENTS,
 )
 """Every event that this version writes."""
 
@@ -127,8 +133,9 @@ class Platform:
     ) -> None:
         """Open or begin the store. Raises LogCorrupt, Busy, ConfigurationError.
 
-        ``follower_process`` leaves projections and snapshots to a child process while the lifespan
-        lasts, as a server wants it; else a thread and the lifespan's housekeeping do them here.
+        ``follower_process`` leaves projections, snapshots and learning to a child process while
+        the lifespan lasts, as a server wants it; else threads and the lifespan's housekeeping do
+        them here.
         ``on_fatal`` is told when the log fails beyond repair; by default the process ends at once.
         ``open_database`` opens the log's files: a test gives it a disk that fails.
         """
@@ -136,6 +143,7 @@ class Platform:
         self.clock = clock
         self.entropy = entropy
         self.ids = IdGenerator(clock, entropy)
+        self._learner: LearnerThread | None = None
         self._opened = ExitStack()
         with ExitStack() as undo:
             undo.callback(self._opened.close)
@@ -229,6 +237,15 @@ class Platform:
             personal=personal,
             settings=settings.ads,
         )
+        self.model = ModelInUse(
+            ads=self.ads,
+            journal=self.journal,
+            ids=self.ids,
+            tenant=settings.tenant,
+            data=settings.data_path,
+            log=self.log,
+            learned=self._learned,
+        )
         self.management = Management(
             catalogue=memory.catalogue,
             ledger=memory.ledger,
@@ -236,9 +253,14 @@ class Platform:
             personal=personal,
             currency=settings.ads.currency,
         )
+        self.traffic = traffic_filter(settings.ads.traffic, self.entropy)
+        self.geo = geo_file(settings.http.geo_file)
         self.serve_ad = ServeAd(ads=self.ads, journal=self.journal, tenant=settings.tenant)
         self.record_outcome = RecordOutcome(
-            billing=self.billing, journal=self.journal, tenant=settings.tenant
+            billing=self.billing,
+            traffic=self.traffic,
+            journal=self.journal,
+            tenant=settings.tenant,
         )
         self.execute = Executor(self.journal, self.answers, secret=self.secrets.fingerprint)
         self.erasures = Erasures(
@@ -255,6 +277,13 @@ class Platform:
             tenant=settings.tenant,
             session_s=settings.console.session_hours * 3600,
         )
+
+    def _learned(self) -> Learned:
+        """How far the response model's learner is."""
+        following = self.projections
+        if isinstance(following, Following):
+            return following.learned
+        return Learned() if self._learner is None else self._learner.learned
 
     # ---- older than memory ----------------------------------------------------------------------
 
@@ -302,7 +331,9 @@ class Platform:
     async def lifespan(self, app: object) -> AsyncIterator[None]:
         """Background work while the server runs; afterwards everything durable and closed."""
         self.projections.start()
-        self.ads.warm_up()
+        self.model.begin()
+        self.ads.warm_up(self.clock.wall_us() // 1_000_000)
+        self._learn_here()
         # What was folded at the start lives as long as the process: passes of the garbage collector
         # over it find nothing and stop every request meanwhile.
         gc.collect()
@@ -324,19 +355,32 @@ class Platform:
             finally:
                 await asyncio.to_thread(self.close)
 
+    def _learn_here(self) -> None:
+        """Learn the response model in a thread, where no follower does."""
+        if not isinstance(self.projections, Following):
+            self._learner = LearnerThread(self.log, self.types, self.settings.data_path)
+            self._learner.start()
+
     async def _housekeep(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
             self.projections.notify()
             try:
-                while self.expire_due() == EXPIRE_AT_ONCE:
-                    await asyncio.sleep(0)
+                await self._expire()
+                await self.model.tick()
+                if self.geo is not None:
+                    await asyncio.to_thread(self.geo.reload_if_changed)
                 await self._merge_ads()
                 if self._is_snapshot_due():
                     await self.journal.settled()
                     self._snapshot_if_durable()
             except Unavailable:  # the disk is full or the log overloaded: next time
                 continue
+
+    async def _expire(self) -> None:
+        """Expire what is due, a few at a time: requests go on meanwhile."""
+        while self.expire_due() == EXPIRE_AT_ONCE:  # noqa: ASYNC110  # nothing to wait for
+            await asyncio.sleep(0)
 
     async def _merge_ads(self) -> None:
         """Lay out the live ads anew, in a thread, when enough of them have changed."""
@@ -373,6 +417,8 @@ class Platform:
             self._snapshot_seq = seq
 
     def close(self) -> None:
-        """Stop the projections, store what waits, close every file. Idempotent."""
+        """Stop what follows the log, store what waits, close every file. Idempotent."""
+        if self._learner is not None:
+            self._learner.close()
         self.projections.close()
         self._opened.close()

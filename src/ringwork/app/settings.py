@@ -27,6 +27,16 @@ class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     concurrency_max: Annotated[
         int, Meta(ge=1, le=10_000, description="Hot requests answered at once; more get 503.")
     ] = 256
+    trusted_proxies: Annotated[
+        list[str],
+        Meta(
+            max_length=100,
+            description="Networks (CIDR) of proxies whose X-Forwarded-For names the client.",
+        ),
+    ] = []
+    geo_file: Annotated[
+        str, Meta(description="MaxMind-DB file for regions of page requests; empty: none.")
+    ] = ""
     shutdown_s: Annotated[
         int, Meta(ge=1, le=300, description="Seconds that running requests get at shutdown.")
     ] = 10

@@ -17,6 +17,7 @@ from ringwork.cli.options import DEFAULTS, Options
 from ringwork.kernel.errors import ConfigurationError
 
 app = App(name="ads", help="Advertisers, campaigns, creatives, publishers, sites, placements.")
+app.command("ringwork.cli.ads_import:import_file", name="import")
 
 File: TypeAlias = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]
 """Where a body is read from; ``-`` is stdin."""

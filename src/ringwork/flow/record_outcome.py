@@ -5,6 +5,8 @@ from __future__ import annotations
 from ringwork.ads.billing import Billing, Measure, Outcome
 from ringwork.ads.openrtb.notices import Notice
 from ringwork.ads.tokens import Claim
+from ringwork.ads.traffic import Sender, TrafficFilter
+from ringwork.ads.traffic.filter import Beacon
 from ringwork.kernel.journal import Command, Journal
 
 
@@ -14,29 +16,36 @@ class RecordOutcome:
     (Conversions are commands of the management API.)
     """
 
-    def __init__(self, *, billing: Billing, journal: Journal, tenant: str) -> None:
+    def __init__(
+        self, *, billing: Billing, traffic: TrafficFilter, journal: Journal, tenant: str
+    ) -> None:
         self._billing = billing
+        self._traffic = traffic
         self._journal = journal
         self._tenant = tenant
 
-    async def impression(self, token: str) -> Outcome | None:
+    async def impression(self, token: str, sender: Sender | None = None) -> Outcome | None:
         """Bill the impression of a genuine token; None for a forged one."""
         claim = self._billing.verify(token, "impression")
         if claim is None:
             return None
         with self._caused_by(claim) as command:
-            outcome = self._billing.bill_impression(command, claim)
+            invalid = self._judge(command, claim, "impression", sender)
+            outcome = self._billing.bill_impression(command, claim, invalid=invalid)
             self._commit_if_recorded(command)
         await self._journal.settled()
         return outcome
 
-    async def measured(self, token: str, measure: Measure) -> Outcome | None:
+    async def measured(
+        self, token: str, measure: Measure, sender: Sender | None = None
+    ) -> Outcome | None:
         """Record that an impression was viewable or viewed; None for a forged token."""
         claim = self._billing.verify(token, measure)
         if claim is None:
             return None
         with self._caused_by(claim) as command:
-            outcome = self._billing.record_measured(command, claim, measure)
+            invalid = self._judge(command, claim, measure, sender)
+            outcome = self._billing.record_measured(command, claim, measure, invalid=invalid)
             self._commit_if_recorded(command)
         await self._journal.settled()
         return outcome
@@ -52,16 +61,30 @@ class RecordOutcome:
         await self._journal.settled()
         return True
 
-    async def click(self, token: str) -> Claim | None:
+    async def click(self, token: str, sender: Sender | None = None) -> Claim | None:
         """Record (and where clicks are paid, charge) the first click; None for a forged token."""
         claim = self._billing.verify(token, "click")
         if claim is None:
             return None
         with self._caused_by(claim) as command:
-            self._billing.record_click(command, claim)
+            invalid = self._judge(command, claim, "click", sender)
+            self._billing.record_click(command, claim, invalid=invalid)
             self._commit_if_recorded(command)
         await self._journal.settled()
         return claim
+
+    def _judge(self, command: Command, claim: Claim, beacon: Beacon, sender: Sender | None) -> str:
+        """Why a beacon is invalid traffic; empty where it is not."""
+        return (
+            self._traffic.judge(
+                claim,
+                beacon,
+                sender,
+                at_ms=command.ts_us // 1000,
+                was_shown=beacon != "click" or self._billing.was_shown(claim),
+            )
+            or ""
+        )
 
     def _caused_by(self, claim: Claim) -> Command:
         """A beacon's events belong to the ad request they come from.

@@ -14,12 +14,11 @@ from ringwork.ads.service import Ads
 from ringwork.kernel.errors import Unavailable
 from ringwork.kernel.journal import Journal
 
-
 SLOW_DISK_NS: Final = 50_000_000
 SLOW_EVERY_NS: Final = 1_000_000
 TIMED_EVERY_NS: Final = 20_000_000
-"""An event for every wait would be a third of the log: fifty a second tell as much, and of slow ones
-a thousand."""
+"""An event for every wait would be a third of the log: fifty a second tell as much, and of slow
+ones a thousand."""
 
 
 class ServeAd:

@@ -60,6 +60,9 @@ class Exchange(Struct, kw_only=True, gc=False):
     authorization: bytes
     origin: bytes
     request_id: bytes
+    client: str
+    """The address of the connection; empty on the admin socket."""
+    headers: Headers
     is_local: bool
     """The client is on the loopback interface or the admin socket."""
     started_ns: int
@@ -187,6 +190,8 @@ class FastLane:
                 origin = value
             elif name == b"x-request-id":
                 given_id = value
+        client = scope.get("client")
+        assert client is None or isinstance(client, tuple | list)
         return Exchange(
             method=scope["method"],  # type: ignore[arg-type]  # ASGI: str
             path=path,
@@ -197,6 +202,8 @@ class FastLane:
             authorization=authorization,
             origin=origin,
             request_id=request_id_of(given_id) or self._new_request_id(),
+            client=client[0] if client else "",
+            headers=scope["headers"],  # type: ignore[arg-type]  # ASGI: pairs of bytes
             is_local=is_local(scope),
             started_ns=started_ns,
         )

@@ -180,6 +180,21 @@ def _post(path: str, body: dict[str, object]) -> Setup:
     return Setup(path, body, f"world:{path}:{body['id']}")
 
 
+def deposit(advertiser_id: str, units: int) -> Setup:
+    """An advertiser's opening deposit."""
+    return _post(
+        "/v1/ledger/transfers",
+        {
+            "id": f"deposit.{advertiser_id}",
+            "kind": "single",
+            "debit_account": f"cash/{CURRENCY}",
+            "credit_account": f"advertiser/{advertiser_id}",
+            "amount": {"currency": CURRENCY, "units": units, "nanos": 0},
+            "reference": "opening deposit",
+        },
+    )
+
+
 def _outlet(outlet: Outlet) -> Iterator[Setup]:
     domain = outlet.domain or f"{outlet.id}.example"
     yield _post(
@@ -192,10 +207,10 @@ def _outlet(outlet: Outlet) -> Iterator[Setup]:
         },
     )
     floor_nanos = int(outlet.floor_cpm * 1_000_000)
-    for name, form, width, height in (
-        ("article-foot", "banner", 300, 250),
-        ("masthead", "banner", 728, 90),
-        ("in-feed", "native", 0, 0),
+    for name, form, width, height, section in (
+        ("article-foot", "banner", 300, 250, "article"),
+        ("masthead", "banner", 728, 90, "front"),
+        ("in-feed", "native", 0, 0, "feed"),
     ):
         yield _post(
             "/v1/placements",
@@ -208,13 +223,13 @@ def _outlet(outlet: Outlet) -> Iterator[Setup]:
                 "floor_nanos": floor_nanos,
                 "rule": "first" if name == "masthead" else "second",
                 "categories": list(outlet.categories),
+                "key_values": {"section": [section]},
             },
         )
 
 
 def _shop(shop: Shop, random: Random, start_us: int) -> Iterator[Setup]:
     domain = f"{shop.id}.example"
-    account = f"advertiser/{shop.id}"
     yield _post(
         "/v1/advertisers",
         {
@@ -225,17 +240,7 @@ def _shop(shop: Shop, random: Random, start_us: int) -> Iterator[Setup]:
             "contact": f"accounts@{domain}",
         },
     )
-    yield _post(
-        "/v1/ledger/transfers",
-        {
-            "id": f"deposit.{shop.id}",
-            "kind": "single",
-            "debit_account": f"cash/{CURRENCY}",
-            "credit_account": account,
-            "amount": {"currency": CURRENCY, "units": DEPOSIT_UNITS, "nanos": 0},
-            "reference": "opening deposit",
-        },
-    )
+    yield deposit(shop.id, DEPOSIT_UNITS)
     pricings = ("cpm", "cpm", "cpc", "cpm" if random.random() < 0.6 else "cpa")
     for number, pricing in enumerate(pricings[: random.choice((3, 3, 4))], 1):
         yield from _campaign(shop, number, pricing, random, start_us)

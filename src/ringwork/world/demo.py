@@ -14,16 +14,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import httpx
 import msgspec
 import uvloop
 from msgspec import Struct
 
-from ringwork.kernel.errors import ConfigurationError
+from ringwork.kernel.errors import ConfigurationError, RingworkError
 from ringwork.world.cast import setup
 from ringwork.world.child import Child, ServerEnded, ask, serving
 from ringwork.world.display import Display
 from ringwork.world.drive import Driver, connected
 from ringwork.world.pace import Pace, pace_from
+from ringwork.world.stocking import Stocker, ads_of
 from ringwork.world.traffic import views
 
 PER_DAY: Final = 30_000
@@ -42,6 +44,8 @@ class World(Struct):
     began_us: int
     last_us: int
     """Nothing that happened in the world is later."""
+    merchants: int = 0
+    """Of the long tail, how many have their campaigns and ads."""
 
 
 class Stay(Struct, frozen=True, kw_only=True):
@@ -115,13 +119,14 @@ async def _live(stay: Stay, server: Child) -> bool:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, end, number)
-    async with connected(stay.url) as clients:
+    async with connected(stay.url) as (own, *clients):
         driver = Driver(clients, pace=stay.pace, token=stay.token)
         await driver.set_up(setup(stay.world.seed, stay.world.began_us))
         display = Display(driver.tally, pace=stay.pace, link=stay.link, url=stay.url)
         showing = asyncio.create_task(display.run())
         keeping = asyncio.create_task(_keep(stay, driver, server))
         keeping.add_done_callback(lambda _: stop.set())  # it ends by itself when the server does
+        stocking = asyncio.create_task(_stock(stay, driver, own, stop))
         try:
             # From now on: what passed while the world was set up is nobody's traffic.
             start_us = driver.clock.wall_us()
@@ -131,12 +136,33 @@ async def _live(stay: Stay, server: Child) -> bool:
         finally:
             display.close()
             keeping.cancel()
-            await asyncio.wait([showing, keeping])
+            stocking.cancel()
+            await asyncio.wait([showing, keeping, stocking])
         showing.result()
-        if not keeping.cancelled():
-            keeping.result()
+        for task in (keeping, stocking):
+            if not task.cancelled():
+                task.result()
         await driver.revoke(stay.key_id)
     return signal.SIGINT in signals
+
+
+async def _stock(
+    stay: Stay, driver: Driver, client: httpx.AsyncClient, stop: asyncio.Event
+) -> None:
+    """Bring the long tail to market, from where it is; what is wrong with it ends the world."""
+
+    def stocked(merchants: int) -> None:
+        stay.world.merchants = merchants  # remembered within a second; sent again, it exists
+        driver.tally.ads = ads_of(merchants)
+
+    stocked(stay.world.merchants)
+    world = stay.world
+    stocker = Stocker(client, token=stay.token, seed=world.seed, start_us=world.began_us)
+    try:
+        await stocker.run(world.merchants, stocked)
+    except RingworkError:
+        stop.set()
+        raise
 
 
 async def _keep(stay: Stay, driver: Driver, server: Child) -> None:

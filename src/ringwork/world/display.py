@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ringwork.world.drive import Tally
+from ringwork.world.long_tail import ADS
 from ringwork.world.pace import Pace
 
 LINE_EVERY_S: Final = 5
@@ -73,6 +74,7 @@ class Display:
         moment = datetime.fromtimestamp(world_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         return [
             ("World time", f"{moment}, {pace}"),
+            ("Long tail", f"{tally.ads:,} of {ADS:,} ads in the market"),
             ("Page views", f"{tally.views:,} ({rate:,.0f}/s), {filled:.1%} filled"),
             ("Spend", "-" if tally.spend is None else str(tally.spend)),
             ("Impressions", f"{tally.acts['impression']:,}"),

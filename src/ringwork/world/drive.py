@@ -51,6 +51,8 @@ class Tally:
     """What happened so far, for the display."""
 
     def __init__(self) -> None:
+        self.ads = 0
+        """Of the long tail, how many have come to market."""
         self.views = 0
         self.filled = 0
         self.statuses: Counter[int] = Counter()

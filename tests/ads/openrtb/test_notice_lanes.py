@@ -9,6 +9,7 @@ from ringwork.ads.events import BidSettled, ImpressionBilled
 from ringwork.ads.http_lanes import AdFlow, AdLanes
 from ringwork.ads.markup import Markup, Urls
 from ringwork.ads.openrtb.macros import Auctioned, substitute
+from ringwork.ads.traffic import Networks
 from ringwork.flow.record_outcome import RecordOutcome
 from ringwork.flow.serve_ad import ServeAd
 from ringwork.web.keys import ApiKeys
@@ -36,10 +37,13 @@ class Exchange:
     def __init__(self, house: House) -> None:
         self.house = house
         serve = ServeAd(ads=house.ads, journal=house.journal, tenant="main")
-        record = RecordOutcome(billing=house.billing, journal=house.journal, tenant="main")
+        record = RecordOutcome(
+            billing=house.billing, traffic=house.traffic, journal=house.journal, tenant="main"
+        )
         lanes = AdLanes(
             ads=house.ads, billing=house.billing, catalogue=house.catalogue, keys=ApiKeys(),
-            clock=house.clock, markup=Markup(Urls(BASE)), terms=TERMS, tag=b"",
+            clock=house.clock, markup=Markup(Urls(BASE)), terms=TERMS, tag=b"", proxies=Networks([]),
+            locate=lambda address: None,
             flow=AdFlow(
                 serve=serve, impression=record.impression, measured=record.measured,
                 notice=record.notice, click=record.click,

@@ -58,4 +58,5 @@ def test_it_reads_back(given_rows):
 def test_ratios_are_right_to_half_a_unit_of_their_last_place(ratio):
     row = ReportRow((), (ratio,))
     written = to_csv(report([row], dimensions=[], measures=["ctr"])).splitlines()[1]
+    assert "E" not in written
     assert abs(Fraction(written) - ratio) <= Fraction(1, 2 * 10**9)

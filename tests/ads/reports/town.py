@@ -139,3 +139,15 @@ def stored(house: House, folder: Path) -> ParquetWarehouse:
     warehouse = ParquetWarehouse(folder / "log", folder / "parquet", TYPES)
     warehouse.refresh()
     return warehouse
+
+
+class TownWarehouse(ParquetWarehouse):
+    """The files of a house whose log is in memory: a refresh brings it to disk first."""
+
+    def __init__(self, house: House, folder: Path) -> None:
+        super().__init__(folder / "log", folder / "parquet", TYPES)
+        self._house, self._folder = house, folder
+
+    def refresh(self, progress=None) -> int:
+        stored(self._house, self._folder)
+        return super().refresh(progress)

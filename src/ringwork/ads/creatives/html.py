@@ -54,7 +54,10 @@ def kind_of(creative: Creative) -> Kind:
     """How a banner's HTML is shown: inert, with its clickTag set, or as another server's tag."""
     if creative.third_party:
         return "third_party"
-    return "html5" if CLICK_TAG.search(creative.html) else "static"
+    html = (
+        creative.html
+    )  # a search for plain text first: most markup has none of what is looked for
+    return "html5" if "clickTag" in html and CLICK_TAG.search(html) else "static"
 
 
 def check_html(creative: Creative) -> Iterator[Finding]:
@@ -80,14 +83,15 @@ def _loads(html: str, kind: Kind) -> Iterator[Finding]:
 
     Static markup is still shown where nobody asks for TLS (the need ``https`` of a slot).
     """
-    found = _PLAIN_LOAD.search(html)
+    found = _PLAIN_LOAD.search(html) if "http://" in html.lower() else None
     if found is not None:
         finding = warning if kind == "static" else error
         yield finding("/html", "every load over https://", found[1])
 
 
 def _ad_size(creative: Creative) -> Iterator[Finding]:
-    found = _AD_SIZE.search(creative.html)
+    has_size = "ad.size" in creative.html.lower()
+    found = _AD_SIZE.search(creative.html) if has_size else None
     declared = None if found is None else (int(found[1]), int(found[2]))
     if declared is not None and declared != (creative.width, creative.height):
         expected = f"ad.size of width={creative.width},height={creative.height}"
@@ -96,12 +100,11 @@ def _ad_size(creative: Creative) -> Iterator[Finding]:
 
 def _static(html: str) -> Iterator[Finding]:
     """Static markup runs nothing, so what wants to run says so in one of two ways."""
-    if _USES.search(html) and _SCRIPT.search(html):
+    script = _SCRIPT.search(html)
+    if script is not None and _USES.search(html):
         expected = 'a declared clickTag: var clickTag = "https://..."; its string is replaced'
         yield error("/html", expected, "clickTag used and never set to a string")
-        return
-    script = _SCRIPT.search(html)
-    if script is not None:
+    elif script is not None:
         expected = "no script, a declared clickTag (HTML5), or third_party: true"
         yield warning("/html", expected, f"{script[0]}, which will not run")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
@@ -21,7 +21,8 @@ BidderId = Annotated[
     ),
 ]
 
-ONE_PPM = 1_000_000
+FORMATS: Final[frozenset[str]] = frozenset(get_args(ExternalFormat))
+ONE_PPM: Final = 1_000_000
 
 
 class Bidder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,11 +33,8 @@ class Bidder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Takes OpenRTB 2.6 bid requests by POST."""
     seat: Annotated[str, Meta(max_length=64)] = ""
     """The only seat whose bids are taken (``wseat``); empty takes any."""
-    formats: Annotated[list[ExternalFormat], Meta(min_length=1, max_length=3)] = [
-        "banner",
-        "video",
-        "audio",
-    ]
+    formats: Annotated[list[ExternalFormat], Meta(max_length=3)] = []
+    """What it sells; empty: all of them."""
     currency: Currency | None = None
     """What it bids in; None: the platform's. Another one needs a current rate (``Rates``)."""
     tmax_ms: Annotated[int, Meta(ge=10, le=5000)] = 150
@@ -61,6 +59,10 @@ class Bidder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     notice_domains: Annotated[list[Domain], Meta(max_length=20)] = []
     """Where its notices may be sent besides the endpoint's own host. A URL in a response is
     written by others: without this list a server could be made to call any address that it sees."""
+
+    def sells(self, format: str) -> bool:
+        """Whether it is asked for ads of a format."""
+        return format in (self.formats or FORMATS)
 
     @property
     def notice_hosts(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Outside bids among the campaigns of a slot, and what each of them is told afterwards; pure.
 
-An outside bid is a candidate like any other: a CPM, so that p is one, of quality one, in the tier of
-the auction: behind sponsorships and guaranteed campaigns, before house ads. Its ad id is
+An outside bid is a candidate like any other: a CPM, so that p is one, of quality one, in the tier
+of the auction: behind sponsorships and guaranteed campaigns, before house ads. Its ad id is
 ``x:<bidder>:<bid id>``, its campaign ``x:<bidder>``; no campaign of the catalogue may begin so.
 """
 
@@ -147,27 +147,39 @@ def join(
 def verdicts(
     joined: Joined, ranked: Sequence[Ranked], sale: Sale | None, *, reserve_nanos: int
 ) -> list[Verdict]:
-    """What became of every bid that competed, the winner's price included.
+    """What became of every outside bid for a slot, with the winner's price.
 
     ``ranked`` and ``reserve_nanos`` are those that ``sale`` was made of. A loser is told the bid
     that ties with what the winner pays, the winner the one that ties with the next bid or the floor
-    (OpenRTB 2.6, 4.4); neither, where another winner was not chosen by its price.
+    (OpenRTB 2.6, 4.4); neither, where a rule or a winner of another tier decided, not the price.
     """
     found = []
-    winner = ranked[0] if sale is not None and ranked else None
-    tier = "" if winner is None else _priority(joined, winner)
     for ad_id, bid in joined.bids.items():
         if sale is not None and sale.ad_id == ad_id:
-            rival = ranked[1] if len(ranked) > 1 else None
-            tying = reserve_nanos if rival is None else max(rival.score_nanos, reserve_nanos)
+            candidate = ranked[0].candidate
+            tying = reserve_nanos
+            if len(ranked) > 1:
+                tying = max(tying, _tying_bid(candidate, ranked[1].score_nanos))
             found.append(Verdict(bid, 0, sale.price_nanos, tying))
-        elif sale is None or winner is None:
-            found.append(Verdict(bid, rules.CREATIVE))
-        elif tier != "price":
-            found.append(Verdict(bid, rules.DEAL_WON))
         else:
-            found.append(Verdict(bid, rules.OUTBID, None, _score_paid(winner.candidate, sale)))
+            found.append(_lost(joined, bid, ranked, sale))
+    for bid, reason in joined.kept_out:
+        is_outbid = reason == rules.OUTBID
+        found.append(_lost(joined, bid, ranked, sale) if is_outbid else Verdict(bid, reason))
     return found
+
+
+def _lost(joined: Joined, bid: ExternalBid, ranked: Sequence[Ranked], sale: Sale | None) -> Verdict:
+    if sale is None:
+        return Verdict(bid, rules.INTERNAL)
+    winner = ranked[0].candidate
+    if joined.shortlist.contenders[winner.ad_id].campaign.priority != "price":
+        return Verdict(bid, rules.DEAL_WON)
+    ad_id = ad_id_of(bid)
+    own = [one.candidate for one in ranked if one.candidate.ad_id == ad_id]
+    candidate = own[0] if own else candidates_of([bid])[0]
+    tying = _tying_bid(candidate, _score_paid(winner, sale))
+    return Verdict(bid, rules.OUTBID, None, tying)
 
 
 def _page_refusal(bid: ExternalBid, slot: Slot, page: Page) -> int:
@@ -191,11 +203,13 @@ def _place(ranked: Ranked, contenders: dict[str, Contender]) -> tuple[int, int, 
     return -TIERS[contenders[ad_id].campaign.priority], -ranked.score_nanos, ad_id
 
 
-def _priority(joined: Joined, winner: Ranked) -> str:
-    return joined.shortlist.contenders[winner.candidate.ad_id].campaign.priority
+def _tying_bid(candidate: Candidate, score_nanos: int) -> int:
+    """The least bid of an outside candidate that has that score."""
+    scale = candidate.quality_ppm * candidate.multiplier_ppm
+    return max(-((candidate.shift_nanos - score_nanos) * _ONE_SCALE // scale), 0)
 
 
 def _score_paid(winner: Candidate, sale: Sale) -> int:
-    """The score that the winner's price stands for: an outside bid of as much ties with it."""
+    """The score that the winner's price stands for."""
     worth = sale.price_nanos * winner.p_ppb // _ONE_P
     return worth * winner.quality_ppm * winner.multiplier_ppm // _ONE_SCALE + winner.shift_nanos

@@ -100,7 +100,7 @@ def read(body: bytes, asked: Outgoing) -> Answer:
         reply = _response.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _refused(asked, Refusal(INVALID, f"no bid response: {error}"))
-    if reply.id is not None and reply.id != asked.request_id:
+    if reply.id != asked.request_id and (reply.id is not None or reply.seatbid):
         return _refused(asked, Refusal(rules.AUCTION, "the response is to another request"))
     refusal: Refusal | None = None
     if reply.seatbid and (reply.cur or DEFAULT_CURRENCY) != asked.currency:
@@ -137,10 +137,10 @@ def _take(
         problem = Refusal(INVALID, f"no bid: {error}")
         answer.rejected.append(_rejection(asked, None, problem))
         return
-    judged = refusal or _identity(bid, seat, asked, seen)
-    if judged is None:
+    refusal = refusal or _identity(bid, seat, asked, seen)
+    if refusal is None:
         seen.add(bid.id or "")
-        judged = _judge(bid, seat, asked)
+    judged = refusal or _judge(bid, seat, asked)
     if isinstance(judged, ExternalBid):
         answer.bids.append(judged)
     else:

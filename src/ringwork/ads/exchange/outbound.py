@@ -86,14 +86,13 @@ def outgoing(
     worth: Worth,
     tmax_ms: int,
     signals: Signals | None = None,
-) -> Outgoing | None:
-    """The request for a bidder that has ``tmax_ms`` to answer; None where nothing suits it.
+) -> Outgoing:
+    """The request for a bidder that some slot suits and that has ``tmax_ms`` to answer.
 
     ``asi`` is the platform's domain, ``currency`` its own; ``worth`` is that of the bidder's bids.
     """
-    numbers = tuple(number for number, slot in enumerate(ask.slots) if _suits(slot, bidder))
-    if not numbers or tmax_ms < TMAX_MIN_MS:
-        return None
+    numbers = slots_for(ask, bidder)
+    assert numbers, "whom nothing suits is not asked"
     signals = signals or Signals()
     theirs = bidder.currency or currency
     request_id = format_id(ask.request_id)
@@ -127,12 +126,17 @@ def outgoing(
     )
 
 
+def slots_for(ask: Ask, bidder: Bidder) -> tuple[int, ...]:
+    """The numbers of the slots that a bidder can be asked for."""
+    return tuple(number for number, slot in enumerate(ask.slots) if _suits(slot, bidder))
+
+
 def _suits(slot: Slot, bidder: Bidder) -> bool:
     """Whether the bidder sells the format, and the slot says what a bidder has to know.
 
     A banner of any size cannot be asked for: without ``instl`` a banner has a size.
     """
-    if slot.format not in bidder.formats:
+    if not bidder.sells(slot.format):
         return False
     return slot.format != "banner" or bool(slot.sizes or slot.ratios)
 

@@ -18,6 +18,7 @@ from ringwork.ads.model import HTML_MAX_CHARS, VAST_MAX_CHARS, Slot
 from ringwork.ads.openrtb import dsa
 from ringwork.ads.openrtb.answer import MTYPES
 
+INTERNAL: Final = 1
 INVALID: Final = 3
 DEAL: Final = 4
 AUCTION: Final = 5

@@ -72,8 +72,9 @@ class DualPacer:
         ValueError: the end is not after the start, a negative budget, numbers that are no numbers.
         """
         refuse_campaign(budget_nanos, start_s, end_s, start_ppm)
+        start_s, end_s = float(start_s), float(end_s)  # as they come back from msgpack
         self._curve: Curve = forecast or Flat()
-        traffic = Traffic(is_forecast=forecast is not None, block_began_s=start_s)
+        traffic = Traffic.unseen(start_s, is_forecast=forecast is not None)
         self.state = State(
             budget_nanos=budget_nanos,
             start_s=start_s,
@@ -118,7 +119,7 @@ class DualPacer:
         """
         refuse_observation(now_s, spent_nanos, opportunities)
         state = self.state
-        now_s = max(now_s, state.seen_s)
+        now_s = max(float(now_s), state.seen_s)
         expected = self._curve.between(state.seen_s, now_s)
         response = state.response
         if opportunities:
@@ -145,6 +146,7 @@ class DualPacer:
         budget_nanos = state.budget_nanos if budget_nanos is None else budget_nanos
         end_s = state.end_s if end_s is None else end_s
         refuse_campaign(budget_nanos, state.start_s, end_s, state.start_ppm)
+        end_s = float(end_s)
         now_s = max(now_s, state.seen_s)
         response = state.response
         if state.spent_nanos <= 0:  # the first guess was of a budget that is no more

@@ -22,9 +22,9 @@ _WEEK_KEPT: Final = 0.7
 """Of an older week's weight when a week has passed: the last three weeks are most of a profile."""
 _NEAR_MINUTES: Final = 15
 """Traffic is alike within a quarter of an hour on either side; single minutes are noise."""
-_DAY_WEIGHT: Final = 0.5
+_DAY_WEIGHT: Final = 0.1
 """Weeks for which the same minute of other days counts where this day was little seen."""
-_MEAN_WEIGHT: Final = 0.2
+_MEAN_WEIGHT: Final = 0.02
 """Days for which the mean counts where the minute was seen on no day."""
 _SPREAD_MAX_S: Final = 3_600.0
 """A longer interval says when nothing came by the minute; it is counted in equal parts."""

@@ -29,8 +29,16 @@ _SLOPE_DRIFT: Final = 0.002
 _BUDGET_IN_LUMPS: Final = 100
 """Before there is evidence, a budget is taken to be a hundred charges: if there are more, the first
 minutes correct it; if it were thought more and is three, an hour without a sale would mean much."""
-_LUMP_EVIDENCE: Final = (3.0, 60.0)
-"""Intervals that the first guess of a lump counts for, and that are remembered."""
+_GUESS_IN_LUMPS: Final = 0.5
+"""Charges that this guess counts for: the first sale overrules it."""
+_LUMPS_KEPT: Final = 200.0
+"""Charges whose scatter is remembered."""
+_LUMP_MAX: Final = 2.0
+"""Times what an interval with a sale spends on average: sizes that scatter as exponentials do."""
+_CHARGES_MAX: Final = 10_000.0
+"""What any one interval counts for: no minute's market is the next one's to better than 1 %."""
+_LOG_COST_LIMITS: Final = (math.log(1e-9), math.log(2.0**63))
+"""No opportunity costs less than the one or more than the other."""
 _SURPRISE_KEPT: Final = 0.9
 _SURPRISE_MAX: Final = 1.0
 """The mean of the last ten or so standardised errors has a deviation of 0.23: four and more of them
@@ -48,33 +56,36 @@ class Response(Struct, frozen=True, array_like=True):
     level_variance: float
     covariance: float
     slope_variance: float
-    lump_sum: float
-    """Of squared errors over their expectation: the nanos of one charge, times ``lump_count``."""
-    lump_count: float
-    smallest_nanos: int
-    """The least that an interval with a sale spent: no charge is larger."""
+    scatter: float
+    """The sum of squared errors, and that of expectations: one over the other is one charge."""
+    foreseen_nanos: float
+    sale_nanos: float
+    """The mean of what intervals with a sale spend; 0 before the first."""
     surprise: float
 
     @classmethod
     def expected(cls, nanos_per_opportunity: float, budget_nanos: int) -> Response:
         """Before anything was seen: what is planned is what the start multiplier spends."""
-        count = _LUMP_EVIDENCE[0]
+        lump = max(budget_nanos, 1) / _BUDGET_IN_LUMPS
         return cls(
             level=math.log(max(nanos_per_opportunity, 1e-9)),
             slope=_SLOPE,
             level_variance=_LEVEL_VARIANCE,
             covariance=0.0,
             slope_variance=_SLOPE_VARIANCE,
-            lump_sum=max(budget_nanos, 1) / _BUDGET_IN_LUMPS * count,
-            lump_count=count,
-            smallest_nanos=max(budget_nanos, 1),
+            scatter=lump * lump * _GUESS_IN_LUMPS,
+            foreseen_nanos=lump * _GUESS_IN_LUMPS,
+            sale_nanos=0.0,
             surprise=0.0,
         )
 
     @property
     def lump_nanos(self) -> float:
         """What one charge comes to, as far as the scatter of the spend tells."""
-        return max(min(self.lump_sum / self.lump_count, 2.0 * self.smallest_nanos), 1.0)
+        lump = self.scatter / self.foreseen_nanos
+        if self.sale_nanos:
+            lump = min(lump, _LUMP_MAX * self.sale_nanos)
+        return max(lump, 1.0)
 
     def offset_for(self, nanos_per_opportunity: float) -> float:
         """The offset at which an opportunity costs that much."""
@@ -93,26 +104,36 @@ class Response(Struct, frozen=True, array_like=True):
         level_gain = level_variance + offset * self.covariance
         slope_gain = self.covariance + offset * slope_variance
         variance = max(level_gain + offset * slope_gain, 1e-12)
-        lump = self.lump_nanos
-        before = self.level + self.slope * offset
-        after = _mode(before, variance, spent_nanos / lump, opportunities / lump)
+        low, high = _LOG_COST_LIMITS
+        before = min(max(self.level + self.slope * offset, low), high)
         foreseen = opportunities * math.exp(before)
+        lump = max(self.lump_nanos, max(spent_nanos, foreseen) / _CHARGES_MAX)
+        after = _mode(before, variance, spent_nanos / lump, opportunities / lump)
         mean = opportunities * math.exp(after)
         moved = (after - before) / variance
         weight = mean / lump / (1.0 + mean / lump * variance)
-        scatter = math.sqrt(lump * foreseen * (1.0 + foreseen / lump * variance))
-        kept = min(1.0, _LUMP_EVIDENCE[1] / (self.lump_count + 1.0))
+        deviation = math.sqrt(lump * foreseen * (1.0 + foreseen / lump * variance))
+        # Errors before and after learning: of the one the learning makes too much, of the other
+        # too little, and their product has the mean that is looked for.
+        squared = max((spent_nanos - mean) * (spent_nanos - foreseen), 0.0)
+        kept = min(1.0, _LUMPS_KEPT * lump / (self.foreseen_nanos + mean))
         return Response(
             level=self.level + level_gain * moved,
             slope=self.slope + slope_gain * moved,
             level_variance=level_variance - weight * level_gain * level_gain,
             covariance=self.covariance - weight * level_gain * slope_gain,
             slope_variance=slope_variance - weight * slope_gain * slope_gain,
-            lump_sum=(self.lump_sum + (spent_nanos - mean) ** 2 / mean) * kept,
-            lump_count=(self.lump_count + 1.0) * kept,
-            smallest_nanos=min(self.smallest_nanos, spent_nanos or self.smallest_nanos),
-            surprise=_blend(self.surprise, (spent_nanos - foreseen) / scatter),
+            scatter=(self.scatter + squared) * kept,
+            foreseen_nanos=(self.foreseen_nanos + mean) * kept,
+            sale_nanos=_mean_sale(self.sale_nanos, spent_nanos),
+            surprise=_blend(self.surprise, (spent_nanos - foreseen) / deviation),
         )
+
+
+def _mean_sale(sale_nanos: float, spent_nanos: int) -> float:
+    if not spent_nanos or not sale_nanos:
+        return sale_nanos or float(spent_nanos)
+    return _SURPRISE_KEPT * sale_nanos + (1.0 - _SURPRISE_KEPT) * spent_nanos
 
 
 def _blend(surprise: float, error: float) -> float:

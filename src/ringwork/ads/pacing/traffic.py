@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Final, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 BLOCK_S: Final = 1_800
 _BLOCKS_KEPT: Final = 48
@@ -54,40 +55,47 @@ class Traffic(Struct, frozen=True, array_like=True):
 
     is_forecast: bool
     block_began_s: float
+    lasting_s: float
+    """How long a deviation lasts."""
+    level: float = 1.0
     block_opportunities: float = 0.0
     block_expected: float = 0.0
     recent_opportunities: float = 0.0
     recent_expected: float = 0.0
     log_ratios: tuple[float, ...] = ()
     """Of the last half-hours, oldest first."""
-    level: float = 1.0
+
+    @classmethod
+    def unseen(cls, start_s: float, *, is_forecast: bool) -> Traffic:
+        """Before the start: as the forecast says, or at one a minute where there is none."""
+        return cls(is_forecast, start_s, _lasting_s((), 1.0, is_forecast=is_forecast))
 
     def observed(self, opportunities: int, expected: float, seen_s: float, now_s: float) -> Traffic:
         """After an interval in which the forecast expected so many."""
         fading = math.exp(-(now_s - seen_s) / _RECENT_S)
         came = self.block_opportunities + opportunities
         due = self.block_expected + expected
-        log_ratios = self.log_ratios
         is_full = now_s - self.block_began_s >= BLOCK_S
-        # One opportunity more on either side: a block of none has a logarithm too.
-        running = math.log((came + 1.0) / (due + 1.0 / self.level)) if due > 0.0 else None
-        if is_full and running is not None:
-            log_ratios = (*log_ratios, running)[-_BLOCKS_KEPT:]
-        votes = log_ratios
-        if self.is_forecast:
-            votes = (0.0,) * _PRIOR_BLOCKS + votes
-        elif not votes and running is not None:
-            votes = (running,)
-        return Traffic(
-            is_forecast=self.is_forecast,
+        after = replace(
+            self,
             block_began_s=now_s if is_full else self.block_began_s,
             block_opportunities=0.0 if is_full else came,
             block_expected=0.0 if is_full else due,
             recent_opportunities=self.recent_opportunities * fading + opportunities,
             recent_expected=self.recent_expected * fading + expected,
-            log_ratios=log_ratios,
-            level=math.exp(_median(votes)) if votes else self.level,
         )
+        is_scaled = self.is_forecast or bool(self.log_ratios)
+        if due <= 0.0 or (is_scaled and not is_full):
+            return after
+        # One opportunity more on either side: a block of none has a logarithm too. Without a
+        # forecast the first half-hour tells the scale, so that there is no other side yet.
+        ratio = math.log((came + 1.0) / (due + (1.0 / self.level if is_scaled else 0.0)))
+        log_ratios = (*self.log_ratios, ratio)[-_BLOCKS_KEPT:]
+        level = math.exp(_median((0.0,) * _PRIOR_BLOCKS * self.is_forecast + log_ratios))
+        if not is_full:
+            return replace(after, level=level)
+        lasting_s = _lasting_s(log_ratios, level, is_forecast=self.is_forecast)
+        return replace(after, level=level, log_ratios=log_ratios, lasting_s=lasting_s)
 
     def ahead(self, curve: Curve, now_s: float, end_s: float) -> float:
         """Opportunities expected from now to the end."""
@@ -95,22 +103,21 @@ class Traffic(Struct, frozen=True, array_like=True):
         recent = (self.recent_opportunities + _RECENT_OPPORTUNITIES) / (
             self.recent_expected + prior
         )
-        until_s = min(now_s + self.lasting_s(), end_s)
+        until_s = min(now_s + self.lasting_s, end_s)
         deviation = (recent - self.level) * curve.between(now_s, until_s)
         return self.level * curve.between(now_s, end_s) + deviation
 
-    def lasting_s(self) -> float:
-        """How long a deviation lasts: the sum of its fading, r + r^2 + ..., as a time."""
-        guess = _LASTING if self.is_forecast else _LASTING_UNKNOWN
-        level = math.log(self.level)
-        apart = [
-            max(min(ratio - level, _DEVIATION_MAX), -_DEVIATION_MAX) for ratio in self.log_ratios
-        ]
-        together = math.fsum(one * later for one, later in pairwise(apart))
-        alone = math.fsum(one * one for one in apart[:-1])
-        low, high = _LASTING_LIMITS
-        share = (guess * _LASTING_EVIDENCE + together) / (_LASTING_EVIDENCE + alone)
-        return -BLOCK_S / math.log(min(max(share, low), high))
+
+def _lasting_s(log_ratios: tuple[float, ...], level: float, *, is_forecast: bool) -> float:
+    """From the correlation r of neighbours: the sum of its fading, r + r^2 + ..., as a time."""
+    guess = _LASTING if is_forecast else _LASTING_UNKNOWN
+    middle = math.log(level)
+    apart = [max(min(ratio - middle, _DEVIATION_MAX), -_DEVIATION_MAX) for ratio in log_ratios]
+    together = math.fsum(one * later for one, later in pairwise(apart))
+    alone = math.fsum(one * one for one in apart[:-1])
+    low, high = _LASTING_LIMITS
+    share = (guess * _LASTING_EVIDENCE + together) / (_LASTING_EVIDENCE + alone)
+    return -BLOCK_S / math.log(min(max(share, low), high))
 
 
 def _median(numbers: tuple[float, ...]) -> float:

@@ -20,7 +20,6 @@ from ringwork.ads.reports.vocabulary import (
     SUMS,
     Dimension,
     ReportQuery,
-    Sum,
 )
 from ringwork.ads.reports.zones import Spell, local_time, offset_text, spells, zone_of
 from ringwork.kernel.errors import Fault, Invalid
@@ -51,7 +50,7 @@ class Compiled(Struct, frozen=True):
     sql: str
     parameters: list[object]
     dimensions: tuple[Dimension, ...]
-    sums: tuple[Sum, ...]
+    sums: tuple[str, ...]
 
 
 def compile_query(query: ReportQuery) -> Compiled:
@@ -121,7 +120,7 @@ def _among(name: str, known: Iterable[str]) -> str:
     return f"expected one of {', '.join(known)}, got {name!r}"
 
 
-def _sums_of(query: ReportQuery) -> tuple[Sum, ...]:
+def _sums_of(query: ReportQuery) -> tuple[str, ...]:
     """The sums that the measures are made of, each once, in the order of the vocabulary."""
     needed: set[str] = set()
     for measure in query.measures:
@@ -133,7 +132,7 @@ def _sums_of(query: ReportQuery) -> tuple[Sum, ...]:
     return tuple(name for name in SUMS if name in needed)
 
 
-def _parts(query: ReportQuery, sums: Sequence[Sum], named: set[Dimension]) -> str:
+def _parts(query: ReportQuery, sums: Sequence[str], named: set[Dimension]) -> str:
     """The common table expressions: facts, their sales, the catalogue, and all of it joined."""
     span = Range(query.from_us, query.until_us)
     types = {one for name in sums for one in facts.TYPES_OF[name]}
@@ -198,7 +197,7 @@ def _filter(expression: str, values: Sequence[str], parameters: list[object]) ->
     return f"{expression} IN ({', '.join('?' for _ in values)})"
 
 
-def _added(name: Sum) -> str:
+def _added(name: str) -> str:
     return _MADE.get(name, name)
 
 

@@ -64,4 +64,4 @@ def _decimal(ratio: Fraction) -> str:
     with localcontext() as context:
         context.prec = _DIGITS
         quotient = Decimal(ratio.numerator) / Decimal(ratio.denominator)
-        return str(quotient.quantize(_PLACES, ROUND_HALF_EVEN))
+        return f"{quotient.quantize(_PLACES, ROUND_HALF_EVEN):f}"

@@ -22,7 +22,7 @@ from ringwork.ads.outcomes import (
     MAX_HOLD_S,
     MAX_LATE_S,
 )
-from ringwork.ads.reports.vocabulary import INVALID_PREFIX, Dimension, Sum
+from ringwork.ads.reports.vocabulary import INVALID_PREFIX, Dimension
 
 _FEE: Final = "transfer_created"
 CHARGES: Final = (
@@ -34,7 +34,7 @@ CHARGES: Final = (
 """Events that say what was charged; the ledger moved exactly as much."""
 _REFUSALS: Final = ("impression_unbilled", *CHARGES[1:])
 
-TYPES_OF: Final[Mapping[Sum, tuple[str, ...]]] = {
+TYPES_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "requests": (),
     "slots": (),
     "sold": (),
@@ -58,7 +58,7 @@ OF_SALES: Final[frozenset[Dimension]] = frozenset(
 )
 """Dimensions that an outcome has from its sale."""
 _OF_OUTCOMES: Final[frozenset[Dimension]] = frozenset(
-    {"advertiser", "campaign", "creative", "size", "priority", "publisher"}
+    {"advertiser", "campaign", "creative", "size", "priority", "publisher", "currency"}
 )
 """Dimensions that most outcomes have by themselves, and fees and refusals from their sale."""
 

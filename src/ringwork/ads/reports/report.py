@@ -9,7 +9,7 @@ from typing import Protocol, cast
 from msgspec import Struct
 
 from ringwork.ads.reports.compile import Compiled, compile_query
-from ringwork.ads.reports.vocabulary import RATIOS, Measure, ReportQuery, Sum
+from ringwork.ads.reports.vocabulary import RATIOS, ReportQuery
 from ringwork.kernel.errors import Conflict
 
 Figure = int | Fraction | None
@@ -79,8 +79,8 @@ def _figures(row: Sequence[object], compiled: Compiled, query: ReportQuery) -> t
     return tuple(_figure(measure, by_name) for measure in query.measures)
 
 
-def _figure(measure: Measure, sums: Mapping[Sum, int]) -> Figure:
+def _figure(measure: str, sums: Mapping[str, int]) -> Figure:
     if measure not in RATIOS:
-        return sums[cast("Sum", measure)]
+        return sums[measure]
     above, times, below = RATIOS[measure]
     return Fraction(sums[above] * times, sums[below]) if sums[below] else None

@@ -22,12 +22,6 @@ Dimension: TypeAlias = Literal[
 """``domain`` is the page's site or the app as the request named it, ``site`` the property that the
 placement belongs to. ``month``, ``day`` and ``hour`` are in the report's time zone, ``hour_of_day``
 too. ``reason`` says why an outcome charged nothing."""
-Sum: TypeAlias = Literal[
-    "requests", "slots", "sold", "impressions", "unbilled", "invalid", "viewable", "views",
-    "clicks", "conversions", "view_conversions", "value_nanos", "spend_nanos", "earnings_nanos",
-    "fees_nanos",
-]  # fmt: skip
-Ratio: TypeAlias = Literal["fill_rate", "ctr", "viewability", "conversion_rate", "ecpm_nanos"]
 Measure: TypeAlias = Literal[
     "requests", "slots", "sold", "impressions", "unbilled", "invalid", "viewable", "views",
     "clicks", "conversions", "view_conversions", "value_nanos", "spend_nanos", "earnings_nanos",
@@ -59,7 +53,7 @@ DIMENSIONS: Final[Mapping[Dimension, str]] = {
 }
 """Every dimension and what it says."""
 
-SUMS: Final[Mapping[Sum, str]] = {
+SUMS: Final[Mapping[str, str]] = {
     "requests": "ad requests that were decided",
     "slots": "places that they offered",
     "sold": "places that were sold",
@@ -78,7 +72,7 @@ SUMS: Final[Mapping[Sum, str]] = {
 }
 """Every sum and what it counts."""
 
-RATIOS: Final[Mapping[Ratio, tuple[Sum, int, Sum]]] = {
+RATIOS: Final[Mapping[str, tuple[str, int, str]]] = {
     "fill_rate": ("sold", 1, "slots"),
     "ctr": ("clicks", 1, "impressions"),
     "viewability": ("viewable", 1, "impressions"),

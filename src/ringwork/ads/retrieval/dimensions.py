@@ -251,12 +251,15 @@ class Dimensions:
         """The sizes that a slot takes: those that it lists, and the known ones of its ratios."""
         sizes: list[Hashable] = list(slot.sizes)
         if slot.ratios:
-            for size in self._numbers.get("size", {}):
-                if isinstance(size, tuple) and any(
+            sizes.extend(
+                size
+                for size in self._numbers.get("size", {})
+                if isinstance(size, tuple)
+                and any(
                     size[0] >= least and size[0] * high == size[1] * wide
                     for least, wide, high in slot.ratios
-                ):
-                    sizes.append(size)
+                )
+            )
         return sizes
 
     def _lengths_within(self, slot: Slot) -> list[int]:

@@ -1,8 +1,8 @@
 """The best ads of a request: words of bitmaps intersected in order, survivors scored in integers.
 
-The order is by (tier, score) descending, then ad id ascending, exactly (ads specification 3.12). The
-scan of the base ends at the first word none of whose ads could reach the last kept score, so that
-what is behind it was not looked at and cannot matter.
+The order is by (tier, score) descending, then ad id ascending, exactly (ads specification 3.12).
+The scan of the base ends at the first word none of whose ads could reach the last kept score, so
+that what is behind it was not looked at and cannot matter.
 
 Two implementations with one meaning: compiled (numba, the extra ``fast``), and NumPy.
 """
@@ -101,10 +101,10 @@ class Plan:
         self._kept = every
         self._compiled = _compiled()
         self._addresses: Ints = np.zeros(96, np.int64)
-        for number, array in enumerate(every):
-            assert array.flags.c_contiguous, "the compiled scan reads them by address"
-            shape = array.shape if len(array.shape) == 2 else (*array.shape, 0)
-            self._addresses[number * 3 : number * 3 + 3] = (array.ctypes.data, *shape)
+        for number, one in enumerate(every):
+            assert one.flags.c_contiguous, "the compiled scan reads them by address"
+            shape = one.shape if len(one.shape) == 2 else (*one.shape, 0)
+            self._addresses[number * 3 : number * 3 + 3] = (one.ctypes.data, *shape)
         self._address = int(self._addresses.ctypes.data)
 
     def is_current(self, table: Table, campaigns: Ints) -> bool:
@@ -258,7 +258,7 @@ def scan_with_numpy(query: Numbers, plan: Plan, floor_nanos: int, wanted: int) -
     return found[order[:wanted]], np.append(counts, (live - counts.sum(), live))
 
 
-def _narrowed(query: Numbers, table: Table) -> tuple[Words, Words]:
+def _narrowed(query: Numbers, table: Table) -> tuple[Words, Words]:  # noqa: C901  # a clause each
     """The ads that every clause admits, and for each reason those that it was the first to lose."""
     base_words, state, ads = table.base_words, table.state, table.ads
 

@@ -4,6 +4,7 @@
 """
 
 # mypy: ignore-errors
+# ruff: noqa: PLR0913, PLR0917, SIM109
 # What numba compiles is its own language: the explicit signature is the type that counts.
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def scan_kernel(  # noqa: C901, PLR0912, PLR0915  # one fused loop
 ):
     """Fill the plan's ``found`` and ``counts``; returns how many were found.
 
-    Arguments are addresses (``scan.Plan``): to hand over fourteen arrays takes longer than the scan.
+    Arguments are addresses (``scan.Plan``): to hand over the arrays takes longer than the scan.
     """
     plan = carray(_pointer(plan_address), (96,), np.int64)
     query = carray(_pointer(query_address), (query_length,), np.int32)

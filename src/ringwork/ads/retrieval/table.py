@@ -235,7 +235,7 @@ def _laid_out(
     bits = np.bitwise_or.reduceat(bit, begins) if len(bit) else bit
     number, word = number[begins], word[begins]
     entries = np.bincount(number, minlength=values.count)
-    # A list entry takes 12 bytes and a step, a word of a bitmap 8: most values of few ads are lists.
+    # A list entry takes 12 bytes and a step, a word of a bitmap 8: values of few ads are lists.
     is_dense = entries * 4 > words
     found = np.full(values.count, -1, np.int32)
     found[is_dense] = np.arange(is_dense.sum())

@@ -20,35 +20,38 @@ STACK_MS: Final = 5
 STACK_ADS: Final = 3
 """So many at one moment are a stack; two side by side are ordinary."""
 
+CROWDS_MAX: Final = 64
+"""Agents that are told apart in one corner."""
+
 Key = TypeVar("Key")
 Kept = TypeVar("Kept")
 
 
 class Recent(Generic[Key, Kept]):
-    """The ``limit`` entries that were touched last."""
+    """The ``limit`` entries that were touched last; reading ``kept`` itself touches none."""
 
-    __slots__ = ("_kept", "_limit")
+    __slots__ = ("_limit", "kept")
 
     def __init__(self, limit: int) -> None:
-        self._kept: OrderedDict[Key, Kept] = OrderedDict()
+        self.kept: OrderedDict[Key, Kept] = OrderedDict()
         self._limit = limit
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self.kept)
 
     def get(self, key: Key) -> Kept | None:
         """The entry, which is now the one touched last."""
-        kept = self._kept.get(key)
+        kept = self.kept.get(key)
         if kept is not None:
-            self._kept.move_to_end(key)
+            self.kept.move_to_end(key)
         return kept
 
     def put(self, key: Key, value: Kept) -> None:
         """Keep an entry; the one that was touched longest ago may go for it."""
-        self._kept[key] = value
-        self._kept.move_to_end(key)
-        if len(self._kept) > self._limit:
-            self._kept.popitem(last=False)
+        self.kept[key] = value
+        self.kept.move_to_end(key)
+        if len(self.kept) > self._limit:
+            self.kept.popitem(last=False)
 
 
 class Tally(Struct, gc=False):
@@ -83,7 +86,7 @@ class Crowd(Struct, gc=False):
     even: int = 0
     """Intervals in a row that were like the one before."""
 
-    def impression(self, auction_id: bytes, at_ms: int, *, refresh_shortest_ms: int) -> int:
+    def impression(self, auction_id: bytes, at_ms: int, refresh_shortest_ms: int) -> int:
         """One more; returns how many a minute there are. The ads of one request are one moment."""
         if auction_id != self.auction_id:
             interval_ms = at_ms - self.last_ms
@@ -93,16 +96,14 @@ class Crowd(Struct, gc=False):
             self.auction_id, self.last_ms, self.interval_ms = auction_id, at_ms, interval_ms
         return self.tally.add(at_ms, 60_000)
 
-    def click(self) -> None:
-        """Somebody did something: what follows is no mere refresh."""
-        self.even = 0
 
-
-class Corner(Struct, gc=False):
-    """Everybody in one network at one place, whatever their agents."""
+class Corner(Struct):
+    """Everybody in one network at one place."""
 
     impressions: Tally
     clicks: Tally
+    crowds: dict[int, Crowd]
+    """By agent."""
     auction_id: bytes = b""
     first_ms: int = 0
     at_once: int = 0
@@ -118,6 +119,22 @@ class Corner(Struct, gc=False):
             self.unseen += 1
         return self.at_once >= STACK_ADS
 
+    def crowd(self, agent: int, auction_id: bytes, at_ms: int) -> Crowd:
+        """The crowd of an agent; past ``CROWDS_MAX`` the one that came first goes."""
+        crowd = self.crowds.get(agent)
+        if crowd is None:
+            if len(self.crowds) >= CROWDS_MAX:
+                del self.crowds[next(iter(self.crowds))]
+            crowd = self.crowds[agent] = Crowd(auction_id, at_ms, Tally())
+        return crowd
+
+    def clicked(self, agent: int) -> None:
+        """Somebody did something: an ad was seen, and what follows is no mere refresh."""
+        self.unseen = 0
+        crowd = self.crowds.get(agent)
+        if crowd is not None:
+            crowd.even = 0
+
     def seen(self) -> None:
-        """An ad was viewable or clicked on."""
+        """An ad was viewable."""
         self.unseen = 0
