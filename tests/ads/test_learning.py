@@ -16,6 +16,7 @@ from ringwork.ads.events import (
     CreativeChanged,
     ImpressionBilled,
     ImpressionMeasured,
+    ImpressionUnbilled,
     SlotOutcome,
 )
 from ringwork.ads.holdout import Holdout
@@ -212,6 +213,25 @@ def test_a_conversion_without_a_click_is_no_response_to_a_click():
     told = Told()
     fold(told, [sale(1, START_US), billed(1), converted(1, view_through=True)])
     assert told.names() == ["shown"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "names"),
+    [("budget", ["shown", "click"]), ("invalid-click-rate", ["shown"])],
+)
+def test_a_click_that_is_no_person_s_is_no_response_and_an_unpaid_one_is(reason, names):
+    told = Told()
+    click = msgspec.structs.replace(clicked(1), charged_nanos=0, unbilled_reason=reason)
+    fold(told, [sale(1, START_US), billed(1), click])
+    assert told.names() == names
+
+
+def test_an_impression_that_was_not_billed_is_no_example_whatever_follows():
+    told = Told()
+    unbilled = ImpressionUnbilled(name(1), "c", "invalid-agent-declared")
+    seen = msgspec.structs.replace(measured(1, "viewable"), unbilled_reason="unbilled-impression")
+    fold(told, [sale(1, START_US), unbilled, seen, clicked(1)])
+    assert told.names() == ["click"], "which the model counts as unmatched"
 
 
 def test_outcomes_of_what_was_never_sold_and_unknown_measures_teach_nothing_of_an_ad():

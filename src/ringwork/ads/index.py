@@ -11,7 +11,7 @@ that has less left than its bid bids what it has left.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final, Protocol, get_args
 
@@ -313,6 +313,10 @@ class Index:
         if is_funded != line.is_funded:
             line.is_funded = is_funded
             self._mark(line, columns.FUNDED, is_on=is_funded)
+
+    def running(self) -> Iterator[Campaign]:
+        """The campaigns that have live ads and are within their schedules."""
+        return (one.campaign for one in self._lines.values() if one.is_running and one.handles)
 
     def set_pace(self, campaign_id: str, pace_ppm: int) -> None:
         """What share of its bid, in 1e-6, a campaign bids from now on.

@@ -20,6 +20,7 @@ from ringwork.ads.events import SlotOutcome
 from ringwork.ads.exploration import explored
 from ringwork.ads.index import Contender, Index, Shortlist
 from ringwork.ads.model import Ask, Campaign, Pricing, Sale, Served, Slot
+from ringwork.ads.pacing.desk import PacingDesk
 from ringwork.ads.page import Page
 from ringwork.ads.priorities import Turns, draw_ppm
 from ringwork.ads.rank.snapshot import Snapshot
@@ -60,6 +61,16 @@ class Ads:
         self._tokens = tokens
         self._ids = ids
         self._entropy = entropy
+        self.requests = 0
+        """Since the start: the opportunities that pacing knows of."""
+        self._guaranteed: dict[str, int] = {}
+        self.pacing = PacingDesk(
+            budgets,
+            live=lambda: iter(list(self.index.running())),
+            requests=lambda: self.requests,
+            sold=lambda campaign_id: self._guaranteed.get(campaign_id, 0),
+            set_pace=self.index.set_pace,
+        )
 
     def use_model(self, snapshot: Snapshot) -> None:
         """Score responses by another version of the model, from the next merge of the index on."""
@@ -72,6 +83,7 @@ class Ads:
 
     def begin(self, ask: Ask, auction_id: bytes, *, now_s: int) -> Page:
         """What holds for all slots of a request: whose turn it is, whom its visit saw enough."""
+        self.requests += 1
         index = self.index
         page = Page(Turns(auction_id, index.pace_ppm))
         if index.model_version and self.settings.explore_ppm:
@@ -162,6 +174,9 @@ class Ads:
             return outcome_of(ask, slot, shortlist, running, None), None
         contender, terms, sale, cost_nanos = won
         page.sell(slot.group, contender)
+        if contender.campaign.priority == "guaranteed":
+            id = contender.campaign.id
+            self._guaranteed[id] = self._guaranteed.get(id, 0) + 1
         if ask.visit:
             self._visits.shown(ask.visit, contender.campaign, command.now_s)
         claim = Claim(

@@ -371,6 +371,7 @@ class Platform:
                 if self.geo is not None:
                     await asyncio.to_thread(self.geo.reload_if_changed)
                 await self._merge_ads()
+                await self._pace()
                 if self._is_snapshot_due():
                     await self.journal.settled()
                     self._snapshot_if_durable()
@@ -380,6 +381,11 @@ class Platform:
     async def _expire(self) -> None:
         """Expire what is due, a few at a time: requests go on meanwhile."""
         while self.expire_due() == EXPIRE_AT_ONCE:  # noqa: ASYNC110  # nothing to wait for
+            await asyncio.sleep(0)
+
+    async def _pace(self) -> None:
+        """Look at the campaigns that pacing is due for, a few at a time."""
+        while self.ads.pacing.work(self.clock.wall_us() // 1_000_000):  # noqa: ASYNC110
             await asyncio.sleep(0)
 
     async def _merge_ads(self) -> None:

@@ -1,0 +1,159 @@
+"""Every live campaign's pacer at work: what it spent is observed, what it bids is set.
+
+A campaign that is paced evenly has a plan for the rest of its day where it has a daily budget, else
+for the rest of its flight where that ends; without either there is nothing to pace. A guaranteed
+campaign is throttled instead: it takes part in the share of requests that its promise needs.
+
+An opportunity is a request, whoever could have bought it: what a campaign's targeting leaves of
+them is learned by its pacer. A campaign that has seen too little to judge bids its whole bid; what
+it may spend is the ledger's matter in any case. Pacers are not part of the state: after a restart
+they begin with what is left, at the last minute's knowledge of traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from ringwork.ads.budgets import DAY_S
+from ringwork.ads.model import Campaign
+from ringwork.ads.pacing.controller import DualPacer
+from ringwork.ads.pacing.throttle import ThrottlePacer
+
+INTERVAL_S: Final = 60
+"""From one look at a campaign to the next: what the controllers are tuned for."""
+EVIDENCE: Final = 50
+"""Requests that a campaign must have seen before it is paced."""
+AT_ONCE: Final = 100
+"""Campaigns looked at before other work gets its turn: about two milliseconds."""
+
+
+class Spending(Protocol):
+    """What campaigns spend: ``Budgets``."""
+
+    def spent_nanos(self, campaign_id: str, day: int) -> int: ...
+
+    def free_nanos(self, campaign: Campaign, now_s: int) -> int: ...
+
+
+class _Desk(Struct):
+    """One campaign on the desk."""
+
+    pacer: DualPacer | ThrottlePacer
+    terms: tuple[int, int, int]
+    """Budget, begin and end that the pacer was made for; others make another."""
+    looked_s: int
+    spent: int
+    requests: int
+    since: int
+    """Requests there had been when it came."""
+
+
+class PacingDesk:
+    """Asks and sets; call ``work`` every second or so."""
+
+    def __init__(
+        self,
+        spending: Spending,
+        *,
+        live: Callable[[], Iterator[Campaign]],
+        requests: Callable[[], int],
+        sold: Callable[[str], int],
+        set_pace: Callable[[str, int], None],
+    ) -> None:
+        """``requests`` and ``sold`` (of a campaign) are counts since the start."""
+        self._spending = spending
+        self._live = live
+        self._requests = requests
+        self._sold = sold
+        self._set_pace = set_pace
+        self._desks: dict[str, _Desk] = {}
+        self._round: Iterator[Campaign] = iter(())
+        self._round_s = -INTERVAL_S
+
+    def work(self, now_s: int) -> bool:
+        """Look at some campaigns; True while more are due in this round."""
+        looked = 0
+        for campaign in self._round:
+            self._look(campaign, now_s)
+            looked += 1
+            if looked == AT_ONCE:
+                return True
+        if now_s >= self._round_s + INTERVAL_S or now_s < self._round_s:
+            self._round_s = now_s
+            campaigns = list(self._live())
+            gone = self._desks.keys() - {one.id for one in campaigns}
+            for campaign_id in gone:
+                del self._desks[campaign_id]
+            self._round = iter(campaigns)
+            return bool(campaigns)
+        return False
+
+    def _look(self, campaign: Campaign, now_s: int) -> None:
+        terms = self._terms(campaign, now_s)
+        desk = self._desks.get(campaign.id)
+        if terms is None:
+            if desk is not None:
+                del self._desks[campaign.id]
+                self._set_pace(campaign.id, 1_000_000)
+            return
+        spent, requests = self._spent(campaign, now_s), self._requests()
+        if desk is None or desk.terms != terms:
+            since = requests if desk is None else desk.since
+            made = _pacer(campaign, terms, now_s, spent, desk)
+            self._desks[campaign.id] = _Desk(made, terms, now_s, spent, requests, since)
+            return
+        came = requests - desk.requests
+        desk.pacer.observe(now_s, spent - desk.spent, came)
+        desk.looked_s, desk.spent, desk.requests = now_s, spent, requests
+        if requests - desk.since >= EVIDENCE:
+            self._set_pace(campaign.id, _share(desk.pacer, now_s))
+
+    def _terms(self, campaign: Campaign, now_s: int) -> tuple[int, int, int] | None:
+        """(budget, begin, end) of the plan that a campaign is in; None where it has none."""
+        starts_s = campaign.starts_us // 1_000_000
+        ends_s = None if campaign.ends_us is None else campaign.ends_us // 1_000_000
+        if campaign.priority == "guaranteed":
+            if campaign.goal_impressions is None or ends_s is None or ends_s <= now_s:
+                return None
+            return campaign.goal_impressions, starts_s, ends_s
+        if campaign.priority != "price" or campaign.pacing != "even":
+            return None
+        if campaign.daily_budget is not None:
+            day_s = now_s // DAY_S * DAY_S
+            end_s = day_s + DAY_S if ends_s is None else min(day_s + DAY_S, ends_s)
+            if end_s <= now_s:
+                return None
+            return campaign.daily_budget.total_nanos, max(day_s, starts_s), end_s
+        if ends_s is None or ends_s <= now_s:
+            return None
+        return campaign.budget.total_nanos, starts_s, ends_s
+
+    def _spent(self, campaign: Campaign, now_s: int) -> int:
+        if campaign.priority == "guaranteed":
+            return self._sold(campaign.id)
+        if campaign.daily_budget is not None:
+            return self._spending.spent_nanos(campaign.id, now_s // DAY_S)
+        return campaign.budget.total_nanos - self._spending.free_nanos(campaign, now_s)
+
+
+def _pacer(
+    campaign: Campaign, terms: tuple[int, int, int], now_s: int, spent: int, before: _Desk | None
+) -> DualPacer | ThrottlePacer:
+    """A pacer for what is left of the budget and of the time."""
+    budget, begin_s, end_s = terms
+    left, begin_s = max(budget - spent, 0), max(begin_s, now_s)
+    if campaign.priority == "guaranteed":
+        return ThrottlePacer(left, begin_s, end_s)
+    if before is not None and isinstance(before.pacer, DualPacer):
+        known_ppm = before.pacer.multiplier(before.looked_s)
+        if known_ppm:
+            return DualPacer(left, begin_s, end_s, start_ppm=known_ppm)
+    return DualPacer(left, begin_s, end_s)
+
+
+def _share(pacer: DualPacer | ThrottlePacer, now_s: int) -> int:
+    share = pacer.multiplier(now_s) if isinstance(pacer, DualPacer) else pacer.share_ppm(now_s)
+    return share or 1
