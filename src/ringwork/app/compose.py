@@ -191,6 +191,8 @@ def metrics_of(platform: Platform) -> Metrics:
             "ringwork_beacons_invalid_total": lambda: sum(
                 count for (_, reason), count in platform.traffic.counts.items() if reason
             ),
+            "ringwork_model_version": lambda: platform.model.version,
+            "ringwork_model_learned_total": lambda: platform.model.rows_learned,
             "ringwork_holds_pending": lambda: sum(1 for _ in platform.memory.ledger.pending()),
         }
     )

@@ -18,6 +18,7 @@ from ringwork.kernel.errors import ConfigurationError
 
 app = App(name="ads", help="Advertisers, campaigns, creatives, publishers, sites, placements.")
 app.command("ringwork.cli.ads_import:import_file", name="import")
+app.command("ringwork.cli.ads_model:model", name="model")
 
 File: TypeAlias = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]
 """Where a body is read from; ``-`` is stdin."""

@@ -26,6 +26,8 @@ NAMES: Final[Mapping[str, str]] = {
     "ringwork_events_waiting": "Events that were decided and are not on disk yet.",
     "ringwork_projection_lag_events": "Durable events that the slowest projection has not applied.",
     "ringwork_beacons_invalid_total": "Beacons of invalid traffic since the start.",
+    "ringwork_model_version": "Version of the response model that serves; 0 for the priors.",
+    "ringwork_model_learned_total": "Rows that the response model has learned, of all heads.",
     "ringwork_holds_pending": "Pending transfers: sold impressions whose beacon has not come.",
     "ringwork_requests_running": "Requests inside the fast lane now.",
 }
