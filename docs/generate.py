@@ -15,6 +15,7 @@ import msgspec
 from cyclopts import App
 
 from ringwork.ads.http import SLUGS as ADS_SLUGS
+from ringwork.ads.http_reports import SLUGS as REPORT_SLUGS
 from ringwork.app.compose import create, document_of
 from ringwork.app.ledger_http import SLUGS as LEDGER_SLUGS
 from ringwork.app.platform import EVENTS
@@ -164,7 +165,7 @@ def metrics() -> str:
 
 def problems() -> str:
     """Every problem slug."""
-    listed = {**SLUGS, **LEDGER_SLUGS, **ADS_SLUGS}
+    listed = {**SLUGS, **LEDGER_SLUGS, **ADS_SLUGS, **REPORT_SLUGS}
     rows = ((f"`{slug}`", status, text) for slug, (status, text) in sorted(listed.items()))
     return f"""# Problems
 

@@ -34,8 +34,8 @@ TIE: Final = 0.002
 """The specification's: values within 0.2 % count as equal."""
 STEADY: Final = ("flat", "diurnal", "rising prices", "a rival enters", "huge")
 SHOCK_ENDS: Final = {"shock": 18 * 60, "morning shock": 11 * 60, "outage": 13 * 60}
-LUMPY: Final = ("three impressions",)
-"""Budgets of which the last price is a noticeable part."""
+LUMPY: Final = ("sparse", "three impressions")
+"""Budgets of which the last price is a noticeable part, 15 to 90 impressions and 3."""
 MAKERS: Final[dict[str, Callable[[Day], Controller]]] = {
     "ours": lambda day: DualPacer(*_campaign(day), day.forecast),
     "dual": lambda day: DualReference(*_campaign(day), day.forecast),
@@ -155,26 +155,31 @@ def goals_of(name: str, results: dict[str, list[Measured]]) -> list[Goal]:
 def whole_goals(results: dict[str, dict[str, list[Measured]]]) -> list[Goal]:
     """What holds for all worlds together."""
     smooth = [one for name in results if name not in LUMPY for one in results[name]["ours"]]
-    many = [one for name in results if name not in (*LUMPY, "sparse") for one in results[name]["ours"]]  # fmt: skip
-    tiny = [one.left_nanos for name in LUMPY for one in results[name]["ours"]]
-    left = fmean(tiny) / PRICE_MEDIAN_NANOS
-    return [
+    goals = [
         at_least(
-            "pacing, all worlds: utilisation where demand allows, worst day",
+            "pacing, worlds of > 1,000 impressions: utilisation where demand allows, worst day",
             min(one.utilised for one in smooth),
             0.99,
             "of what could be spent",
         ),
-        {
-            **at_most("pacing, three impressions: left of the budget, mean", left, 1.0),
-            "unit": "prices",
-        },
+        at_least(
+            "pacing, sparse: utilisation where demand allows, mean",
+            fmean(one.utilised for one in results["sparse"]["ours"]),
+            0.99,
+            "of what could be spent",
+            peers(results["sparse"], lambda one: one.utilised),
+        ),
         at_most(
-            "pacing, all worlds: what the escrow had to refuse, worst day with > 1,000 impressions",
-            max(one.refused for one in many),
+            "pacing, worlds of > 1,000 impressions: what the escrow had to refuse, worst day",
+            max(one.refused for one in smooth),
             0.002,
         ),
     ]
+    for name in LUMPY:
+        left = max(one.left_nanos for one in results[name]["ours"]) / PRICE_MEDIAN_NANOS
+        goal = at_most(f"pacing, {name}: left of the budget, worst day", left, 2.0)
+        goals.append({**goal, "unit": "median prices"})
+    return goals
 
 
 def run(quick: bool) -> list[Goal]:

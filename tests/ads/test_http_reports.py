@@ -7,6 +7,7 @@ from io import StringIO
 
 import pytest
 
+from ringwork.ads.events import ImpressionBilled
 from ringwork.ads.http import SLUGS as OTHER_SLUGS
 from ringwork.ads.http import routes
 from ringwork.ads.http_api import AdsApi
@@ -182,6 +183,12 @@ def test_only_so_many_reports_wait(bureau):
     assert [type(one) for one in refused] == [Overloaded]
 
 
+def made(bureau):
+    due = bureau.run(bureau.desk.make_due())
+    assert due.troubles == {}
+    return due.made
+
+
 # ---- schedules ----------------------------------------------------------------------------------
 
 
@@ -189,10 +196,10 @@ def test_a_schedule_makes_each_day_once(bureau):
     answers = [bureau.send("POST", "/v1/report-schedules", json=SCHEDULE) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [201, 200]
     bureau.show(3)
-    assert bureau.run(bureau.desk.make_due()) == 0, "the day is not over"
+    assert made(bureau) == 0, "the day is not over"
     later(bureau, 2026, 1, 12, 9)
     bureau.show(1)
-    assert [bureau.run(bureau.desk.make_due()) for _ in range(3)] == [1, 1, 0], "two days are over"
+    assert [made(bureau) for _ in range(3)] == [1, 1, 0], "two days are over"
     first, second = bureau.house.payloads(ReportMade)
     assert (first.from_us, first.until_us) == (JANUARY - DAY_US // 2, JANUARY + DAY_US // 2)
     assert (second.from_us, first.rows, second.rows) == (first.until_us, 1, 0)
@@ -207,7 +214,7 @@ def test_a_schedule_ends(bureau):
     assert bureau.send("DELETE", "/v1/report-schedules/daily").status_code == 200
     assert slug(bureau.send("DELETE", "/v1/report-schedules/daily")) == "not-found"
     later(bureau, 2026, 1, 20)
-    assert bureau.run(bureau.desk.make_due()) == 0
+    assert made(bureau) == 0
     assert bureau.send("GET", "/v1/report-schedules").json() == {"report_schedules": []}
 
 
@@ -218,6 +225,19 @@ def test_what_is_wrong_with_a_schedule(bureau):
     for members in ({"time_zone": "Mars"}, {"dimensions": ["x"]}, {"every": "year"}):
         body = {**SCHEDULE, "id": "new", **members}
         assert slug(bureau.send("POST", "/v1/report-schedules", json=body)) == "invalid"
+
+
+def test_a_report_that_fails_stands_in_nobodys_way(bureau):
+    for currency in ("EUR", "USD"):
+        billed = ImpressionBilled(bytes(16), "c", "a", "pub", "", "cpm", 5, currency)
+        bureau.house.do(lambda c, billed=billed: c.record(billed))
+    bureau.send("POST", "/v1/report-schedules", json=SCHEDULE)
+    counting = {**SCHEDULE, "id": "counts", "measures": ["impressions"]}
+    bureau.send("POST", "/v1/report-schedules", json=counting)
+    later(bureau, 2026, 1, 11, 9)
+    due = bureau.run(bureau.desk.make_due())
+    assert (due.made, list(due.troubles)) == (1, ["daily"])
+    assert "cannot be added" in due.troubles["daily"]
 
 
 def test_schedules_survive_a_replay(bureau):

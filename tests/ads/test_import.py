@@ -259,7 +259,7 @@ def test_what_is_too_much_is_refused_whole_with_its_bound(office):
     assert len(office.house.events()) == events
     most = b"\n".join([b"{}"] * IMPORT_LINES_MAX) + b"\n"
     assert send(office, most, key="most").json()["refused"] == IMPORT_LINES_MAX
-    assert len(office.house.payloads(CommandAnswered)) == IMPORT_LINES_MAX / FRAME_LINES
+    assert len(office.house.payloads(CommandAnswered)) == -(-IMPORT_LINES_MAX // FRAME_LINES)
 
 
 def test_it_takes_lines_a_key_and_the_scope_to_write(office):

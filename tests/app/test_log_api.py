@@ -168,7 +168,8 @@ def test_members_are_named_ids_are_text_and_what_is_personal_is_sealed(tmp_path)
                 "domain": "a.example",
                 "currency": "EUR",
                 "contact": "[sealed]",
-            }
+            },
+            "actor": "local",
         }
         assert second["payload"]["advertiser"]["contact"] is None
         assert (first["version"], first["tenant"], first["partition"]) == (1, "main", 0)

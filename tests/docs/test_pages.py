@@ -9,6 +9,7 @@ from pathlib import Path
 
 from docs import generate
 from ringwork.ads.http import SLUGS as ADS_SLUGS
+from ringwork.ads.http_reports import SLUGS as REPORT_SLUGS
 from ringwork.app.ledger_http import SLUGS as LEDGER_SLUGS
 from ringwork.app.platform import EVENTS
 from ringwork.app.settings import Settings
@@ -49,7 +50,7 @@ def test_the_pages_are_those_that_the_code_writes() -> None:
 
 
 def test_the_slugs_in_the_code_are_all_documented() -> None:
-    known = {*SLUGS, *LEDGER_SLUGS, *ADS_SLUGS}
+    known = {*SLUGS, *LEDGER_SLUGS, *ADS_SLUGS, *REPORT_SLUGS}
     raised: set[str] = set()
     for path in (ROOT / "src" / "ringwork").rglob("*.py"):
         text = path.read_text()

@@ -31,7 +31,7 @@ class ServeAd:
         self._ads = ads
         self._journal = journal
         self._tenant = tenant
-        self._timed_ns = 0
+        self._timed_ns = -TIMED_EVERY_NS
 
     async def __call__(self, ask: Ask) -> list[Served]:
         """The sold slots of ``ask``.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
+from typing import Final
 
 from ringwork.kernel.events import EventTypes
 from ringwork.kernel.ports import Row
@@ -22,6 +23,10 @@ from ringwork.storage.parquet import (
 )
 from ringwork.storage.sqlite.files import partitions
 from ringwork.storage.sqlite.reader import SqliteLogReader
+
+
+_QUIET: Final = "SET enable_progress_bar = false; "
+"""DuckDB draws a bar on stdout after two seconds, among what a command prints there."""
 
 
 class ParquetWarehouse:
@@ -73,7 +78,7 @@ class ParquetWarehouse:
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """The rows that SQL over the table ``events`` gives. RingworkError where it cannot."""
-        return query(self._out_dir, sql, parameters).rows
+        return query(self._out_dir, _QUIET + sql, parameters).rows
 
 
 class _After(SqliteLogReader):

@@ -69,10 +69,16 @@ class Executor:
         self._secret = secret
 
     async def __call__(
-        self, intent: Intent, decide: Decide, *, key_required: bool = False
+        self,
+        intent: Intent,
+        decide: Decide,
+        *,
+        key_required: bool = False,
+        is_new: bool = False,
     ) -> Answer:
         """Decide once per key and answer when it is durable.
 
+        ``is_new``: the caller knows that the key was not used before, so that nobody looks for it.
         Raises what refuses before deciding.
         """
         key = check_key(intent.key, required=key_required)
@@ -85,7 +91,7 @@ class Executor:
         print_ = fingerprint(intent.body, self._secret)
         if scoped in self._keys.in_flight:
             raise in_flight()
-        first = self._keys.first_answer(scoped)
+        first = None if is_new else self._keys.first_answer(scoped)
         if first is not None:
             if first.fingerprint != print_:
                 raise mismatch()

@@ -7,6 +7,7 @@ goes on in the same data directory where the first one stopped.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 import sys
 import time
@@ -32,6 +33,8 @@ PER_DAY: Final = 30_000
 HOUR_US: Final = 3_600_000_000
 STATE: Final = "world.json"
 KEEP_EVERY_S: Final = 1.0
+SPEND_EVERY: Final = 5
+"""How many times it is remembered before spend is asked for again."""
 AHEAD_S: Final = 3
 """Real seconds that the remembered time is ahead while the world lives: more than pass until it is
 remembered again, so that the world's time does not go back after a kill."""
@@ -167,11 +170,12 @@ async def _stock(
 
 async def _keep(stay: Stay, driver: Driver, server: Child) -> None:
     """Note how far the world has come, so that a killed demo goes on too; watch the server."""
-    while True:
+    for turn in itertools.count():
         server.require_alive()
         stay.world.last_us = stay.pace.ahead_us(driver.clock.wall_us(), AHEAD_S)
         await asyncio.to_thread(remember, stay.data, stay.world)
-        await driver.ask_spend()
+        if turn % SPEND_EVERY == 0:
+            await driver.ask_spend()
         await asyncio.sleep(KEEP_EVERY_S)
 
 

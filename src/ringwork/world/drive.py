@@ -24,7 +24,7 @@ import msgspec
 
 from ringwork.kernel.errors import RingworkError
 from ringwork.kernel.money import Money
-from ringwork.world.cast import CURRENCY, Setup
+from ringwork.world.cast import CURRENCY, OUTLETS, Setup
 from ringwork.world.pace import Pace
 from ringwork.world.traffic import Act, View
 
@@ -81,12 +81,15 @@ class Tally:
 class Sold:
     """One sold ad and what its viewer may still do with it. Empty paths: the ad has none."""
 
-    __slots__ = ("click_path", "impression_path", "rwclid", "view")
+    __slots__ = ("click_path", "impression_path", "rwclid", "view", "viewable_path")
 
-    def __init__(self, view: View, impression_path: str, click_path: str) -> None:
+    def __init__(
+        self, view: View, impression_path: str, click_path: str, viewable_path: str = ""
+    ) -> None:
         self.view = view
         self.impression_path = impression_path
         self.click_path = click_path
+        self.viewable_path = viewable_path
         self.rwclid = ""
 
 
@@ -222,10 +225,19 @@ class Driver:
     # ---- requests -------------------------------------------------------------------------------
 
     async def _ask_spend(self, client: httpx.AsyncClient) -> None:
-        answer = await client.get("/v1/ledger/totals", headers=self._auth)
-        if answer.status_code == 200:
-            debits = msgspec.json.decode(answer.content)["debits_nanos"]
-            self.tally.spend = msgspec.convert(debits, Money)
+        """What all outlets were credited: they get the whole of every price here.
+
+        Not the platform's totals, which it sums over all campaigns.
+        """
+        spend_nanos = 0
+        for outlet in OUTLETS:
+            path = f"/v1/ledger/accounts/publisher/{outlet.id}"
+            answer = await client.get(path, headers=self._auth)
+            if answer.status_code != 200:
+                return
+            credits = msgspec.json.decode(answer.content)["credits_posted"]
+            spend_nanos += msgspec.convert(credits, Money).total_nanos
+        self.tally.spend = Money.of_nanos(CURRENCY, spend_nanos)
 
     async def _look(self, client: httpx.AsyncClient, view: View) -> None:
         started_ns = self.clock.monotonic_ns()
@@ -239,6 +251,8 @@ class Driver:
         self.tally.filled += 1
         now_us = self.clock.wall_us()
         for after_s, act in view.acts:
+            if act == "viewable" and not sold.viewable_path:
+                continue
             if len(self._acts) < WAITING_ACTS_MAX:
                 due_us = now_us + int(after_s * 1_000_000)
                 heapq.heappush(self._acts, (due_us, next(self._order), act, sold))
@@ -252,7 +266,8 @@ class Driver:
             answer = await client.get(_forged(sold.impression_path))
             was_taken = answer.status_code == 404
         else:
-            answer = await client.get(sold.impression_path)
+            path = sold.viewable_path if act == "viewable" else sold.impression_path
+            answer = await client.get(path)
             was_taken = answer.status_code == 204
         if was_taken:
             self.tally.acts[act] += 1
@@ -286,7 +301,9 @@ def sold_of(view: View, content: bytes) -> Sold | None:
         ads = answer["ads"]
         if not ads:
             return None
-        return Sold(view, _path(ads[0]["beacons"]["impression"]), _path(ads[0]["click"]))
+        beacons = ads[0]["beacons"]
+        viewable = beacons.get("viewable", "")
+        return Sold(view, _path(beacons["impression"]), _path(ads[0]["click"]), _path(viewable))
     if "seatbid" not in answer:
         return None
     bid = answer["seatbid"][0]["bid"][0]

@@ -1,4 +1,4 @@
-"""The long tail of the demo market: five hundred merchants with a hundred thousand ads.
+"""The long tail of the demo market: two hundred merchants with a hundred thousand ads.
 
 Generated, each merchant from the seed and its own number, so that a market that was half stocked
 goes on where it stopped. Beside the shops that are named by hand (``cast``) nobody looks at one of
@@ -18,11 +18,11 @@ from msgspec import Struct
 
 from ringwork.world.cast import CURRENCY, OUTLETS, SIZES, Setup, banner_html, deposit
 
-MERCHANTS: Final = 500
-ADS_EACH: Final = 200
+MERCHANTS: Final = 200
+ADS_EACH: Final = 500
 ADS: Final = MERCHANTS * ADS_EACH
-DEPOSIT_UNITS: Final = 5_000
-"""Covers any forty to a hundred campaigns of a merchant."""
+DEPOSIT_UNITS: Final = 10_000
+"""Covers the budgets of a merchant's hundred campaigns several times."""
 DAY_US: Final = 86_400_000_000
 
 _FIRST: Final = (
@@ -50,7 +50,7 @@ _DEVICES: Final = ("phone", "tablet", "computer", "tv")
 _SECTIONS: Final = ("article", "front", "feed", "archive", "video")
 _CATEGORIES: Final = tuple(dict.fromkeys(one for outlet in OUTLETS for one in outlet.categories))
 
-_PRICINGS: Final = {"cpm": 58, "cpc": 22, "vcpm": 8, "cpv": 8, "cpa": 4}
+_PRICINGS: Final = {"cpm": 60, "cpc": 22, "vcpm": 8, "cpv": 6, "cpa": 4}
 _PER_CPM: Final = {"cpm": 0.001, "cpc": 0.18, "vcpm": 0.001, "cpv": 0.0012, "cpa": 3.0}
 """Pricing -> what is bid for one of what it pays for, in units, where 1,000 impressions are worth
 one: about what their prior probabilities make of it, less for those that are measured seldom."""
@@ -169,8 +169,8 @@ def _terms(random: Random) -> dict[str, object]:
         terms["frequency_caps"] = [caps]
     if random.random() < 0.04:
         terms["exclusion_labels"] = [random.choice(("finance", "travel", "food"))]
-    if random.random() < 0.1:
-        terms["pacing"] = "asap"
+    if random.random() < 0.9:
+        terms["pacing"] = "asap"  # small merchants take what comes; the others have a curve
     return terms
 
 

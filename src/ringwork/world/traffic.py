@@ -24,7 +24,7 @@ PEAK: Final = 2.8
 CUT_OFF: Final = 0.001
 """Share of requests whose body ends before its time."""
 
-Act = Literal["impression", "again", "late", "forged", "click", "conversion"]
+Act = Literal["impression", "viewable", "again", "late", "forged", "click", "conversion"]
 
 
 class View(Struct, frozen=True, kw_only=True):
@@ -96,13 +96,19 @@ def _view(random: Random, at_us: int) -> View:
 
 
 def _acts(random: Random) -> tuple[tuple[float, Act], ...]:
-    """What follows an answer with an ad, in seconds of the world."""
+    """What follows an answer with an ad, in seconds of the world.
+
+    Whether an ad came into view is reported where its place can measure that.
+    """
     chance = random.random()
     if chance < 0.10:
         return ()  # never seen: the hold expires
     if chance < 0.11:
         return ((random.uniform(420, 900), "late"),)
-    acts: list[tuple[float, Act]] = [(random.uniform(0.3, 4), "impression")]
+    shown = random.uniform(0.3, 4)
+    acts: list[tuple[float, Act]] = [(shown, "impression")]
+    if random.random() < 0.62:
+        acts.append((shown + random.uniform(1, 5), "viewable"))
     if random.random() < 0.03:
         acts.append((random.uniform(5, 60), "again"))
     if random.random() < 0.004:

@@ -175,7 +175,7 @@ def test_it_is_steady_at_any_interval_when_charges_differ_widely(step_s):
         spent += nanos
         if now_s > 2 * HOUR_S:
             multipliers.append(multiplier / 1e6)
-    assert spent == pytest.approx(budget / 4, rel=0.02)
+    assert spent == pytest.approx(budget / 4, rel=0.03)
     assert np.mean(multipliers) == pytest.approx(math.sqrt(0.5), rel=0.02)
     assert np.std(multipliers) < 0.03
 

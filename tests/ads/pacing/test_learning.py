@@ -60,7 +60,7 @@ def test_charges_are_sized_by_the_scatter_of_the_spend():
 
 
 def test_after_a_jump_of_prices_the_old_line_is_forgotten():
-    response = Response.expected(100.0, 1_000_000_000)
+    response = Response.expected(100.0, 14_400_000)
     for _ in range(600):
         response = response.observed(0.0, 10_000, 100, 1 / 60)
     for _ in range(30):

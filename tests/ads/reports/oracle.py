@@ -96,7 +96,9 @@ def _facts(recorded):
                 facts["reason"] = getattr(payload, "reason", "") or getattr(
                     payload, "unbilled_reason", ""
                 )
-                sums["invalid"] = int(facts["reason"].startswith("invalid"))
+                if facts["reason"].startswith("invalid"):
+                    counted = {"value_nanos", "spend_nanos"}
+                    sums = {name: sums[name] for name in counted & sums.keys()} | {"invalid": 1}
                 yield event.ts_us, facts, sums
 
 

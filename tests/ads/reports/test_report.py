@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ringwork.ads.events import ClickRecorded, ImpressionBilled, ImpressionUnbilled
+from ringwork.ads.events import ClickRecorded, ImpressionBilled
 from ringwork.ads.reports import DIMENSIONS, RATIOS, SUMS, ReportQuery, ReportRow, run_report
 from ringwork.kernel.errors import Conflict, Invalid, RingworkError
 from ringwork.kernel.events import EventTypes
@@ -187,17 +187,24 @@ def test_invalid_traffic_is_counted_apart(tmp_path):
         house.open()
         house.campaign()
         house.creative()
-        _, [one] = house.serve()
-        claim = house.billing.verify(one.tokens["impression"], "impression")
-        refused = ImpressionUnbilled(claim.impression_id, claim.campaign_id, "invalid-robot")
-        house.do(lambda c: c.record(refused))
+        for n in range(3):
+            _, [one] = house.serve()
+            claim = house.billing.verify(one.tokens["impression"], "impression")
+            why = "invalid-data-centre" if n == 0 else ""
+            house.do(lambda c, k=claim, w=why: house.billing.bill_impression(c, k, invalid=w))
+            why = "invalid-click-rate" if n == 1 else ""
+            house.do(lambda c, k=claim, w=why: house.billing.record_click(c, k, invalid=w))
         events, warehouse = house.events(), stored(house, tmp_path)
     query = ReportQuery(
         **span(events), dimensions=["reason", "publisher"],
-        measures=["unbilled", "invalid", "impressions", "spend_nanos"],
+        measures=["impressions", "clicks", "unbilled", "invalid", "ctr"],
     )  # fmt: skip
-    rows = pairs(run_report(warehouse, query))
-    assert rows == [(("invalid-robot", "pub"), (1, 1, 0, 0))]
+    report = run_report(warehouse, query)
+    assert pairs(report) == [
+        (("", "pub"), (2, 2, 0, 0, Fraction(1))),
+        (("invalid-click-rate", "pub"), (0, 0, 0, 1, None)),
+        (("invalid-data-centre", "pub"), (0, 0, 0, 1, None)),
+    ]
 
 
 def test_money_of_two_currencies_is_never_added(tmp_path):

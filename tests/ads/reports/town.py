@@ -89,7 +89,9 @@ def _outcomes(house: House, draw: random.Random, tokens) -> None:
         house.clock.advance_us(400_000_000)  # past its hold
     if draw.random() < 0.85:
         for _ in range(draw.choice((1, 1, 2))):
-            house.impression(tokens["impression"])
+            claim = house.billing.verify(tokens["impression"], "impression")
+            why = "invalid-burst" if draw.random() < 0.1 else ""
+            house.do(lambda c, k=claim, w=why: house.billing.bill_impression(c, k, invalid=w))
     for measure in ("viewable", "view"):
         if measure in tokens and draw.random() < 0.6:
             claim = house.billing.verify(tokens[measure], measure)

@@ -32,7 +32,8 @@ minutes correct it; if it were thought more and is three, an hour without a sale
 _GUESS_IN_LUMPS: Final = 0.5
 """Charges that this guess counts for: the first sale overrules it."""
 _LUMPS_KEPT: Final = 200.0
-"""Charges whose scatter is remembered."""
+_INTERVALS_KEPT: Final = 30.0
+"""Charges, or intervals where these are longer, whose scatter is remembered."""
 _LUMP_MAX: Final = 2.0
 """Times what an interval with a sale spends on average: sizes that scatter as exponentials do."""
 _CHARGES_MAX: Final = 10_000.0
@@ -116,7 +117,8 @@ class Response(Struct, frozen=True, array_like=True):
         # Errors before and after learning: of the one the learning makes too much, of the other
         # too little, and their product has the mean that is looked for.
         squared = max((spent_nanos - mean) * (spent_nanos - foreseen), 0.0)
-        kept = min(1.0, _LUMPS_KEPT * lump / (self.foreseen_nanos + mean))
+        kept_nanos = max(_LUMPS_KEPT * lump, _INTERVALS_KEPT * mean)
+        kept = min(1.0, kept_nanos / (self.foreseen_nanos + mean))
         return Response(
             level=self.level + level_gain * moved,
             slope=self.slope + slope_gain * moved,

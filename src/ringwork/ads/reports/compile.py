@@ -69,9 +69,7 @@ def compile_query(query: ReportQuery) -> Compiled:
     where = [_filter(wanted[name], query.filters[name], parameters) for name in query.filters]
     selected = [f"{wanted[name]} AS {name}" for name in query.dimensions]
     added = [f"CAST(coalesce(sum({_added(one)}), 0) AS HUGEINT) AS {one}" for one in sums]
-    money = " OR ".join(
-        f"coalesce({name}, 0) <> 0" for name in ("value_nanos", "spend_nanos", "fees_nanos")
-    )
+    money = _money(sums)
     by = ", ".join(f'"{name}"' for name in query.dimensions)
     grouped = f"GROUPING SETS (({by}), ())" if by else "()"
     is_total = f"grouping({by}) > 0" if by else "true"
@@ -199,6 +197,14 @@ def _filter(expression: str, values: Sequence[str], parameters: list[object]) ->
 
 def _added(name: str) -> str:
     return _MADE.get(name, name)
+
+
+def _money(sums: Sequence[str]) -> str:
+    """SQL that a fact moves money that the report adds up."""
+    moved = {"value_nanos", "spend_nanos", "fees_nanos"}.intersection(sums)
+    if "earnings_nanos" in sums:
+        moved |= {"spend_nanos", "fees_nanos"}
+    return " OR ".join(f"coalesce({name}, 0) <> 0" for name in sorted(moved)) or "false"
 
 
 def _facts(query: ReportQuery) -> list[str]:

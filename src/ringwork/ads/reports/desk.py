@@ -7,9 +7,11 @@ and a few wait; more are told to come back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Final, Protocol, TypeVar
+
+from msgspec import Struct
 
 from ringwork.ads.forecast import Forecast, PlannedCampaign, run_forecast
 from ringwork.ads.model import Pricing
@@ -17,7 +19,7 @@ from ringwork.ads.reports.csv_text import to_csv
 from ringwork.ads.reports.report import Report, Warehouse, run_report
 from ringwork.ads.reports.schedules import Period, ReportMade, ReportSchedule, Schedules
 from ringwork.ads.reports.vocabulary import ReportQuery
-from ringwork.kernel.errors import Overloaded
+from ringwork.kernel.errors import Overloaded, RingworkError
 from ringwork.kernel.ids import format_id
 from ringwork.kernel.journal import Journal
 
@@ -44,6 +46,14 @@ class ReportFiles(Protocol):
         ...
 
 
+class Due(Struct, frozen=True):
+    """What became of the reports that were due."""
+
+    made: int
+    troubles: dict[str, str]
+    """Schedule -> why its report could not be made."""
+
+
 class ReportDesk:
     """Makes reports and forecasts from one warehouse."""
 
@@ -55,7 +65,7 @@ class ReportDesk:
         schedules: Schedules,
         journal: Journal,
         tenant: str,
-        p_ppb: dict[Pricing, int],
+        p_ppb: Mapping[Pricing, int],
     ) -> None:
         """``p_ppb``: as ``AdsSettings.p_ppb``."""
         self.schedules = schedules
@@ -96,23 +106,27 @@ class ReportDesk:
 
         return await self._in_turn(make)
 
-    async def make_due(self) -> int:
-        """Make the next report of every schedule whose period is over; how many were made.
+    async def make_due(self) -> Due:
+        """Make the next report of every schedule whose period is over.
 
-        A schedule that ended, or whose report was made, while this one waited is passed over.
+        One that fails stands in nobody's way: it is tried again the next time.
         """
-        made = 0
+        made, troubles = 0, {}
         for schedule, period in list(self.schedules.due(self._journal.clock.wall_us())):
-            report_id, _, report = await self.report(schedule.query(period))
-            text = await self.csv(report_id)
-            assert text is not None, "it was saved a moment ago"
-            made += self._record(schedule, period, report_id, report, text)
-            await self._journal.settled()
-        return made
+            try:
+                report_id, _, report = await self.report(schedule.query(period))
+                text = await self.csv(report_id)
+                assert text is not None, "it was saved a moment ago"
+                made += self._record(schedule, period, report_id, report, text)
+                await self._journal.settled()
+            except RingworkError as error:
+                troubles[schedule.id] = str(error)
+        return Due(made, troubles)
 
     def _record(
         self, schedule: ReportSchedule, period: Period, report_id: str, report: Report, text: str
     ) -> bool:
+        """Whether it is made now: it may have ended, or been made, while this one waited."""
         if (schedule, period) not in list(self.schedules.due(self._journal.clock.wall_us())):
             return False
         with self._journal.command(

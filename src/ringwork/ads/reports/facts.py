@@ -147,10 +147,17 @@ FROM events WHERE type = 'auction_cleared' AND {span.where}"""  # noqa: S608  # 
 
 
 def outcomes(types: Collection[str], span: Range) -> str:
-    """Outcomes of those types, by themselves: what they were, and what they moved."""
+    """Outcomes of those types, by themselves: what they were, and what they moved.
+
+    What is invalid is counted as that alone.
+
+    Of transfers only those that name the fees' account are read; one that is no fee counts nothing.
+    """
     listed = ", ".join(f"'{one}'" for one in sorted(types))
     is_fee = f"type = '{_FEE}'"
     earner = f"substr(o.debit_account, {len(PUBLISHER_PREFIX) + 1})"
+    earned = f"starts_with(o.debit_account, '{PUBLISHER_PREFIX}')"
+    kept = f"o.credit_account = '{FEES_ACCOUNT}' AND {earned}"
     refused = f"starts_with(coalesce(o.reason, o.unbilled_reason, ''), '{INVALID_PREFIX}')"
     return f"""SELECT ts_us,
     CASE WHEN {is_fee} THEN o.reference ELSE o.impression_id END AS impression_id,
@@ -159,21 +166,20 @@ def outcomes(types: Collection[str], span: Range) -> str:
     o.campaign_id AS campaign, o.ad_id AS creative, o.placement AS placement,
     o.pricing AS pricing, coalesce(o.reason, o.unbilled_reason) AS reason,
     CAST(type = 'impression_billed' AS INTEGER) AS impressions,
-    CAST(type = 'impression_unbilled' AS INTEGER) AS unbilled,
+    CAST(type = 'impression_unbilled' AND NOT {refused} AS INTEGER) AS unbilled,
     CAST({refused} AS INTEGER) AS invalid,
-    CAST(o.measure IS NOT DISTINCT FROM 'viewable' AS INTEGER) AS viewable,
-    CAST(o.measure IS NOT DISTINCT FROM 'view' AS INTEGER) AS views,
-    CAST(type = 'click_recorded' AS INTEGER) AS clicks,
-    CAST(type = 'conversion_recorded' AS INTEGER) AS conversions,
-    CAST(type = 'conversion_recorded' AND o.view_through AS INTEGER) AS view_conversions,
+    CAST(o.measure IS NOT DISTINCT FROM 'viewable' AND NOT {refused} AS INTEGER) AS viewable,
+    CAST(o.measure IS NOT DISTINCT FROM 'view' AND NOT {refused} AS INTEGER) AS views,
+    CAST(type = 'click_recorded' AND NOT {refused} AS INTEGER) AS clicks,
+    CAST(type = 'conversion_recorded' AND NOT {refused} AS INTEGER) AS conversions,
+    CAST(type = 'conversion_recorded' AND o.view_through AND NOT {refused} AS INTEGER)
+        AS view_conversions,
     o.value_nanos AS value_nanos,
     coalesce(o.price_nanos, o.charged_nanos) AS spend_nanos,
-    CASE WHEN {is_fee} THEN o.amount.units * 1000000000 + o.amount.nanos END AS fees_nanos
+    CASE WHEN {kept} THEN o.amount.units * 1000000000 + o.amount.nanos END AS fees_nanos
 FROM (SELECT ts_us, type, json_transform(payload, '{_OUTCOME}') AS o
     FROM events WHERE type IN ({listed}) AND {span.where}
-        AND (NOT {is_fee} OR contains(payload, '"{FEES_ACCOUNT}"')))
-WHERE NOT {is_fee} OR (o.credit_account = '{FEES_ACCOUNT}'
-    AND starts_with(o.debit_account, '{PUBLISHER_PREFIX}'))"""  # noqa: S608  # types and dates of ours
+        AND (NOT {is_fee} OR contains(payload, '"{FEES_ACCOUNT}"')))"""  # noqa: S608  # types and dates of ours
 
 
 CATALOGUE: Final[Mapping[str, str]] = {
