@@ -154,7 +154,9 @@ PLACEMENT = Placement(
 
 def ask(native, placement, **members):
     request = AdRequest(placement="top", **members)
-    return native.to_ask((request, placement), request_id=bytes(16), now_us=0, surroundings=("other", ""))
+    return native.to_ask(
+        (request, placement), request_id=bytes(16), now_us=0, surroundings=("other", "")
+    )
 
 
 def test_a_request_joins_what_publisher_site_placement_and_page_say():

@@ -71,7 +71,7 @@ def test_what_people_do_is_on_the_log_and_billed_once(tmp_path: Path) -> None:
     types: list[str] = []
 
     async def main() -> Driver:
-        pace = pace_of(600)
+        pace = pace_of(150)
         app = create(
             Settings(data=str(tmp_path / "d")), clock=pace.clock(), entropy=SeededEntropy("drive")
         )

@@ -31,7 +31,6 @@ from ringwork.web.auth import LOOPBACK_NAMES
 from ringwork.web.logs import configure
 from ringwork.web.protocol import BoundedHeadProtocol
 
-
 GC_THRESHOLDS: Final = (50_000, 50, 100)
 """A request makes hundreds of objects and no cycles: passes after every 700 of them, as Python has
 it, find nothing and take a quarter of the time."""

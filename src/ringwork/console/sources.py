@@ -82,7 +82,7 @@ class Sources(Struct, frozen=True, kw_only=True):
 
 
 class Names(Mapping[str, str]):
-    """Ids of campaigns, ads, advertisers and publishers -> their names, looked up when asked."""
+    """Ids of campaigns, ads, advertisers, publishers, sites -> names, looked up when asked."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._tables: Sequence[Mapping[str, _Named]] = (
@@ -90,6 +90,7 @@ class Names(Mapping[str, str]):
             catalogue.creatives,
             catalogue.advertisers,
             catalogue.publishers,
+            catalogue.sites,
         )
 
     def __getitem__(self, id: str) -> str:

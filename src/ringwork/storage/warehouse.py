@@ -24,7 +24,6 @@ from ringwork.storage.parquet import (
 from ringwork.storage.sqlite.files import partitions
 from ringwork.storage.sqlite.reader import SqliteLogReader
 
-
 _QUIET: Final = "SET enable_progress_bar = false; "
 """DuckDB draws a bar on stdout after two seconds, among what a command prints there."""
 

@@ -75,10 +75,8 @@ class PacingDesk:
 
     def work(self, now_s: int) -> bool:
         """Look at some campaigns; True while more are due in this round."""
-        looked = 0
-        for campaign in self._round:
+        for looked, campaign in enumerate(self._round, 1):
             self._look(campaign, now_s)
-            looked += 1
             if looked == AT_ONCE:
                 return True
         if now_s >= self._round_s + INTERVAL_S or now_s < self._round_s:

@@ -62,7 +62,8 @@ def _decimal(text: str, digits: int, what: str) -> int:
     match = _AMOUNT.fullmatch(text)
     if match is None or len(match[2] or "") > digits:
         raise ValueError(f"{what}, got {text[:40]!r}")
-    return int(match[1]) * 10**digits + int((match[2] or "").ljust(digits, "0"))
+    scale: int = 10**digits
+    return int(match[1]) * scale + int((match[2] or "").ljust(digits, "0"))
 
 
 def _decimal_text(value: int, digits: int, least: int) -> str:
@@ -205,11 +206,11 @@ NUMBERS: Final = Codec(
     lambda value: [", ".join(map(str, value))],
     lambda texts: [_int(each.strip()) for each in _one(texts).split(",") if each.strip()],
 )
-CHOSEN: Final = Codec(lambda value: list(value), lambda texts: list(texts))
+CHOSEN: Final = Codec(list, list)
 CHOSEN_NUMBERS: Final = Codec(
     lambda value: [str(each) for each in value], lambda texts: [_int(each) for each in texts]
 )
-TICK: Final = Codec(lambda value: ["yes"] if value else [], lambda texts: bool(texts))
+TICK: Final = Codec(lambda value: ["yes"] if value else [], bool)
 PRICE: Final = Codec(
     lambda value: ["" if value is None else _decimal_text(value, 9, 2)], _price_read
 )
