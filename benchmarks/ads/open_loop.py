@@ -14,6 +14,7 @@ import json
 import random
 import sys
 import time
+from collections import deque
 from pathlib import Path
 
 import uvloop
@@ -25,8 +26,11 @@ PATH = "/openrtb2/auction"
 class Connection(asyncio.Protocol):
     """One keep-alive connection with at most one request under way."""
 
-    def __init__(self, idle: list[Connection], latencies_ns: list[int]) -> None:
+    def __init__(
+        self, idle: deque[Connection], latencies_ns: list[int], lost: list[Exception | None]
+    ) -> None:
         self._idle = idle
+        self._lost = lost
         self._latencies_ns = latencies_ns
         self._due_ns = 0
         self._waiting = b""
@@ -42,6 +46,9 @@ class Connection(asyncio.Protocol):
         self._due_ns = due_ns
         self.transport.write(request)
 
+    def connection_lost(self, error: Exception | None) -> None:
+        self._lost.append(error)
+
     def data_received(self, data: bytes) -> None:
         if self._waiting:
             data, self._waiting = self._waiting + data, b""
@@ -54,7 +61,8 @@ class Connection(asyncio.Protocol):
         if len(body) < length:
             self._waiting = data
             return
-        assert head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 204")), head[:200]
+        if not head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 204")):
+            self._lost.append(ValueError(head[:200].decode()))
         self._latencies_ns.append(time.perf_counter_ns() - self._due_ns)
         self._idle.append(self)
 
@@ -62,10 +70,14 @@ class Connection(asyncio.Protocol):
 async def drive(port: int, rate: float, seconds: float, bodies: list[bytes]) -> dict[str, float]:
     """Latencies in ms at ``rate`` requests a second, arriving as a Poisson process."""
     loop = asyncio.get_running_loop()
-    idle: list[Connection] = []
+    idle: deque[Connection] = deque()
+    """Taken in turn: one that were left alone would be closed by the server."""
     latencies_ns: list[int] = []
+    lost: list[Exception | None] = []
     for _ in range(CONNECTIONS):
-        await loop.create_connection(lambda: Connection(idle, latencies_ns), "127.0.0.1", port)
+        await loop.create_connection(
+            lambda: Connection(idle, latencies_ns, lost), "127.0.0.1", port
+        )
     head = f"POST {PATH} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\ncontent-length: "
     wires = [f"{head}{len(body)}\r\n\r\n".encode() + body for body in bodies]
     rng = random.Random(3)
@@ -73,18 +85,22 @@ async def drive(port: int, rate: float, seconds: float, bodies: list[bytes]) -> 
     end_ns = due_ns + int(seconds * 1e9)
     sent = starved = 0
     gc.disable()
-    while due_ns < end_ns:
+    while due_ns < end_ns and not lost:
         now_ns = time.perf_counter_ns()
         while due_ns <= now_ns and due_ns < end_ns:
             if not idle:
                 starved += 1
+                if now_ns > end_ns + int(seconds * 1e9):
+                    raise RuntimeError(f"{sent} requests in twice the time: it is overloaded")
                 break
-            idle.pop().ask(wires[sent % len(wires)], due_ns)
+            idle.popleft().ask(wires[sent % len(wires)], due_ns)
             sent += 1
             due_ns += int(rng.expovariate(rate) * 1e9)
         wait_ns = due_ns - time.perf_counter_ns()
         await asyncio.sleep(max(wait_ns, 0) / 1e9 if wait_ns > 200_000 else 0)
     await asyncio.sleep(0.3)
+    if lost:  # what was measured is not a server that keeps up
+        raise RuntimeError(f"after {sent} requests the server closed a connection: {lost[0]!r}")
     latencies_ns.sort()
 
     def at(share: float) -> float:

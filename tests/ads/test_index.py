@@ -413,3 +413,24 @@ def test_the_shortlist_is_what_brute_force_finds(seed):
         assert {k: v for k, v in found.excluded.items() if k not in money} == {
             k: v for k, v in excluded.items() if k not in money
         }
+
+
+@pytest.mark.parametrize(
+    ("zone", "minute", "fits"),
+    [
+        ("Asia/Kolkata", 29, False),  # 14:59 there, five and a half hours ahead
+        ("Asia/Kolkata", 30, True),
+        ("Asia/Kathmandu", 14, False),  # 14:59 there, a quarter more
+        ("Asia/Kathmandu", 15, True),
+        ("UTC", 59, False),
+    ],
+)
+def test_an_hour_begins_where_its_zone_says(zone: str, minute: int, fits: bool) -> None:
+    targeting = Targeting(hours=[15], time_zone=zone)
+    index = Index(
+        catalogue_of([(campaign(targeting=targeting), creative())]), Purses(), p_ppb=P_PPB
+    )
+    nine_us = 1_795_770_000_000_000  # UTC, on a day in 2026
+    index.shortlist(CONTEXT, SLOT, now_us=nine_us)  # an earlier quarter of the same hour
+    now_us = nine_us + minute * 60_000_000
+    assert bool(index.shortlist(CONTEXT, SLOT, now_us=now_us).ranked) == fits

@@ -361,6 +361,7 @@ class Index:
             catalogue.touched.clear()
             self._begin()
             self._load(now_us)
+            self._day = now_us // 1_000_000 // DAY_S  # each was weighed as it was loaded
             self._as_of_us = now_us
         elif catalogue.touched:
             touched = list(catalogue.touched)

@@ -44,20 +44,23 @@ TAG: Final = Path(ads_http.__file__).parent / "static" / "ringwork.js"
 class Application:
     """The ASGI application, with the platform behind it for embedding and tests."""
 
-    def __init__(self, platform: Platform, asgi: ASGI, log_api: LogApi, litestar: Litestar) -> None:
+    def __init__(
+        self, platform: Platform, fast: FastLane, log_api: LogApi, litestar: Litestar
+    ) -> None:
         self.platform = platform
         self.litestar = litestar
-        self._asgi = asgi
+        self.fast = fast
+        """Also asked directly, by connections that have the whole request (web/wire.py)."""
         self._log_api = log_api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        await self._asgi(scope, receive, send)
+        await self.fast(scope, receive, send)
 
     async def local_admin(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI for the owner's socket: whoever may open it is the administrator."""
         state = dict(scope.get("state") or {})  # type: ignore[call-overload]  # ASGI: a mapping
-        await self._asgi({**scope, "state": {**state, "local_admin": True}}, receive, send)
+        await self.fast({**scope, "state": {**state, "local_admin": True}}, receive, send)
 
     def end_streams(self) -> None:
         """Let live streams finish, so that a shutdown does not wait for their readers."""

@@ -29,7 +29,7 @@ from ringwork.app.settings import Settings
 from ringwork.kernel.errors import ConfigurationError
 from ringwork.web.auth import LOOPBACK_NAMES
 from ringwork.web.logs import configure
-from ringwork.web.protocol import BoundedHeadProtocol
+from ringwork.web.wire import LaneProtocol
 
 GC_THRESHOLDS: Final = (50_000, 50, 100)
 """A request makes hundreds of objects and no cycles: passes after every 700 of them, as Python has
@@ -94,7 +94,7 @@ async def _serve(settings: Settings, app: Application, admin_socket: socket.sock
             app,
             host=settings.http.host,
             port=settings.http.port,
-            http=BoundedHeadProtocol,
+            http=LaneProtocol,
             loop="none",
             interface="asgi3",
             lifespan="on",

@@ -36,6 +36,7 @@ ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 AD_BODY_MAX_BYTES: Final = 256 * 1024
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 CONCURRENCY_MAX: Final = 256
 """Requests that may be inside the lanes at once; the next one is told to come back."""
 
@@ -47,7 +48,7 @@ _BAD_METHOD: Final = (
 )
 
 
-class Exchange(Struct, kw_only=True, gc=False):
+class Exchange(Struct, gc=False):
     """One request as a handler sees it."""
 
     method: str
@@ -56,7 +57,11 @@ class Exchange(Struct, kw_only=True, gc=False):
     """What follows the prefix of a token lane; empty on an exact path."""
     query: bytes
     body: bytes
+    """Empty until it was read."""
     content_type: bytes
+    content_length: bytes
+    coding: bytes
+    """Of its body, in lower case; empty for none."""
     authorization: bytes
     origin: bytes
     request_id: bytes
@@ -74,6 +79,13 @@ class Reply(Struct, frozen=True, gc=False):
     status: int
     body: bytes = b""
     headers: tuple[tuple[bytes, bytes], ...] = (_JSON,)
+
+    def head(self, exchange: Exchange) -> Headers:
+        """Its headers, the request's id, its length (RFC 9110, section 8.6: none for 204)."""
+        headers = [*self.headers, (b"x-request-id", _id_text(exchange.request_id))]
+        if self.status != 204:
+            headers.append((b"content-length", b"%d" % len(self.body)))
+        return headers
 
 
 Handler = Callable[[Exchange], Awaitable[Reply]]
@@ -106,6 +118,15 @@ class Lane(Struct, frozen=True, kw_only=True):
         return self.path.endswith("/")
 
 
+class Found(Struct, frozen=True, gc=False):
+    """The lane that a path belongs to."""
+
+    lane: Lane
+    metrics: LaneMetrics
+    token: str
+    """What follows its prefix."""
+
+
 class FastLane:
     """Dispatches to lanes; what no lane owns goes on to ``rest``."""
 
@@ -120,93 +141,125 @@ class FastLane:
         concurrency_max: int = CONCURRENCY_MAX,
     ) -> None:
         """``metrics``: lane path -> its pre-bound counter and histogram."""
-        lanes = tuple(lanes)
-        self._exact = {
-            lane.path: (lane, metrics[lane.path]) for lane in lanes if not lane.is_prefix
-        }
-        self._prefixes = {lane.path: (lane, metrics[lane.path]) for lane in lanes if lane.is_prefix}
+        self._exact: dict[str, Found] = {}
+        self._prefixes: dict[str, Found] = {}
+        for lane in lanes:
+            kept = self._prefixes if lane.is_prefix else self._exact
+            kept[lane.path] = Found(lane, metrics[lane.path], "")
         self._rest = rest
         self._new_request_id = new_request_id
         self._monotonic_ns = monotonic_ns
         self._concurrency_max = concurrency_max
         self.running = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        if scope["type"] != "http":
-            await self._rest(scope, receive, send)
-            return
-        path = scope["path"]
-        assert isinstance(path, str)
-        found, token = self._exact.get(path), ""
+    def find(self, path: str) -> Found | None:
+        """The lane that answers for ``path``."""
+        found = self._exact.get(path)
         if found is None:
             cut = path.find("/", 1) + 1
-            found = self._prefixes.get(path[:cut])
-            token = path[cut:]
-            if found is None or not token or "/" in token:
-                await self._rest(scope, receive, send)
-                return
-        lane, metrics = found
-        started_ns = self._monotonic_ns()
-        exchange = self._read_head(scope, path, token, started_ns)
-        self.running += 1
-        try:
-            reply = await self._answer(lane, exchange, receive, scope)
-        finally:
-            self.running -= 1
-        metrics.count(reply.status, self._monotonic_ns() - started_ns)
-        headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
-        headers.append((b"x-request-id", _id_text(exchange.request_id)))
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+            prefix, token = self._prefixes.get(path[:cut]), path[cut:]
+            if prefix is not None and token and "/" not in token:
+                found = Found(prefix.lane, prefix.metrics, token)
+        return found
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        path = scope["path"] if scope["type"] == "http" else ""
+        assert isinstance(path, str)
+        found = self.find(path)
+        if found is None:
+            await self._rest(scope, receive, send)
+            return
+        client = scope.get("client")
+        assert client is None or isinstance(client, tuple | list)
+        exchange = self.exchange(
+            found,
+            path,
+            method=scope["method"],  # type: ignore[arg-type]  # ASGI: str
+            query=scope["query_string"],  # type: ignore[arg-type]  # ASGI: bytes
+            headers=scope["headers"],  # type: ignore[arg-type]  # ASGI: pairs of bytes
+            client=client[0] if client else None,
+        )
+        reply = await self.answer(found, exchange, receive)
+        await send(
+            {"type": "http.response.start", "status": reply.status, "headers": reply.head(exchange)}
+        )
         await send({"type": "http.response.body", "body": reply.body})
 
-    async def _answer(
-        self, lane: Lane, exchange: Exchange, receive: Receive, scope: Scope
-    ) -> Reply:
-        try:
-            if exchange.method not in lane.methods:
-                allow = (b"allow", ", ".join(lane.methods).encode())
-                return Reply(405, _BAD_METHOD, (_PROBLEM, allow))
-            if self.running > self._concurrency_max:
-                raise Overloaded(f"{self._concurrency_max} requests are being answered")
-            if exchange.method == "POST":
-                exchange.body = await _read_body(scope, receive, lane.body_max_bytes)
-            return await lane.handle(exchange)
-        except Refused as refused:
-            return lane.error_form(refused, exchange)
-        except Exception:  # the edge of the process: counted, logged, answered without detail
-            _log.exception("request %s failed", exchange.request_id.hex())
-            problem = internal_problem(path=exchange.path, request_id=exchange.request_id)
-            return Reply(500, encode(problem), (_PROBLEM,))
-
-    def _read_head(self, scope: Scope, path: str, token: str, started_ns: int) -> Exchange:
-        content_type = authorization = origin = given_id = b""
-        for name, value in scope["headers"]:  # type: ignore[attr-defined]  # ASGI: pairs of bytes
+    def exchange(
+        self,
+        found: Found,
+        path: str,
+        *,
+        method: str,
+        query: bytes,
+        headers: Headers,
+        client: str | None,
+    ) -> Exchange:
+        """A request whose head is known: one pass over its headers. ``client``: its address."""
+        started_ns = self._monotonic_ns()
+        content_type = authorization = origin = given_id = content_length = coding = b""
+        for name, value in headers:
             if name == b"content-type":
                 content_type = value
+            elif name == b"content-length":
+                content_length = value
             elif name == b"authorization":
                 authorization = value
             elif name == b"origin":
                 origin = value
             elif name == b"x-request-id":
                 given_id = value
-        client = scope.get("client")
-        assert client is None or isinstance(client, tuple | list)
+            elif name == b"content-encoding":
+                coding = value.strip().lower()
         return Exchange(
-            method=scope["method"],  # type: ignore[arg-type]  # ASGI: str
-            path=path,
-            token=token,
-            query=scope["query_string"],  # type: ignore[arg-type]  # ASGI: bytes
-            body=b"",
-            content_type=content_type,
-            authorization=authorization,
-            origin=origin,
-            request_id=request_id_of(given_id) or self._new_request_id(),
-            client=client[0] if client else "",
-            headers=scope["headers"],  # type: ignore[arg-type]  # ASGI: pairs of bytes
-            is_local=is_local(scope),
-            started_ns=started_ns,
+            method,
+            path,
+            found.token,
+            query,
+            b"",
+            content_type,
+            content_length,
+            coding,
+            authorization,
+            origin,
+            (request_id_of(given_id) if given_id else None) or self._new_request_id(),
+            client or "",
+            headers,
+            client is None or client in LOOPBACK,
+            started_ns,
         )
+
+    async def answer(self, found: Found, exchange: Exchange, receive: Receive | None) -> Reply:
+        """The reply of a lane, whatever happens in it, counted.
+
+        Without ``receive`` the body is in ``exchange`` already, as it was sent.
+        """
+        lane = found.lane
+        self.running += 1
+        try:
+            if exchange.method not in lane.methods:
+                allow = (b"allow", ", ".join(lane.methods).encode())
+                reply = Reply(405, _BAD_METHOD, (_PROBLEM, allow))
+            elif self.running > self._concurrency_max:
+                raise Overloaded(f"{self._concurrency_max} requests are being answered")
+            else:
+                if exchange.method == "POST":
+                    if receive is not None:
+                        exchange.body = await _read_body(exchange, receive, lane.body_max_bytes)
+                    if exchange.coding:
+                        exchange.body = _decoded(exchange, lane.body_max_bytes)
+                reply = await lane.handle(exchange)
+        except Refused as refused:
+            reply = lane.error_form(refused, exchange)
+        except Exception:  # the edge of the process: counted, logged, answered without detail
+            _log.exception("request %s failed", exchange.request_id.hex())
+            problem = internal_problem(path=exchange.path, request_id=exchange.request_id)
+            reply = Reply(500, encode(problem), (_PROBLEM,))
+        finally:
+            self.running -= 1
+        found.metrics.count(reply.status, self._monotonic_ns() - exchange.started_ns)
+        return reply
 
 
 def request_id_of(header: bytes) -> bytes | None:
@@ -219,40 +272,32 @@ def request_id_of(header: bytes) -> bytes | None:
         return None
 
 
-def is_local(scope: Scope) -> bool:
-    """Whether the request came over loopback.
-
-    Or over the owner's admin socket (no client address).
-    """
-    client = scope.get("client")
-    return client is None or client[0] in ("127.0.0.1", "::1")  # type: ignore[index]  # (host, port)
-
-
 def _id_text(value: bytes) -> bytes:
     text = value.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}".encode()
 
 
-async def _read_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
-    """The whole body, never more than the limit, inflated where it is gzip."""
-    coding = b""
-    for name, value in scope["headers"]:  # type: ignore[attr-defined]  # ASGI: pairs of bytes
-        if name == b"content-length":
-            if not value.isdigit() or int(value) > limit_bytes:
-                raise TooLarge(limit_bytes)
-        elif name == b"content-encoding":
-            coding = value.strip().lower()
+async def _read_body(exchange: Exchange, receive: Receive, limit_bytes: int) -> bytes:
+    """The whole body as it was sent, never more than the limit."""
+    length = exchange.content_length
+    if length and (not length.isdigit() or int(length) > limit_bytes):
+        raise TooLarge(limit_bytes)
     message = await receive()
     body: bytes = message.get("body", b"")  # type: ignore[assignment]  # ASGI: bytes
     if message.get("more_body"):
         body = await _read_chunks(body, receive, limit_bytes)
     if len(body) > limit_bytes:
         raise TooLarge(limit_bytes)
-    if coding in (b"", b"identity"):
-        return body
-    if coding != b"gzip":
+    return body
+
+
+def _decoded(exchange: Exchange, limit_bytes: int) -> bytes:
+    """The body without its content coding."""
+    if exchange.coding == b"identity":
+        return exchange.body
+    if exchange.coding != b"gzip":
         raise UnsupportedMediaType("expected no content coding, or gzip")
-    return _inflate(body, limit_bytes)
+    return _inflate(exchange.body, limit_bytes)
 
 
 async def _read_chunks(first: bytes, receive: Receive, limit_bytes: int) -> bytes:

@@ -54,7 +54,8 @@ NAMED: Final = "named"
 KEPT_MAX: Final = 20_000
 """Parts of requests whose clauses are kept; past that they are made anew."""
 COUNTRY_CHARS: Final = 3
-_US_PER_HOUR: Final = 3_600_000_000
+_US_PER_QUARTER: Final = 900_000_000
+"""Time zones differ from UTC by quarters of an hour: at each of them an hour may begin somewhere."""
 
 Key = tuple[str, Hashable]
 
@@ -69,7 +70,7 @@ class Dimensions:
         self._keys: list[str] = []
         self._said: dict[str, dict[str, None]] = {}
         self._lengths: list[int] = []
-        self._hour = -1
+        self._quarter = -1
         self._hours_now: list[int] = []
         self._kept: dict[Hashable, list[int]] = {}
         """What a part of a request asks -> its clauses, as long as no value is new."""
@@ -112,7 +113,7 @@ class Dimensions:
         elif dimension == "hour":
             assert isinstance(value, tuple)
             self._zones.setdefault(value[0], ZoneInfo(value[0]))
-            self._hour = -1
+            self._quarter = -1
         return number
 
     # ---- requests -------------------------------------------------------------------------------
@@ -205,10 +206,10 @@ class Dimensions:
         return clauses
 
     def _add_hours(self, clauses: list[int], now_us: int) -> None:
-        hour = now_us // _US_PER_HOUR
+        quarter = now_us // _US_PER_QUARTER
         numbers = self._numbers["hour"]
-        if hour != self._hour:
-            self._hour = hour
+        if quarter != self._quarter:
+            self._quarter = quarter
             local = [hour_of_week(now_us, zone) for zone in self._zones.values()]
             self._hours_now = [numbers[one] for one in local if one in numbers]
         rows = self._hours_now

@@ -172,7 +172,14 @@ def read_meta(connection: sqlite3.Connection, file: LogFile) -> Meta:
 
 
 def insert_rows(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    """One transaction, on disk when this returns; an error may leave it open."""
+    """One transaction, on disk when this returns; an error may leave it open.
+
+    One row is a transaction by itself: every statement lets the interpreter go to another thread
+    and waits to have it back, while requests are served on it.
+    """
+    if len(rows) == 1:
+        connection.execute(_INSERT, msgspec.structs.astuple(rows[0]))
+        return
     connection.execute("BEGIN IMMEDIATE")
     connection.executemany(_INSERT, map(msgspec.structs.astuple, rows))
     connection.execute("COMMIT")
