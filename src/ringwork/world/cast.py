@@ -155,6 +155,9 @@ OUTLETS: Final = (
     Outlet("puzzel", "Puzzel", "", "nl.puzzel.example", ("680",), "NLD", "ZH", 6, 0.3),
 )
 
+DAILY_CENTS: Final = {"cpm": (40, 60, 90), "cpc": (60, 100), "cpa": (1_500, 2_000)}
+"""Pricing -> daily budgets: what a campaign could spend on a day is more for many, so that its
+pacing shows."""
 DEPOSIT_UNITS: Final = 400
 """What each advertiser pays in at the start, in units of the currency."""
 
@@ -252,7 +255,7 @@ def _campaign(
     campaign_id = f"{shop.id}-{number}"
     bid_nanos = {
         "cpm": int(random.uniform(0.9, 3.4) * 1_000_000),
-        "cpc": int(random.uniform(0.16, 0.52) * 1e9),
+        "cpc": int(random.uniform(0.06, 0.18) * 1e9),
         "cpa": int(random.uniform(9, 22) * 1e9),
     }[pricing]
     budgets = {"cpm": (1, 2, 4, 12, 20), "cpc": (2, 4, 12, 20), "cpa": (45, 60)}
@@ -276,8 +279,10 @@ def _campaign(
         "starts_us": start_us - start_us % 86_400_000_000,
         "targeting": targeting,
     }
-    if units >= 12:
-        body["daily_budget"] = {"currency": CURRENCY, "units": units // 4, "nanos": 0}
+    if units >= 4:
+        cents = random.choice(DAILY_CENTS[pricing])
+        nanos = cents % 100 * 10_000_000
+        body["daily_budget"] = {"currency": CURRENCY, "units": cents // 100, "nanos": nanos}
     yield _post("/v1/campaigns", body)
     yield from _creatives(shop, campaign_id, number, random)
 

@@ -20,7 +20,7 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from ringwork.kernel.errors import ConfigurationError, RingworkError
+from ringwork.kernel.errors import Busy, ConfigurationError, RingworkError
 from ringwork.world.cast import setup
 from ringwork.world.child import Child, ServerEnded, ask, serving
 from ringwork.world.display import Display
@@ -29,7 +29,7 @@ from ringwork.world.pace import Pace, pace_from
 from ringwork.world.stocking import Stocker, ads_of
 from ringwork.world.traffic import views
 
-PER_DAY: Final = 30_000
+PER_DAY: Final = 20_000
 HOUR_US: Final = 3_600_000_000
 STATE: Final = "world.json"
 KEEP_EVERY_S: Final = 1.0
@@ -145,7 +145,11 @@ async def _live(stay: Stay, server: Child) -> bool:
         for task in (keeping, stocking):
             if not task.cancelled():
                 task.result()
-        await driver.revoke(stay.key_id)
+        try:
+            await driver.revoke(stay.key_id)
+        except httpx.TransportError as error:
+            server.require_alive()
+            raise Busy(f"the key {stay.key_id} of this run could not be revoked: {error}") from None
     return signal.SIGINT in signals
 
 

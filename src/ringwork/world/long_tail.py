@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import escape
 from random import Random
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from ringwork.world.cast import CURRENCY, OUTLETS, SIZES, Setup, banner_html, deposit
+from ringwork.world.cast import CURRENCY, OUTLETS, SIZES, Setup, deposit
 
 MERCHANTS: Final = 200
 ADS_EACH: Final = 500
@@ -51,9 +52,9 @@ _SECTIONS: Final = ("article", "front", "feed", "archive", "video")
 _CATEGORIES: Final = tuple(dict.fromkeys(one for outlet in OUTLETS for one in outlet.categories))
 
 _PRICINGS: Final = {"cpm": 60, "cpc": 22, "vcpm": 8, "cpv": 6, "cpa": 4}
-_PER_CPM: Final = {"cpm": 0.001, "cpc": 0.18, "vcpm": 0.001, "cpv": 0.0012, "cpa": 3.0}
+_PER_CPM: Final = {"cpm": 0.001, "cpc": 0.07, "vcpm": 0.001, "cpv": 0.0012, "cpa": 0.7}
 """Pricing -> what is bid for one of what it pays for, in units, where 1,000 impressions are worth
-one: about what their prior probabilities make of it, less for those that are measured seldom."""
+one: what people do here makes of it (``traffic``), less for those that are measured seldom."""
 _FORMATS: Final = {"banner": 62, "native": 20, "video": 13, "audio": 5}
 _MEASURED: Final = {"banner": 62, "native": 20, "video": 13}
 """Pricing or format -> how many of a hundred have it; what can be measured whether it was in view.
@@ -152,7 +153,7 @@ def _terms(random: Random) -> dict[str, object]:
     if random.random() < 0.02:
         return {"pricing": "cpm", "priority": "house", "targeting": targeting}
     pricing = _weighted(random, _PRICINGS)
-    worth = min(max(random.lognormvariate(-0.6, 0.45), 0.12), 1.9)
+    worth = min(max(random.lognormvariate(-0.6, 0.45), 0.12), 1.5)
     bid_nanos = int(worth * _PER_CPM[pricing] * 1e9)
     cents = random.choice((50, 100, 200, 400, 800))
     cents = max(cents, 4 * bid_nanos // 10_000_000 + 1)  # pays for a few of its bids in any case
@@ -247,5 +248,8 @@ def _creative(random: Random, one: Merchant, line: str, form: str) -> dict[str, 
         return {**members, "format": form, f"{form}_url": f"{media}.{kind}",
                 f"{form}_mime": f"{form}/{kind}", "duration_s": length}  # fmt: skip
     width, height = map(int, form.split("x"))
-    html = banner_html(one.name, line, one.hue, width, height)
+    html = (
+        f'<p style="height:{height}px;margin:0;padding:8px;font:600 15px sans-serif;color:#fff;'
+        f'background:hsl({one.hue} 50% 35%)">{line}<br>{escape(one.name)}</p>'
+    )
     return {**members, "format": "banner", "width": width, "height": height, "html": html}
