@@ -10,7 +10,6 @@ everybody else has a turn: no ad request waits for more than one of them.
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Final
@@ -49,8 +48,6 @@ FRAME_BYTES: Final = 32 * 1024
 """
 FULL_AT: Final = 1_600
 """Ads that may wait for a merge of the index: its tail takes 2,048, and others add to it too."""
-COLLECT_FRAMES: Final = 20
-"""Frames between two words to the garbage collector: before it would look at them all by itself."""
 IMPORTS_AT_ONCE: Final = 8
 """Imports that may take turns: each holds its whole body."""
 
@@ -93,8 +90,6 @@ class Importer:
         self._turn = asyncio.Lock()
         self._unmerged = 0
         """At most so many of our ads wait to be merged."""
-        self._unsettled = 0
-        """Frames since the collector was last told that they stay."""
         self._running: set[tuple[str, str]] = set()
 
     async def __call__(self, call: Call, body: bytes) -> tuple[Imported, bool]:
@@ -207,17 +202,10 @@ class Importer:
     async def _settle(self) -> None:
         """Leave nothing of a frame for the next ad request to do.
 
-        The index takes note of it now, and is merged in a thread before it is full. What was
-        imported has come to stay: full passes of the garbage collector over it would find nothing
-        and take a tenth of a second each.
+        The index takes note of it now, and is merged in a thread before it is full.
         """
         index = self._index
         self._follow()
-        self._unsettled += 1
-        if self._unsettled >= COLLECT_FRAMES:
-            self._unsettled = 0
-            gc.collect(1)
-            gc.freeze()
         if not index.is_worth_merging:  # somebody merged it: what waits is less than is worth it
             self._unmerged = min(self._unmerged, MERGE_AT)
         elif self._unmerged >= FULL_AT:

@@ -21,6 +21,8 @@ from ringwork.kernel.ids import format_id
 from ringwork.kernel.money import Money
 from ringwork.kernel.ports import Row
 
+_ASKED_FIRST: Final = frozenset({"priority", "house"})
+"""Rules of sales outside the auction: no rival has a part in them."""
 _VIOLATIONS_KEPT: Final = 20
 _DAY_US: Final = 86_400_000_000
 
@@ -123,6 +125,10 @@ class _Slot(Struct, array_like=True):
     price_nanos: int
     expires_s: int
     charge_bid: bool = False
+    scanned: int = 0
+    deal_id: str = ""
+    cost_nanos: int = 0
+    """Price times the impressions that a play counts as; 0 in logs that do not say."""
 
 
 class _Auction(Struct, array_like=True):
@@ -322,7 +328,8 @@ class LogReading:
             ),
         )
         require(impression_id not in self._sold, lambda: f"impression {name} is sold twice")
-        self._sold[impression_id] = _Sold(slot.price_nanos, slot.pricing, slot.ad_id, request_id)
+        cost_nanos = slot.cost_nanos or slot.price_nanos
+        self._sold[impression_id] = _Sold(cost_nanos, slot.pricing, slot.ad_id, request_id)
 
     def _billed(self, view: Struct, envelope: Envelope) -> None:
         assert isinstance(view, _Billed)
@@ -354,21 +361,27 @@ class LogReading:
 def recompute(slot: _Slot) -> tuple[str, int] | None:
     """Winner and price of one slot from its logged inputs.
 
-    In exact fractions (ads specification 3.12).
+    In exact fractions (ads specification 3.12). Who is asked before the auction pays its bid, who
+    is asked after it nothing; a deal's price is the reserve.
     """
+    is_house = slot.rule == "house"
     running = []
-    for one in slot.considered:
+    for one in slot.considered[: 1 if slot.rule in _ASKED_FIRST else None]:
         value = one.bid_nanos * one.p_ppb // 10**9
         score = value * one.quality_ppm * one.multiplier_ppm // 10**12 + one.shift_nanos
         scales = min(one.p_ppb, one.quality_ppm, one.multiplier_ppm)
-        if scales >= 1 and value >= slot.reserve_nanos and score > 0:
+        if scales >= 1 and (is_house or value >= slot.reserve_nanos) and score > 0:
             running.append((-score, one.ad_id, one))
     running.sort(key=lambda entry: entry[:2])
     if not running:
         return None
     winner = running[0][2]
-    if slot.rule == "first" or slot.charge_bid:
+    if is_house:
+        return winner.ad_id, 0
+    if slot.rule in ("first", "priority") or slot.charge_bid:
         return winner.ad_id, winner.bid_nanos
+    if slot.rule == "agreed":
+        return winner.ad_id, ceil(Fraction(slot.reserve_nanos * 10**9, winner.p_ppb))
     to_beat = 1
     if len(running) > 1:
         next_score, next_ad = -running[1][0], running[1][1]
