@@ -72,8 +72,8 @@ EXPIRE_AT_ONCE: Final = 50
 """Expired holds recorded in one command: no request waits for more than a millisecond of them."""
 TICK_S: Final = 1.0
 SETTLED_ADS: Final = 1_000
-"""New ads that make a pass of the garbage collector worth its while: it takes milliseconds, one over
-all that an import made tenths of a second."""
+"""New ads that make a pass of the garbage collector worth its while: it takes milliseconds, and one
+over all that an import made tenths of a second."""
 INDEXED_WITHIN_S: Final = 5.0
 """How long a request waits for the projections, which are milliseconds behind when all is well."""
 BEACON_KEY_ID: Final = 1
