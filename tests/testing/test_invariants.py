@@ -9,6 +9,7 @@ from ringwork.ads.events import (
     CampaignCreated,
     Considered,
     ImpressionBilled,
+    ImpressionMeasured,
     SlotOutcome,
 )
 from ringwork.ads.model import Campaign, Context
@@ -108,7 +109,26 @@ def test_a_good_log_breaks_nothing_and_counts_what_it_checked():
     assert reading.events == len(GOOD)
 
 
+def measured(charged: int = 60, measure: str = "viewable") -> ImpressionMeasured:
+    return ImpressionMeasured(IMPRESSION, "c", "x", "p", measure, charged, "EUR")
+
+
+SEEN = (*accounts(), sale(pricing="vcpm"), hold(), post())
+
+
+def test_what_is_paid_for_being_seen_is_charged_before_or_after_its_impression_is_shown():
+    assert broken(read(*SEEN, measured(), billed(0))) == []
+    assert broken(read(*SEEN[:-1], billed(0), post(), measured())) == []
+    assert broken(read(*SEEN[:-1], billed(0), measured(0))) == []  # its hold was over
+
+
 BAD = {
+    "a view charged twice": ((*SEEN, measured(), measured()), {}, "I8"),
+    "a view charged at another price": ((*SEEN, measured(50)), {}, "I8"),
+    "a view charged whose hold was not posted": ((*SEEN[:-1], measured()), {}, "I8"),
+    "a view charged that was sold by the impression": ((*GOOD, measured()), {}, "I8"),
+    "a view charged for another measure": ((*SEEN, measured(measure="view")), {}, "I8"),
+    "a view charged that was never sold": ((*accounts(), measured()), {}, "I8"),
     "a key with two effects": (GOOD, {"keys": ("k", "k")}, "I2"),
     "more spent than was put in": ((*accounts(), hold(101)), {}, "I5"),
     "a limited account below zero": ((*accounts(), TransferCreated("x", "single", "advertiser/a", "cash", 101, "EUR")), {}, "I5"),

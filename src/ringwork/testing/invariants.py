@@ -149,12 +149,26 @@ class _Billed(Struct, array_like=True):
     currency: str
 
 
+class _Measured(Struct, array_like=True):
+    impression_id: bytes
+    campaign_id: str
+    ad_id: str
+    publisher_id: str
+    measure: str
+    charged_nanos: int
+
+
+_CHARGED_BY: Final = {"viewable": "vcpm", "view": "cpv"}
+"""Measure -> the pricing that it charges for."""
+
+
 class _Sold(Struct):
     price_nanos: int
     pricing: str
     ad_id: str
     request_id: bytes
     billed: int = 0
+    charged: int = 0
 
 
 _VIEWS: Final[dict[str, msgspec.msgpack.Decoder[Struct]]] = {
@@ -167,6 +181,7 @@ _VIEWS: Final[dict[str, msgspec.msgpack.Decoder[Struct]]] = {
         ("campaign_changed", _CampaignEvent),
         ("auction_cleared", _Auction),
         ("impression_billed", _Billed),
+        ("impression_measured", _Measured),
     )
 }
 
@@ -194,6 +209,7 @@ class LogReading:
             "campaign_changed": self._campaign,
             "auction_cleared": self._auction,
             "impression_billed": self._billed,
+            "impression_measured": self._measured,
         }
         self.promises["I2"].unit = "keys"
         self.promises["I5"].unit = "postings"
@@ -348,13 +364,41 @@ class LogReading:
             view.price_nanos == due,
             lambda: f"impression {name} is billed {view.price_nanos}, sold at {due}",
         )
-        posted = self._posted.pop(format_id(view.impression_id), 0)
-        require(
-            posted == due, lambda: f"impression {name} is billed {due}, its hold posted {posted}"
-        )
+        if sold.pricing not in _CHARGED_BY.values():  # those are charged by what is measured
+            posted = self._posted.pop(format_id(view.impression_id), 0)
+            require(
+                posted == due,
+                lambda: f"impression {name} is billed {due}, its hold posted {posted}",
+            )
         require(
             envelope.request_id == sold.request_id,
             lambda: f"impression {name} is billed in another trace than its sale",
+        )
+
+    def _measured(self, view: Struct, envelope: Envelope) -> None:
+        assert isinstance(view, _Measured)
+        if not view.charged_nanos:
+            return
+        name, require = view.impression_id.hex(), self.promises["I8"].require
+        sold = self._sold.get(view.impression_id)
+        self.promises["I8"].expect(
+            sold is not None, lambda: f"impression {name} is charged but was never sold"
+        )
+        if sold is None:
+            return
+        sold.charged += 1
+        require(sold.charged == 1, lambda: f"impression {name} is charged {sold.charged} times")
+        require(
+            sold.pricing == _CHARGED_BY.get(view.measure),
+            lambda: f"impression {name}, sold by {sold.pricing}, is charged for {view.measure!r}",
+        )
+        posted = self._posted.pop(format_id(view.impression_id), 0)
+        require(
+            view.charged_nanos == sold.price_nanos == posted,
+            lambda: (
+                f"impression {name} is charged {view.charged_nanos}, sold at {sold.price_nanos}, "
+                f"its hold posted {posted}"
+            ),
         )
 
 

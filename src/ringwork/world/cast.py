@@ -267,7 +267,7 @@ def _campaign(
     shop: Shop, number: int, pricing: str, random: Random, start_us: int
 ) -> Iterator[Setup]:
     campaign_id = f"{shop.id}-{number}"
-    bid_nanos = habits.bid_nanos(pricing, random.uniform(1.3, 3.8))
+    bid_nanos = habits.bid_nanos(pricing, random.uniform(2.6 if pricing == "cpa" else 1.3, 3.8))
     units = random.choice(UNITS.get(pricing, UNITS_ELSE))
     targeting: dict[str, object] = {}
     if pricing in ("vcpm", "cpv"):

@@ -153,7 +153,7 @@ def _terms(random: Random) -> dict[str, object]:
     pricing = _weighted(random, _PRICINGS)
     if pricing in ("vcpm", "cpv"):
         targeting["key_values"] = MEASURED
-    bid_nanos = habits.bid_nanos(pricing, max(random.lognormvariate(-0.75, 0.35), 0.12))
+    bid_nanos = habits.bid_nanos(pricing, max(random.lognormvariate(-0.2, 0.38), 0.12))
     cents = random.choice((8, 15, 25, 40, 80))
     cents = max(cents, 4 * bid_nanos // 10_000_000 + 1)  # pays for a few of its bids in any case
     terms: dict[str, object] = {
