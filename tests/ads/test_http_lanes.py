@@ -6,7 +6,12 @@ import json
 import httpx
 import pytest
 
-from ringwork.ads.events import AuctionCleared, ClickRecorded, ImpressionBilled
+from ringwork.ads.events import (
+    AuctionCleared,
+    ClickRecorded,
+    ImpressionBilled,
+    ImpressionMeasured,
+)
 from ringwork.ads.http_lanes import AdFlow, AdLanes
 from ringwork.ads.landing import with_rwclid
 from ringwork.ads.markup import Markup, Urls
@@ -255,6 +260,11 @@ def test_videos_come_as_vast_and_native_ads_as_cards(site):
     assert "<VAST" in film["vast"]
     assert "markup" not in film
     assert "Paint" in card["markup"]
+    assert set(film["beacons"]) == {"impression", "viewable", "completed"}
+    assert set(card["beacons"]) == {"impression", "viewable"}
+    for beacon in ("impression", "viewable", "completed"):
+        assert site.send("GET", path_of(film["beacons"][beacon])).status_code == 204
+    assert [one.measure for one in house.payloads(ImpressionMeasured)] == ["viewable", "view"]
 
 
 @pytest.mark.parametrize(

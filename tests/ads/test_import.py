@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ringwork.ads import importing
 from ringwork.ads.events import CampaignCreated, CreativeCreated
 from ringwork.ads.import_lines import IMPORT_LINES_MAX, IMPORT_MAX_BYTES
 from ringwork.ads.importing import FRAME_BYTES, FRAME_LINES, IMPORTS_AT_ONCE
@@ -196,6 +197,37 @@ def test_an_import_that_broke_off_goes_on_under_its_key(office):
     assert "idempotency-replayed" not in again.headers
     created = [event.creative.id for event in office.house.payloads(CreativeCreated)]
     assert created == [f"x{number}" for number in range(5 * FRAME_LINES)]
+
+
+def test_a_key_whose_import_was_cut_otherwise_is_not_taken_for_the_same(office, monkeypatch):
+    """By another version: frame 1 of then is not frame 1 of now."""
+    lines = [line("campaign"), *creatives(FRAME_LINES)]
+    assert send(office, lines).status_code == 200
+    monkeypatch.setattr(importing, "FRAME_LINES", FRAME_LINES - 1)
+    refused = send(office, lines)
+    assert (refused.status_code, slug(refused)) == (422, "idempotency-mismatch")
+
+
+def test_a_frame_is_decided_while_the_one_before_is_stored(office):
+    """A disk that takes a few turns of the loop stores what was decided meanwhile at once."""
+    log, loop = office.house.log, office.house.loop
+    store = log._store
+
+    def store_after(turns: int) -> None:
+        if turns:
+            loop.call_soon(store_after, turns - 1)
+        else:
+            store()
+
+    log._store = lambda: store_after(5)
+    before = {row.first_seq for row in log.rows()}
+    lines = [line("campaign"), *creatives(6 * FRAME_LINES - 1)]
+    answer = send(office, lines)
+    assert [status for _, status, _ in of(answer)] == ["created"] * len(lines)
+    rows = [row for row in log.rows() if row.first_seq not in before]
+    assert len(rows) < 6
+    created = [event.creative.id for event in office.house.payloads(CreativeCreated)]
+    assert created == [f"x{number}" for number in range(6 * FRAME_LINES - 1)]
 
 
 def test_frames_are_bounded_in_lines_in_bytes_and_in_contacts(office):

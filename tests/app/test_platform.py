@@ -1,7 +1,9 @@
 """The platform over its life: holds that expire, snapshots, and what memory forgot."""
 
 import asyncio
+import gc
 import sqlite3
+import weakref
 from random import Random
 
 import pytest
@@ -287,3 +289,21 @@ def test_a_start_that_fails_holds_nothing(tmp_path):
     platform.close()
     platform.close()
     opened(data).close()
+
+
+# ---- closing ------------------------------------------------------------------------------------
+
+
+def test_a_closed_application_is_forgotten_by_the_process_that_goes_on(tmp_path):
+    """What a test worker or an embedding process would otherwise pile up."""
+    platforms: list[weakref.ref[Platform]] = []
+
+    async def scenario(client: Client) -> None:
+        platforms.append(weakref.ref(client.app.platform))
+        await client.stock()
+        assert (await client.outside.get("/openapi.json")).status_code == 200
+
+    for number in range(3):
+        serve(tmp_path / str(number), scenario)
+    gc.collect()
+    assert [one() for one in platforms[:2]] == [None, None]

@@ -14,8 +14,17 @@ from ringwork.app.settings import Settings
 from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.entropy import SeededEntropy
 from ringwork.kernel.errors import RingworkError
-from ringwork.world.cast import DEPOSIT_UNITS, OUTLETS, SHOPS, Setup, banner_html, setup
+from ringwork.world.cast import (
+    DEPOSIT_UNITS,
+    MEASURED,
+    OUTLETS,
+    SHOPS,
+    Setup,
+    banner_html,
+    setup,
+)
 from ringwork.world.drive import Driver
+from ringwork.world.habits import PER_IMPRESSION
 from ringwork.world.pace import pace_from
 
 START = 1_764_158_400_000_000
@@ -71,6 +80,31 @@ def test_deposits_cover_budgets_and_some_budgets_are_soon_spent() -> None:
                 small += budget["units"] <= 2
         assert max(budgets.values()) <= DEPOSIT_UNITS
         assert small >= 3
+
+
+def test_shops_advertise_by_every_pricing_and_bid_as_much_for_an_impression() -> None:
+    bodies = [call.body for seed in range(5) for call in calls(seed)]
+    campaigns = [body for body in bodies if "pricing" in body]
+    assert {one["pricing"] for one in campaigns} == {"cpm", "cpc", "cpa", "vcpm", "cpv"}
+    for one in campaigns:
+        bid_nanos = one["bid_nanos"]
+        assert isinstance(bid_nanos, int)
+        assert 1_290_000 <= bid_nanos * PER_IMPRESSION[str(one["pricing"])] <= 3_800_000
+
+
+def test_what_pays_for_what_is_seen_is_only_where_that_is_measured() -> None:
+    measured = [call.body for call in calls() if call.body.get("pricing") in ("vcpm", "cpv")]
+    assert all(one["targeting"]["key_values"] == MEASURED for one in measured)  # type: ignore[index]  # a dict
+    viewed = {one["id"] for one in measured if one["pricing"] == "cpv"}
+    formats = {call.body["format"] for call in calls() if call.body.get("campaign_id") in viewed}
+    assert formats == {"video"}
+    sections = {
+        section
+        for call in calls()
+        if call.path == "/v1/placements"
+        for section in call.body["key_values"]["section"]  # type: ignore[index]  # a dict
+    }
+    assert sections == set(MEASURED["section"])
 
 
 def test_a_banner_is_html_without_script_or_request() -> None:

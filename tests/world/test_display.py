@@ -10,6 +10,7 @@ from rich.console import Console
 from ringwork.kernel.money import Money
 from ringwork.world.display import Display
 from ringwork.world.drive import Tally
+from ringwork.world.long_tail import ADS
 from ringwork.world.pace import pace_from
 
 LINK = "http://127.0.0.1:8080/console/sign-in?token=" + "x" * 43
@@ -64,3 +65,18 @@ def test_on_a_terminal_the_sign_in_link_is_whole() -> None:
     together = "".join(part.strip() for part in shown.getvalue().splitlines())
     assert LINK in together.replace(" ", "")
     assert "Ctrl-C" in shown.getvalue()
+
+
+def test_a_bar_shows_how_much_of_the_long_tail_is_there_until_all_is() -> None:
+    def shown(ads: int) -> str:
+        tally = a_tally()
+        tally.ads = ads
+        text = io.StringIO()
+        Console(file=text, width=120, color_system="truecolor", force_terminal=True).print(
+            display_of(tally).table()
+        )
+        return text.getvalue()
+
+    assert "25,000 of 100,000 ads" in shown(ADS // 4)
+    assert "\u2501" in shown(ADS // 4)  # of a bar
+    assert "\u2501" not in shown(ADS)

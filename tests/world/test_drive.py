@@ -109,6 +109,9 @@ def test_what_people_do_is_on_the_log_and_billed_once(tmp_path: Path) -> None:
     assert tally.spend is not None
     assert tally.spend.total_nanos > 0
     assert len(billed) == types.count("impression_billed") == tally.acts["impression"]
+    assert min(tally.acts["viewable"], tally.acts["completed"]) > 0
+    measured = tally.acts["viewable"] + tally.acts["completed"]
+    assert types.count("impression_measured") == measured
     assert types.count("click_recorded") == tally.acts["click"]
     assert types.count("conversion_recorded") == tally.acts["conversion"]
     assert tally.p99_ms > 0

@@ -14,7 +14,7 @@ from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.entropy import SeededEntropy
 from ringwork.kernel.errors import Busy, RingworkError
 from ringwork.world import long_tail, stocking
-from ringwork.world.cast import OUTLETS, SHOPS, setup
+from ringwork.world.cast import MEASURED, OUTLETS, SHOPS, setup
 from ringwork.world.drive import Driver
 from ringwork.world.long_tail import (
     ADS,
@@ -81,6 +81,8 @@ def test_every_kind_of_campaign_and_ad_is_in_the_market(lines: list[dict]) -> No
         "categories", "regions", "device_types", "sites", "apps", "hours", "time_zone",
         "weekdays", "key_values", "excluded",
     }  # fmt: skip
+    measured = [one for one in campaigns if one["pricing"] in ("vcpm", "cpv")]
+    assert all(one["targeting"]["key_values"] == MEASURED for one in measured)
     creatives = [line for line in lines if line["type"] == "creative"]
     assert {one["format"] for one in creatives} == {"banner", "native", "video", "audio"}
 

@@ -98,7 +98,7 @@ def test_the_rate_stays_below_its_peak_and_its_mean_is_one() -> None:
 def test_a_person_sees_before_clicking_and_clicks_before_buying(day: list[View]) -> None:
     acts = Counter(act for view in day for _, act in view.acts)
     assert set(acts) == {
-        "impression", "viewable", "again", "late", "forged", "click", "conversion",
+        "impression", "viewable", "completed", "again", "late", "forged", "click", "conversion",
     }  # fmt: skip
     for view in day:
         at = {act: after_s for after_s, act in view.acts}

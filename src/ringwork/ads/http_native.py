@@ -86,6 +86,8 @@ class Beacons(Struct, frozen=True):
     impression: str
     viewable: str | UnsetType = UNSET
     """When half of it was in view for a second (MRC); absent where that cannot be measured."""
+    completed: str | UnsetType = UNSET
+    """When a video or audio ad was played to its end; absent for others."""
 
 
 class ShownAd(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -230,8 +232,12 @@ class NativeAds:
     def _shown(self, context: Context, served: Served, *, with_prices: bool) -> ShownAd:
         creative = served.creative
         impression_url, click_url = self._markup.beacons(served)
-        token = served.tokens.get("viewable")
-        viewable = UNSET if token is None else self._markup.urls.viewable(token)
+        tokens, urls = served.tokens, self._markup.urls
+        beacons = Beacons(
+            impression_url,
+            urls.viewable(tokens["viewable"]) if "viewable" in tokens else UNSET,
+            urls.viewed(tokens["view"]) if "view" in tokens else UNSET,
+        )
         markup: str | UnsetType = UNSET
         vast: str | UnsetType = UNSET
         if creative.format in ("video", "audio"):
@@ -250,7 +256,7 @@ class NativeAds:
             height=creative.height,
             markup=markup,
             vast=vast,
-            beacons=Beacons(impression_url, viewable),
+            beacons=beacons,
             click=click_url,
             scripts=self._shown_by.is_scripted(served),
             advertiser=served.advertiser_domain,

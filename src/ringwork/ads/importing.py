@@ -10,7 +10,6 @@ everybody else has a turn: no ad request waits for more than one of them.
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Final
@@ -31,7 +30,7 @@ from ringwork.ads.import_lines import (
     PublisherLine,
     SiteLine,
 )
-from ringwork.ads.index import Index
+from ringwork.ads.index import MERGE_AT, Index
 from ringwork.ads.lifecycle import Actor
 from ringwork.ads.management import Management
 from ringwork.kernel.errors import Fault, Invalid, Overloaded, Refused, Unavailable
@@ -47,8 +46,8 @@ FRAME_LINES: Final = 12
 FRAME_BYTES: Final = 32 * 1024
 """The same for lines with much to check in them; a single one that is larger is a frame by itself.
 """
-MERGE_AT: Final = 1_200
-"""Ads between two merges of the index: its tail takes 2,048, and others add to it too."""
+FULL_AT: Final = 1_600
+"""Ads that may wait for a merge of the index: its tail takes 2,048, and others add to it too."""
 IMPORTS_AT_ONCE: Final = 8
 """Imports that may take turns: each holds its whole body."""
 
@@ -90,7 +89,7 @@ class Importer:
         self._clock = clock
         self._turn = asyncio.Lock()
         self._unmerged = 0
-        """Ads since the last merge of ours."""
+        """At most so many of our ads wait to be merged."""
         self._running: set[tuple[str, str]] = set()
 
     async def __call__(self, call: Call, body: bytes) -> tuple[Imported, bool]:
@@ -118,26 +117,34 @@ class Importer:
             self._running.discard(running)
 
     async def _apply(self, call: Call, body: bytes, digest: str) -> tuple[Imported, bool]:
-        result = Imported(0, 0, 0, [])
-        frames, number, is_new = _frames(body), 0, False
-        while True:
-            async with self._turn:
-                frame = next(frames, None)
-                if frame is None:
-                    return result, number > 0 and not is_new
-                command = self._run(call, frame, number, digest, is_new=is_new)
-                storing = asyncio.ensure_future(command)
-                await asyncio.sleep(0)  # it is decided now, and waits for the disk
-                await self._settle()
-                answer = await storing
-            _add(result, frame, _decoder.decode(answer.body).outcomes)
-            is_new = not answer.replayed  # they are stored in order: what follows is new as well
-            number += 1
+        """Frame after frame: while one is stored, the next is decided."""
+        result, is_new = Imported(0, 0, 0, []), False
+        waiting: list[tuple[list[_Parsed], asyncio.Task[Answer]]] = []
+        try:
+            for number, frame in enumerate(_frames(body)):
+                async with self._turn:
+                    command = self._run(call, frame, number, digest, is_new=is_new)
+                    waiting.append((frame, asyncio.create_task(command)))
+                    await asyncio.sleep(0)  # it is decided now, and waits for the disk
+                    await self._settle()
+                if waiting[-1][1].done():
+                    waiting[-1][1].result()  # refused: nothing that follows may be decided
+                if len(waiting) > 1:  # stored in order: where one is new, all that follow are
+                    is_new = not await _take(result, *waiting.pop(0)) or is_new
+            for frame, storing in waiting:
+                is_new = not await _take(result, frame, storing) or is_new
+        finally:
+            await asyncio.gather(*(one for _, one in waiting), return_exceptions=True)
+        return result, not is_new and bool(result.lines)
 
     async def _run(
         self, call: Call, frame: Sequence[_Parsed], number: int, digest: str, *, is_new: bool
     ) -> Answer:
-        """One frame as a command. Its fingerprint is of the whole body: a key is for one import."""
+        """One frame as a command.
+
+        Its fingerprint is of the whole body and of how it is cut: a key is for one import, and
+        what another version cut otherwise is not taken for what this one asks.
+        """
 
         def decide(command: Command) -> tuple[int, Struct]:
             return 200, _Outcomes([self._outcome(command, one, call.actor) for one in frame])
@@ -148,7 +155,7 @@ class Importer:
             method="POST",
             path=f"{call.path}#{number}",
             key=call.key,
-            body=msgspec.json.encode({"import": digest}),
+            body=msgspec.json.encode({"import": digest, "frame": [FRAME_LINES, FRAME_BYTES]}),
         )
         return await self._execute(intent, decide, key_required=True, is_new=is_new)
 
@@ -195,15 +202,13 @@ class Importer:
     async def _settle(self) -> None:
         """Leave nothing of a frame for the next ad request to do.
 
-        The index takes note of it now, and is merged in a thread before it is full. What was
-        imported has come to stay: full passes of the garbage collector over it would find nothing
-        and take a tenth of a second each.
+        The index takes note of it now, and is merged in a thread before it is full.
         """
         index = self._index
         self._follow()
-        gc.collect(1)
-        gc.freeze()
-        if self._unmerged >= MERGE_AT and index.is_worth_merging:
+        if not index.is_worth_merging:  # somebody merged it: what waits is less than is worth it
+            self._unmerged = min(self._unmerged, MERGE_AT)
+        elif self._unmerged >= FULL_AT:
             self._unmerged = 0
             merge = index.merge()
             await asyncio.to_thread(merge.run)
@@ -255,6 +260,13 @@ def _problem(refused: Refused) -> Problem:
         detail=refused.detail,
         errors=list(refused.errors),
     )
+
+
+async def _take(result: Imported, frame: Sequence[_Parsed], storing: asyncio.Task[Answer]) -> bool:
+    """Add a frame's outcomes when they are durable; whether they were known before."""
+    answer = await storing
+    _add(result, frame, _decoder.decode(answer.body).outcomes)
+    return answer.replayed
 
 
 def _add(

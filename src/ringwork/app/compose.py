@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Final, cast
 from urllib.parse import urlsplit
@@ -212,20 +211,23 @@ def _console(
 
 
 def _meta(metrics: Metrics) -> list[ControllerRouterHandler]:
+    written: list[bytes] = []  # the document, when somebody has asked for it
+
     @get("/metrics", opt=needs("log:read"), sync_to_thread=False, include_in_schema=False)
     def read_metrics() -> Response[bytes]:
         return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @get("/openapi.json", sync_to_thread=False, include_in_schema=False)
     def read_openapi(request: HttpRequest) -> Response[bytes]:
-        return Response(document_of(request.app), media_type="application/json")
+        if not written:
+            written.append(document_of(request.app))
+        return Response(written[0], media_type="application/json")
 
     return [read_metrics, read_openapi]
 
 
-@cache
 def document_of(litestar: Litestar) -> bytes:
-    """The OpenAPI document, written when somebody first asks: it takes half as long as a start."""
+    """The OpenAPI document. Written when somebody first asks: it takes half as long as a start."""
     types: list[type[Struct]] = [*platform_http.TYPES, *ledger_http.TYPES]
     types += [*ads_http.TYPES, *LANE_TYPES]
     return msgspec.json.encode(openapi.document(litestar, types, LANE_PATHS))

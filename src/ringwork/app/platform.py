@@ -71,6 +71,9 @@ SNAPSHOT_EVENTS: Final = 200_000
 EXPIRE_AT_ONCE: Final = 50
 """Expired holds recorded in one command: no request waits for more than a millisecond of them."""
 TICK_S: Final = 1.0
+SETTLED_ADS: Final = 1_000
+"""New ads that make a pass of the garbage collector worth its while: it takes milliseconds, and one
+over all that an import made tenths of a second."""
 INDEXED_WITHIN_S: Final = 5.0
 """How long a request waits for the projections, which are milliseconds behind when all is well."""
 BEACON_KEY_ID: Final = 1
@@ -144,6 +147,7 @@ class Platform:
         self.entropy = entropy
         self.ids = IdGenerator(clock, entropy)
         self._learner: LearnerThread | None = None
+        self._settled_ads = 0
         self._opened = ExitStack()
         with ExitStack() as undo:
             undo.callback(self._opened.close)
@@ -337,7 +341,7 @@ class Platform:
         # What was folded at the start lives as long as the process: passes of the garbage collector
         # over it find nothing and stop every request meanwhile.
         gc.collect()
-        gc.freeze()
+        self._settle()
         housekeeping = asyncio.create_task(self._housekeep())
         try:
             yield
@@ -354,6 +358,7 @@ class Platform:
                     await self.projections.finish()
             finally:
                 await asyncio.to_thread(self.close)
+                gc.unfreeze()  # a process that goes on may forget all this
 
     def _learn_here(self) -> None:
         """Learn the response model in a thread, where no follower does."""
@@ -372,11 +377,19 @@ class Platform:
                     await asyncio.to_thread(self.geo.reload_if_changed)
                 await self._merge_ads()
                 await self._pace()
+                if len(self.memory.catalogue.creatives) >= self._settled_ads + SETTLED_ADS:
+                    gc.collect(1)
+                    self._settle()
                 if self._is_snapshot_due():
                     await self.journal.settled()
                     self._snapshot_if_durable()
             except Unavailable:  # the disk is full or the log overloaded: next time
                 continue
+
+    def _settle(self) -> None:
+        """Take what has come to stay out of the garbage collector's sight."""
+        self._settled_ads = len(self.memory.catalogue.creatives)
+        gc.freeze()
 
     async def _expire(self) -> None:
         """Expire what is due, a few at a time: requests go on meanwhile."""

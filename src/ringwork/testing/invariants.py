@@ -21,6 +21,8 @@ from ringwork.kernel.ids import format_id
 from ringwork.kernel.money import Money
 from ringwork.kernel.ports import Row
 
+_ASKED_FIRST: Final = frozenset({"priority", "house"})
+"""Rules of sales outside the auction: no rival has a part in them."""
 _VIOLATIONS_KEPT: Final = 20
 _DAY_US: Final = 86_400_000_000
 
@@ -123,6 +125,10 @@ class _Slot(Struct, array_like=True):
     price_nanos: int
     expires_s: int
     charge_bid: bool = False
+    scanned: int = 0
+    deal_id: str = ""
+    cost_nanos: int = 0
+    """Price times the impressions that a play counts as; 0 in logs that do not say."""
 
 
 class _Auction(Struct, array_like=True):
@@ -143,12 +149,26 @@ class _Billed(Struct, array_like=True):
     currency: str
 
 
+class _Measured(Struct, array_like=True):
+    impression_id: bytes
+    campaign_id: str
+    ad_id: str
+    publisher_id: str
+    measure: str
+    charged_nanos: int
+
+
+_CHARGED_BY: Final = {"viewable": "vcpm", "view": "cpv"}
+"""Measure -> the pricing that it charges for."""
+
+
 class _Sold(Struct):
     price_nanos: int
     pricing: str
     ad_id: str
     request_id: bytes
     billed: int = 0
+    charged: int = 0
 
 
 _VIEWS: Final[dict[str, msgspec.msgpack.Decoder[Struct]]] = {
@@ -161,6 +181,7 @@ _VIEWS: Final[dict[str, msgspec.msgpack.Decoder[Struct]]] = {
         ("campaign_changed", _CampaignEvent),
         ("auction_cleared", _Auction),
         ("impression_billed", _Billed),
+        ("impression_measured", _Measured),
     )
 }
 
@@ -188,6 +209,7 @@ class LogReading:
             "campaign_changed": self._campaign,
             "auction_cleared": self._auction,
             "impression_billed": self._billed,
+            "impression_measured": self._measured,
         }
         self.promises["I2"].unit = "keys"
         self.promises["I5"].unit = "postings"
@@ -322,7 +344,8 @@ class LogReading:
             ),
         )
         require(impression_id not in self._sold, lambda: f"impression {name} is sold twice")
-        self._sold[impression_id] = _Sold(slot.price_nanos, slot.pricing, slot.ad_id, request_id)
+        cost_nanos = slot.cost_nanos or slot.price_nanos
+        self._sold[impression_id] = _Sold(cost_nanos, slot.pricing, slot.ad_id, request_id)
 
     def _billed(self, view: Struct, envelope: Envelope) -> None:
         assert isinstance(view, _Billed)
@@ -341,34 +364,68 @@ class LogReading:
             view.price_nanos == due,
             lambda: f"impression {name} is billed {view.price_nanos}, sold at {due}",
         )
-        posted = self._posted.pop(format_id(view.impression_id), 0)
-        require(
-            posted == due, lambda: f"impression {name} is billed {due}, its hold posted {posted}"
-        )
+        if sold.pricing not in _CHARGED_BY.values():  # those are charged by what is measured
+            posted = self._posted.pop(format_id(view.impression_id), 0)
+            require(
+                posted == due,
+                lambda: f"impression {name} is billed {due}, its hold posted {posted}",
+            )
         require(
             envelope.request_id == sold.request_id,
             lambda: f"impression {name} is billed in another trace than its sale",
+        )
+
+    def _measured(self, view: Struct, envelope: Envelope) -> None:
+        assert isinstance(view, _Measured)
+        if not view.charged_nanos:
+            return
+        name, require = view.impression_id.hex(), self.promises["I8"].require
+        sold = self._sold.get(view.impression_id)
+        self.promises["I8"].expect(
+            sold is not None, lambda: f"impression {name} is charged but was never sold"
+        )
+        if sold is None:
+            return
+        sold.charged += 1
+        require(sold.charged == 1, lambda: f"impression {name} is charged {sold.charged} times")
+        require(
+            sold.pricing == _CHARGED_BY.get(view.measure),
+            lambda: f"impression {name}, sold by {sold.pricing}, is charged for {view.measure!r}",
+        )
+        posted = self._posted.pop(format_id(view.impression_id), 0)
+        require(
+            view.charged_nanos == sold.price_nanos == posted,
+            lambda: (
+                f"impression {name} is charged {view.charged_nanos}, sold at {sold.price_nanos}, "
+                f"its hold posted {posted}"
+            ),
         )
 
 
 def recompute(slot: _Slot) -> tuple[str, int] | None:
     """Winner and price of one slot from its logged inputs.
 
-    In exact fractions (ads specification 3.12).
+    In exact fractions (ads specification 3.12). Who is asked before the auction pays its bid, who
+    is asked after it nothing; a deal's price is the reserve.
     """
+    is_house = slot.rule == "house"
     running = []
-    for one in slot.considered:
+    for one in slot.considered[: 1 if slot.rule in _ASKED_FIRST else None]:
         value = one.bid_nanos * one.p_ppb // 10**9
         score = value * one.quality_ppm * one.multiplier_ppm // 10**12 + one.shift_nanos
         scales = min(one.p_ppb, one.quality_ppm, one.multiplier_ppm)
-        if scales >= 1 and value >= slot.reserve_nanos and score > 0:
+        if scales >= 1 and (is_house or value >= slot.reserve_nanos) and score > 0:
             running.append((-score, one.ad_id, one))
     running.sort(key=lambda entry: entry[:2])
     if not running:
         return None
     winner = running[0][2]
-    if slot.rule == "first" or slot.charge_bid:
+    if is_house:
+        return winner.ad_id, 0
+    if slot.rule in ("first", "priority") or slot.charge_bid:
         return winner.ad_id, winner.bid_nanos
+    if slot.rule == "agreed":
+        return winner.ad_id, ceil(Fraction(slot.reserve_nanos * 10**9, winner.p_ppb))
     to_beat = 1
     if len(running) > 1:
         next_score, next_ad = -running[1][0], running[1][1]

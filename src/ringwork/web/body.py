@@ -6,7 +6,6 @@ Strictly, once, with the type's own decoder (web.strict).
 from __future__ import annotations
 
 from collections.abc import Generator
-from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -20,7 +19,10 @@ from litestar.typing import FieldDefinition
 from ringwork.web.strict import check_json, decode
 
 _DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {}
-"""Handler id -> decoder of its body; filled while an application is built."""
+"""Handler id -> decoder of its body, from when an application is built until the handler's first
+body: what is kept here must not keep the handler, which holds its whole application."""
+_DECODER: Final = "body decoder"
+"""Where a handler's ``opt`` keeps it."""
 
 
 class StrictBody(AbstractDTO[msgspec.Struct]):
@@ -77,7 +79,9 @@ class StrictBody(AbstractDTO[msgspec.Struct]):
         return data
 
 
-@cache
 def _decoder_of(handler: BaseRouteHandler) -> msgspec.json.Decoder[Any]:
-    """The decoder of a handler's body; its id, by which they are kept, is computed at each look."""
-    return _DECODERS[handler.handler_id]
+    """The decoder of a handler's body; the handler's id is computed at each look at it."""
+    decoder: msgspec.json.Decoder[Any] | None = handler.opt.get(_DECODER)
+    if decoder is None:
+        decoder = handler.opt[_DECODER] = _DECODERS.pop(handler.handler_id)
+    return decoder

@@ -13,6 +13,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from ringwork.world import habits
+
 CURRENCY: Final = "EUR"
 SIZES: Final = ((300, 250), (728, 90), (320, 50), (970, 250))
 
@@ -155,6 +157,19 @@ OUTLETS: Final = (
     Outlet("puzzel", "Puzzel", "", "nl.puzzel.example", ("680",), "NLD", "ZH", 6, 0.3),
 )
 
+MASTHEAD: Final = 2.5
+"""What an outlet asks for its masthead, beside its other places: more than most bid, so that its
+house ads are seen too."""
+UNITS: Final = {"cpc": (2, 4, 12, 20), "cpa": (45, 60)}
+"""Pricing -> budgets; the others have ``UNITS_ELSE``. The small ones are spent within the day."""
+UNITS_ELSE: Final = (1, 2, 4, 12, 20)
+DAILY_CENTS: Final = {"cpc": (40, 60), "cpa": (1_200, 1_600)}
+"""Pricing -> daily budgets; the others have ``DAILY_CENTS_ELSE``. What a campaign could spend on a
+day is more for many, so that its pacing shows."""
+DAILY_CENTS_ELSE: Final = (20, 30, 50)
+MEASURED: Final = {"section": ["article", "front", "feed", "video"]}
+"""Key-values of the outlets' own places, which report what was in view and what was played; what
+exchanges ask for has none."""
 DEPOSIT_UNITS: Final = 400
 """What each advertiser pays in at the start, in units of the currency."""
 
@@ -172,8 +187,8 @@ def setup(seed: int, start_us: int) -> Iterator[Setup]:
     yield _post("/v1/ledger/accounts", {"id": f"cash/{CURRENCY}", "currency": CURRENCY})
     for outlet in OUTLETS:
         yield from _outlet(outlet)
-    for shop in SHOPS:
-        yield from _shop(shop, Random(f"{seed}/{shop.id}"), start_us)
+    for number, shop in enumerate(SHOPS):
+        yield from _shop(shop, number, Random(f"{seed}/{shop.id}"), start_us)
 
 
 def _post(path: str, body: dict[str, object]) -> Setup:
@@ -211,7 +226,9 @@ def _outlet(outlet: Outlet) -> Iterator[Setup]:
         ("article-foot", "banner", 300, 250, "article"),
         ("masthead", "banner", 728, 90, "front"),
         ("in-feed", "native", 0, 0, "feed"),
+        ("player", "video", 640, 360, "video"),
     ):
+        is_first = name == "masthead"
         yield _post(
             "/v1/placements",
             {
@@ -220,15 +237,15 @@ def _outlet(outlet: Outlet) -> Iterator[Setup]:
                 "format": form,
                 "width": width,
                 "height": height,
-                "floor_nanos": floor_nanos,
-                "rule": "first" if name == "masthead" else "second",
+                "floor_nanos": int(floor_nanos * MASTHEAD) if is_first else floor_nanos,
+                "rule": "first" if is_first else "second",
                 "categories": list(outlet.categories),
                 "key_values": {"section": [section]},
             },
         )
 
 
-def _shop(shop: Shop, random: Random, start_us: int) -> Iterator[Setup]:
+def _shop(shop: Shop, position: int, random: Random, start_us: int) -> Iterator[Setup]:
     domain = f"{shop.id}.example"
     yield _post(
         "/v1/advertisers",
@@ -241,8 +258,8 @@ def _shop(shop: Shop, random: Random, start_us: int) -> Iterator[Setup]:
         },
     )
     yield deposit(shop.id, DEPOSIT_UNITS)
-    pricings = ("cpm", "cpm", "cpc", "cpm" if random.random() < 0.6 else "cpa")
-    for number, pricing in enumerate(pricings[: random.choice((3, 3, 4))], 1):
+    pricings = ("cpm", ("cpm", "vcpm")[position % 2], "cpc", ("cpv", "cpm", "cpa")[position % 3])
+    for number, pricing in enumerate(pricings[: random.choice((3, 4, 4))], 1):
         yield from _campaign(shop, number, pricing, random, start_us)
 
 
@@ -250,15 +267,12 @@ def _campaign(
     shop: Shop, number: int, pricing: str, random: Random, start_us: int
 ) -> Iterator[Setup]:
     campaign_id = f"{shop.id}-{number}"
-    bid_nanos = {
-        "cpm": int(random.uniform(0.9, 3.4) * 1_000_000),
-        "cpc": int(random.uniform(0.16, 0.52) * 1e9),
-        "cpa": int(random.uniform(9, 22) * 1e9),
-    }[pricing]
-    budgets = {"cpm": (1, 2, 4, 12, 20), "cpc": (2, 4, 12, 20), "cpa": (45, 60)}
-    units = random.choice(budgets[pricing])
+    bid_nanos = habits.bid_nanos(pricing, random.uniform(2.6 if pricing == "cpa" else 1.3, 3.8))
+    units = random.choice(UNITS.get(pricing, UNITS_ELSE))
     targeting: dict[str, object] = {}
-    if number == 1:
+    if pricing in ("vcpm", "cpv"):
+        targeting["key_values"] = MEASURED
+    elif number == 1:
         targeting["categories"] = [shop.category, "379"]
     elif number == 2 and random.random() < 0.7:
         targeting["regions"] = random.sample(["PRT", "ESP", "FRA", "DEU", "ITA", "NLD"], 3)
@@ -276,17 +290,22 @@ def _campaign(
         "starts_us": start_us - start_us % 86_400_000_000,
         "targeting": targeting,
     }
-    if units >= 12:
-        body["daily_budget"] = {"currency": CURRENCY, "units": units // 4, "nanos": 0}
+    if units >= 4:
+        cents = random.choice(DAILY_CENTS.get(pricing, DAILY_CENTS_ELSE))
+        nanos = cents % 100 * 10_000_000
+        body["daily_budget"] = {"currency": CURRENCY, "units": cents // 100, "nanos": nanos}
     yield _post("/v1/campaigns", body)
-    yield from _creatives(shop, campaign_id, number, random)
+    yield from _creatives(shop, campaign_id, number, random, pricing)
 
 
-def _creatives(shop: Shop, campaign_id: str, number: int, random: Random) -> Iterator[Setup]:
+def _creatives(
+    shop: Shop, campaign_id: str, number: int, random: Random, pricing: str
+) -> Iterator[Setup]:
     line = shop.lines[(number - 1) % 3]
     landing = f"https://{shop.id}.example/{number}"
     common = {"campaign_id": campaign_id, "landing_url": landing, "categories": [shop.category]}
-    for width, height in random.sample(SIZES, 3):
+    is_viewed = pricing == "cpv"  # what pays by the view is a video
+    for width, height in [] if is_viewed else random.sample(SIZES, 3):
         yield _post(
             "/v1/creatives",
             {
@@ -300,20 +319,21 @@ def _creatives(shop: Shop, campaign_id: str, number: int, random: Random) -> Ite
                 "quality_ppm": random.randrange(820_000, 1_120_000, 10_000),
             },
         )
-    yield _post(
-        "/v1/creatives",
-        {
-            **common,
-            "id": f"{campaign_id}.native",
-            "name": f"{line}, native",
-            "format": "native",
-            "title": line,
-            "text": f"{shop.name}. {shop.lines[number % 3]}.",
-            "image_url": f"https://{shop.id}.example/{number}.jpg",
-            "quality_ppm": random.randrange(820_000, 1_120_000, 10_000),
-        },
-    )
-    if number == 1:
+    if not is_viewed:
+        yield _post(
+            "/v1/creatives",
+            {
+                **common,
+                "id": f"{campaign_id}.native",
+                "name": f"{line}, native",
+                "format": "native",
+                "title": line,
+                "text": f"{shop.name}. {shop.lines[number % 3]}.",
+                "image_url": f"https://{shop.id}.example/{number}.jpg",
+                "quality_ppm": random.randrange(820_000, 1_120_000, 10_000),
+            },
+        )
+    if number == 1 or is_viewed:
         yield _post(
             "/v1/creatives",
             {

@@ -19,7 +19,8 @@ import msgspec
 from ringwork.kernel.errors import Busy, RingworkError
 
 LOG: Final = "server.log"
-READY_WITHIN_S: Final = 30.0
+READY_WITHIN_S: Final = 120.0
+"""A stored market of 100,000 ads takes some 20 s to load."""
 STOPPED_WITHIN_S: Final = 60
 LAST_WORDS_MAX: Final = 2_000
 """Bytes of the server's log that are shown when it ends by itself."""

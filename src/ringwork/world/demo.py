@@ -20,16 +20,26 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from ringwork.kernel.errors import ConfigurationError, RingworkError
+from ringwork.kernel.errors import Busy, ConfigurationError, RingworkError
 from ringwork.world.cast import setup
 from ringwork.world.child import Child, ServerEnded, ask, serving
 from ringwork.world.display import Display
 from ringwork.world.drive import Driver, connected
+from ringwork.world.habits import PER_IMPRESSION
 from ringwork.world.pace import Pace, pace_from
 from ringwork.world.stocking import Stocker, ads_of
 from ringwork.world.traffic import views
 
-PER_DAY: Final = 30_000
+PER_DAY: Final = 20_000
+KNOWN: Final = {
+    "RINGWORK_ADS__CLICK_PRIOR_PPB": f"{PER_IMPRESSION['cpc'] * 1e9:.0f}",
+    "RINGWORK_ADS__CONVERSION_PRIOR_PPB": f"{PER_IMPRESSION['cpa'] * 1e9:.0f}",
+    "RINGWORK_ADS__VIEWABLE_PRIOR_PPB": f"{PER_IMPRESSION['vcpm'] * 1e9:.0f}",
+    "RINGWORK_ADS__VIEW_PRIOR_PPB": f"{PER_IMPRESSION['cpv'] * 1e9:.0f}",
+    "RINGWORK_ADS__MODEL_PUBLISH_S": "3600",
+}
+"""Settings of an operator who knows the market: how people respond here on the whole, before
+anything was learned, and a version of the model for each hour, which passes in ten seconds."""
 HOUR_US: Final = 3_600_000_000
 STATE: Final = "world.json"
 KEEP_EVERY_S: Final = 1.0
@@ -84,7 +94,7 @@ def run(
     pace = pace_from(time.time_ns() // 1000, world.last_us)
     url = f"http://127.0.0.1:{port}"
     try:
-        with serving(data, port, {**environment, **pace.environment()}) as server:
+        with serving(data, port, {**KNOWN, **environment, **pace.environment()}) as server:
             server.await_ready(url)
             world.began_us = world.began_us or pace.world_start_us
             remember(data, world)
@@ -145,7 +155,11 @@ async def _live(stay: Stay, server: Child) -> bool:
         for task in (keeping, stocking):
             if not task.cancelled():
                 task.result()
-        await driver.revoke(stay.key_id)
+        try:
+            await driver.revoke(stay.key_id)
+        except httpx.TransportError as error:
+            server.require_alive()
+            raise Busy(f"the key {stay.key_id} of this run could not be revoked: {error}") from None
     return signal.SIGINT in signals
 
 

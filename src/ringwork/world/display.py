@@ -9,6 +9,7 @@ from typing import Final
 
 from rich.console import Console
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +18,8 @@ from ringwork.world.long_tail import ADS
 from ringwork.world.pace import Pace
 
 LINE_EVERY_S: Final = 5
+STOCK: Final = "Long tail"
+BAR_WIDTH: Final = 40
 
 
 class Display:
@@ -74,7 +77,7 @@ class Display:
         moment = datetime.fromtimestamp(world_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         return [
             ("World time", f"{moment}, {pace}"),
-            ("Long tail", f"{tally.ads:,} of {ADS:,} ads in the market"),
+            (STOCK, f"{tally.ads:,} of {ADS:,} ads in the market"),
             ("Page views", f"{tally.views:,} ({rate:,.0f}/s), {filled:.1%} filled"),
             ("Spend", "-" if tally.spend is None else str(tally.spend)),
             ("Impressions", f"{tally.acts['impression']:,}"),
@@ -91,6 +94,8 @@ class Display:
         table.add_row("[b]Console[/b]", Text(f"{self._link} (signs in once)", overflow="fold"))
         for name, value in self._values():
             table.add_row(name, value)
+            if name == STOCK and self._tally.ads < ADS:
+                table.add_row("", ProgressBar(ADS, self._tally.ads, width=BAR_WIDTH))
         table.add_row("", "Ctrl-C stops; the next start goes on from here.")
         return table
 

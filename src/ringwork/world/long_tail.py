@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import escape
 from random import Random
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from ringwork.world.cast import CURRENCY, OUTLETS, SIZES, Setup, banner_html, deposit
+from ringwork.world import habits
+from ringwork.world.cast import CURRENCY, MEASURED, OUTLETS, SIZES, Setup, deposit
 
 MERCHANTS: Final = 200
 ADS_EACH: Final = 500
 ADS: Final = MERCHANTS * ADS_EACH
 DEPOSIT_UNITS: Final = 10_000
-"""Covers the budgets of a merchant's hundred campaigns several times."""
+"""Covers the budgets of a merchant's hundred campaigns several times, and a sponsor's."""
 DAY_US: Final = 86_400_000_000
 
 _FIRST: Final = (
@@ -51,9 +53,6 @@ _SECTIONS: Final = ("article", "front", "feed", "archive", "video")
 _CATEGORIES: Final = tuple(dict.fromkeys(one for outlet in OUTLETS for one in outlet.categories))
 
 _PRICINGS: Final = {"cpm": 60, "cpc": 22, "vcpm": 8, "cpv": 6, "cpa": 4}
-_PER_CPM: Final = {"cpm": 0.001, "cpc": 0.18, "vcpm": 0.001, "cpv": 0.0012, "cpa": 3.0}
-"""Pricing -> what is bid for one of what it pays for, in units, where 1,000 impressions are worth
-one: about what their prior probabilities make of it, less for those that are measured seldom."""
 _FORMATS: Final = {"banner": 62, "native": 20, "video": 13, "audio": 5}
 _MEASURED: Final = {"banner": 62, "native": 20, "video": 13}
 """Pricing or format -> how many of a hundred have it; what can be measured whether it was in view.
@@ -152,9 +151,10 @@ def _terms(random: Random) -> dict[str, object]:
     if random.random() < 0.02:
         return {"pricing": "cpm", "priority": "house", "targeting": targeting}
     pricing = _weighted(random, _PRICINGS)
-    worth = min(max(random.lognormvariate(-0.6, 0.45), 0.12), 1.9)
-    bid_nanos = int(worth * _PER_CPM[pricing] * 1e9)
-    cents = random.choice((50, 100, 200, 400, 800))
+    if pricing in ("vcpm", "cpv"):
+        targeting["key_values"] = MEASURED
+    bid_nanos = habits.bid_nanos(pricing, max(random.lognormvariate(-0.2, 0.38), 0.12))
+    cents = random.choice((8, 15, 25, 40, 80))
     cents = max(cents, 4 * bid_nanos // 10_000_000 + 1)  # pays for a few of its bids in any case
     terms: dict[str, object] = {
         "pricing": pricing,
@@ -247,5 +247,8 @@ def _creative(random: Random, one: Merchant, line: str, form: str) -> dict[str, 
         return {**members, "format": form, f"{form}_url": f"{media}.{kind}",
                 f"{form}_mime": f"{form}/{kind}", "duration_s": length}  # fmt: skip
     width, height = map(int, form.split("x"))
-    html = banner_html(one.name, line, one.hue, width, height)
+    html = (
+        f'<p style="height:{height}px;margin:0;padding:8px;font:600 15px sans-serif;color:#fff;'
+        f'background:hsl({one.hue} 50% 35%)">{line}<br>{escape(one.name)}</p>'
+    )
     return {**members, "format": "banner", "width": width, "height": height, "html": html}

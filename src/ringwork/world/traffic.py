@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from ringwork.world.cast import CURRENCY, OUTLETS, SIZES, Outlet
+from ringwork.world.habits import CLICKS, COMPLETED, CONVERSIONS, VIEWABLE
 
 DAY_S: Final = 86_400
 PEAK: Final = 2.8
@@ -24,7 +25,9 @@ PEAK: Final = 2.8
 CUT_OFF: Final = 0.001
 """Share of requests whose body ends before its time."""
 
-Act = Literal["impression", "viewable", "again", "late", "forged", "click", "conversion"]
+Act = Literal[
+    "impression", "viewable", "completed", "again", "late", "forged", "click", "conversion"
+]
 
 
 class View(Struct, frozen=True, kw_only=True):
@@ -98,7 +101,7 @@ def _view(random: Random, at_us: int) -> View:
 def _acts(random: Random) -> tuple[tuple[float, Act], ...]:
     """What follows an answer with an ad, in seconds of the world.
 
-    Whether an ad came into view is reported where its place can measure that.
+    Whether an ad came into view, or a video to its end, is reported where its place can measure it.
     """
     chance = random.random()
     if chance < 0.10:
@@ -107,22 +110,24 @@ def _acts(random: Random) -> tuple[tuple[float, Act], ...]:
         return ((random.uniform(420, 900), "late"),)
     shown = random.uniform(0.3, 4)
     acts: list[tuple[float, Act]] = [(shown, "impression")]
-    if random.random() < 0.62:
+    if random.random() < VIEWABLE:
         acts.append((shown + random.uniform(1, 5), "viewable"))
+    if random.random() < COMPLETED:
+        acts.append((shown + random.uniform(6, 31), "completed"))
     if random.random() < 0.03:
         acts.append((random.uniform(5, 60), "again"))
     if random.random() < 0.004:
         acts.append((random.uniform(1, 9), "forged"))
-    if random.random() < 0.016:
+    if random.random() < CLICKS:
         clicked = random.uniform(5, 40)
         acts.append((clicked, "click"))
-        if random.random() < 0.09:
+        if random.random() < CONVERSIONS:
             acts.append((clicked + random.uniform(60, 1500), "conversion"))
     return tuple(acts)
 
 
 def _native_request(random: Random, outlet: Outlet) -> dict[str, object]:
-    name = random.choices(("article-foot", "masthead", "in-feed"), (5, 2, 3))[0]
+    name = random.choices(("article-foot", "masthead", "in-feed", "player"), (5, 2, 3, 2))[0]
     return {
         "placement": f"{outlet.id}.{name}",
         "page": {
@@ -187,7 +192,7 @@ def _spoil(random: Random, request: dict[str, object], imp: dict[str, object]) -
 
 
 def _imp(random: Random, outlet: Outlet) -> dict[str, object]:
-    floor = round(outlet.floor_cpm * random.choice((0.5, 1, 1, 1.6)), 2)
+    floor = round(outlet.floor_cpm * random.choice((0.5, 1, 1, 1, 1, 1.6, 1.6, 4)), 2)
     imp: dict[str, object] = {
         "id": "1",
         "tagid": f"{outlet.id}.open",
