@@ -201,15 +201,17 @@ class House:
         def sell(command: Command) -> tuple[list[SlotOutcome], list[Served]]:
             outcomes, served = [], []
             page = self.ads.begin(ask, auction_id, now_s=command.now_s)
-            for slot in ask.slots:
-                shortlist = self.ads.candidates(ask, slot, page, now_s=command.now_s)
-                ranked = self.ads.rank(shortlist, slot, page)
-                outcome, sold = self.ads.clear(
-                    command, ask, slot, page, shortlist, ranked, auction_id=auction_id
-                )
-                outcomes.append(outcome)
-                if sold is not None:
-                    served.append(sold)
+            for lots in ask.lots():
+                lot = lots
+                while lot:
+                    shortlist = self.ads.candidates(ask, lot[0], page, now_s=command.now_s)
+                    ranked = self.ads.rank(shortlist, lot[0], page)
+                    cleared = self.ads.clear(
+                        command, ask, lot, page, shortlist, ranked, auction_id=auction_id
+                    )
+                    outcomes += [outcome for outcome, _ in cleared]
+                    served += [sold for _, sold in cleared if sold is not None]
+                    lot = lot[len(cleared) :]
             command.record(
                 AuctionCleared(ask.source, "EUR", ask.context, outcomes, {}), event_id=auction_id
             )

@@ -141,9 +141,9 @@ def test_a_winner_whose_hold_is_refused_leaves_the_auction(house, limits):
         ranked = house.ads.rank(shortlist, BANNER, page)
         return [
             house.ads.clear(
-                command, ask, changed(BANNER, rule="first"), page, shortlist, ranked,
+                command, ask, [changed(BANNER, rule="first")], page, shortlist, ranked,
                 auction_id=ask.request_id,
-            )
+            )[0]
             for _ in range(2)
         ]  # fmt: skip
 
@@ -394,7 +394,7 @@ def test_an_error_after_a_hold_leaves_nothing_reserved(house):
         page = house.ads.begin(ask, ask.request_id, now_s=command.now_s)
         shortlist = house.ads.candidates(ask, BANNER, page, now_s=command.now_s)
         ranked = house.ads.rank(shortlist, BANNER, page)
-        house.ads.clear(command, ask, BANNER, page, shortlist, ranked, auction_id=ask.request_id)
+        house.ads.clear(command, ask, [BANNER], page, shortlist, ranked, auction_id=ask.request_id)
         assert house.ledger.accounts["campaign/c1"].debits_pending > 0
         raise RuntimeError("the encoder met something it cannot write")
 

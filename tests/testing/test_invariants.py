@@ -217,6 +217,15 @@ def test_winner_and_price_by_hand(ranked, rule, reserve, expected):
         assert recompute(charged) == (expected[0], bid)
 
 
+def test_a_place_of_a_slate_pays_what_its_presence_costs_the_others():
+    """Places worth 1 and 1/2, reserve 40: (1/2 * 60 + 1/2 * 50) for the first; 60 and 50 wait."""
+    ranked = [considered("x", 90), considered("y", 60), considered("z", 50)]
+    slot = SlotOutcome("1", "banner", "vcg", 40, 3, {}, ranked, slate_ppm=[1_000_000, 500_000])
+    assert recompute(slot) == ("x", 55)
+    alone = msgspec.structs.replace(slot, considered=ranked[:1])
+    assert recompute(alone) == ("x", 40), "the reserve is inside the sum"
+
+
 def test_only_so_many_breaches_are_told_in_words():
     holds = [hold(200, id=f"h{number}") for number in range(50)]
     promise = read(*accounts(), *holds).promises["I5"]

@@ -47,6 +47,17 @@ Place = tuple[Ranked, Sequence[Ranked | None]]
 (None: nobody)."""
 
 
+class Placed(Struct, frozen=True):
+    """A winner of a slate, with what its price is made of."""
+
+    sale: Sale
+    winner: Ranked
+    rivals: list[Ranked]
+    """Whom it must outrank to hold its slot, and each of the slots below, as far as they differ."""
+    slot_ppm: Sequence[int]
+    """What its slot and those below are worth that ``rivals`` and nobody after them stand for."""
+
+
 class _Claim(Struct, frozen=True):
     """A ranked candidate and what it would occupy."""
 
@@ -133,6 +144,33 @@ def clear(
     >>> clear(rivals, slot_ppm=(2, 1), groups={"a": ["cars"], "b": ["cars"]})
     [Sale(ad_id='a', slot=0, price_nanos=500)]
     """
+    placed = place(
+        candidates,
+        slot_ppm=slot_ppm,
+        rule=rule,
+        reserve_nanos=reserve_nanos,
+        increment_nanos=increment_nanos,
+        advertisers=advertisers,
+        groups=groups,
+    )
+    return [one.sale for one in placed]
+
+
+def place(
+    candidates: Iterable[Candidate],
+    *,
+    slot_ppm: Sequence[int] = (1_000_000,),
+    rule: Rule = "gsp",
+    reserve_nanos: int = 0,
+    increment_nanos: int = 0,
+    advertisers: Mapping[str, Hashable] | None = None,
+    groups: Mapping[str, Collection[Hashable]] | None = None,
+) -> list[Placed]:
+    """As ``clear``, with the inputs of every price.
+
+    The price of each is that of the first of a slate of its ``slot_ppm`` among itself and its
+    ``rivals`` alone.
+    """
     _check(slot_ppm, rule, reserve_nanos, increment_nanos)
     scored = _scored(candidates, reserve_nanos)
     if len({ad_id for _, ad_id, _, _ in scored}) < len(scored):
@@ -144,7 +182,7 @@ def clear(
         places = _separated(ranked, len(slot_ppm), advertisers or {}, groups or {})
     else:
         places = _in_order(ranked, len(slot_ppm))
-    sales = []
+    placed = []
     for slot, (ranked_winner, rivals) in enumerate(places):
         winner = ranked_winner.candidate
         if rule == "first":
@@ -154,8 +192,23 @@ def clear(
         else:
             price_nanos = _second_price(winner, rivals[0], reserve_nanos, increment_nanos)
         assert price_nanos <= winner.bid_nanos, "a winner never pays more than its bid"
-        sales.append(Sale(ad_id=winner.ad_id, slot=slot, price_nanos=price_nanos))
-    return sales
+        sale = Sale(ad_id=winner.ad_id, slot=slot, price_nanos=price_nanos)
+        placed.append(_placed(sale, ranked_winner, rivals, slot_ppm[slot:]))
+    return placed
+
+
+def _placed(
+    sale: Sale, winner: Ranked, rivals: Sequence[Ranked | None], slot_ppm: Sequence[int]
+) -> Placed:
+    """A rival that stands for all slots from one on is as good as that slot being the last."""
+    distinct: list[Ranked] = []
+    for number, rival in enumerate(rivals):
+        if rival is None:
+            break
+        if distinct and rival is distinct[-1]:
+            return Placed(sale, winner, distinct, slot_ppm[:number])
+        distinct.append(rival)
+    return Placed(sale, winner, distinct, slot_ppm)
 
 
 def sell_as(charged: str, ranked: Sequence[Ranked], reserve_nanos: int = 0) -> Sale | None:
@@ -199,6 +252,14 @@ def recompute(outcome: SlotOutcome) -> tuple[str, int] | None:
         charged = "first" if outcome.charge_bid or outcome.rule == "first" else "second"
     if ranked and charged != "house" and value(ranked[0].candidate) < outcome.reserve_nanos:
         return None
+    if outcome.slate_ppm and outcome.rule == "vcg":
+        sales = clear(
+            [one.candidate for one in ranked],
+            slot_ppm=outcome.slate_ppm,
+            rule="vcg",
+            reserve_nanos=outcome.reserve_nanos,
+        )
+        return (sales[0].ad_id, sales[0].price_nanos) if sales else None
     sale = sell_as(charged, ranked, outcome.reserve_nanos)
     return None if sale is None else (sale.ad_id, sale.price_nanos)
 

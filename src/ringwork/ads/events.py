@@ -174,6 +174,12 @@ class SlotOutcome(Struct, frozen=True, array_like=True):
     """What is held or charged: the price, times the impressions that a play counts as."""
     propensity_ppb: int = 0
     """Of an exploring request, the chance in 1e-9 that its winner had of winning; else 0."""
+    slate_ppm: list[int] = []
+    """Of a place of a slate: what it and those below are worth that its price looks at. Then
+    ``considered`` holds the winner and whom it must outrank to hold its place and those below."""
+    width: int = 0
+    height: int = 0
+    """Of the slot, as the model saw it; 0 where it has no size of its own."""
 
 
 class AuctionCleared(Event, frozen=True, array_like=True):

@@ -294,6 +294,7 @@ def _place_of(placement: Placement, site: Site | None, publisher: Publisher) -> 
     levels: list[Publisher | Site | Placement] = [publisher, *pages]
     sized = bool(placement.width and placement.height)
     count = placement.slots
+    worth = placement.places_ppm or [1_000_000] * count
     return _Place(
         placement=placement,
         site=site,
@@ -312,6 +313,7 @@ def _place_of(placement: Placement, site: Site | None, publisher: Publisher) -> 
                 floor_nanos=placement.floor_nanos,
                 rule=placement.rule,
                 group="" if count == 1 else placement.id,
+                slate_ppm=0 if count == 1 else worth[number - 1],
                 distinct=() if count == 1 else ("creative",),
             )
             for number in range(1, count + 1)

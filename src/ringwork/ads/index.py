@@ -42,6 +42,8 @@ from ringwork.ads.retrieval.table import Content, Floats, Ints, Table, Values, w
 
 SHORTLIST_MAX: Final = 8
 """Ads that compete for one slot: the price needs two, the log and "why" show the rest."""
+SLATE_SHORTLIST_MAX: Final = 32
+"""The same for the places of a slate: four a place, since some may not stand beside others."""
 MERGE_AT: Final = 512
 """Ads in the tail that make a merge worth its while."""
 REFRESHED_AT_ONCE: Final = 256
@@ -81,7 +83,7 @@ class Contender(Struct, gc=False):
 
 
 class Shortlist(Struct, frozen=True, gc=False):
-    """Who may compete for a slot: the best first, at most ``SHORTLIST_MAX``."""
+    """Who may compete for a slot: the best first, at most ``SHORTLIST_MAX``; more for a slate."""
 
     contenders: dict[str, Contender]
     """By ad id, the best first."""
@@ -173,7 +175,7 @@ class Index:
         found = self.plan.scan(
             clauses,
             floor_nanos=self._floor(slot),
-            wanted=SHORTLIST_MAX,
+            wanted=SLATE_SHORTLIST_MAX if slot.slate_ppm else SHORTLIST_MAX,
             circumstances=self._circumstances(context, slot),
         )
         return self._shortlist(found)
@@ -266,7 +268,9 @@ class Index:
         """The arrays to scan."""
         plan = self._plan
         if plan is None or not plan.is_current(self._table, self._campaigns):
-            plan = Plan(self._table, self._campaigns, self._p_ppb, self._scorer, most=SHORTLIST_MAX)
+            plan = Plan(
+                self._table, self._campaigns, self._p_ppb, self._scorer, most=SLATE_SHORTLIST_MAX
+            )
             self._plan = plan
         return plan
 

@@ -223,7 +223,9 @@ class Learning:
         ad = self._ads[outcome.ad_id]
         placement = event.context.placement_id
         size = self._placements.get(placement) if event.source == "native" else None
-        if size is None:
+        if outcome.width:
+            size = outcome.width, outcome.height
+        elif size is None:  # an older log does not say
             size = ad.size if outcome.format == "banner" else (0, 0)
         slot = Slot(
             id=outcome.slot_id,

@@ -8,7 +8,8 @@ nobody's data may be read).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
@@ -242,6 +243,9 @@ class Site(Struct, frozen=True, kw_only=True):
     blocked_advertisers: BlockedAdvertisers = []
 
 
+PlacesPpm = Annotated[list[Annotated[int, Meta(ge=1, le=1_000_000)]], Meta(max_length=SLOTS_MAX)]
+
+
 class Placement(Struct, frozen=True, kw_only=True):
     """A place on a publisher's pages that the native endpoint and the tag fill."""
 
@@ -256,6 +260,9 @@ class Placement(Struct, frozen=True, kw_only=True):
     site_id: Id | None = None
     slots: Annotated[int, Meta(ge=1, le=SLOTS_MAX)] = 1
     """Ads of one answer: a slate, sold together by ``rule``."""
+    places_ppm: PlacesPpm = []
+    """What each place of the slate is worth beside the first, in 1e-6 (such as its share of the
+    clicks); never rising. Empty: all alike."""
     passback_html: Annotated[str, Meta(max_length=HTML_MAX_CHARS)] = ""
     """Third-party markup that is shown when nothing was sold."""
     key_values: KeyValues = {}
@@ -340,6 +347,9 @@ class Slot(Struct, frozen=True, kw_only=True):
     """None: as the ask says."""
     group: str = ""
     """Slots of a group are sold in order, and ``distinct`` holds between their ads."""
+    slate_ppm: int = 0
+    """Where positive, a place of a slate: consecutive ones of a group are sold in one auction, in
+    which this place is worth so much beside the others."""
     distinct: tuple[Distinct, ...] = ()
     quantity_ppm: int = ONE_QUANTITY_PPM
     """Impressions that one play counts as, in 1e-6 (a public screen)."""
@@ -376,6 +386,16 @@ class Ask(Struct, frozen=True, kw_only=True):
     """
     supply_chain: str = ""
     """Who resold the impression, in the standard's text form; recorded with the auction."""
+
+    def lots(self) -> Iterator[tuple[Slot, ...]]:
+        """What is sold at once, in order: a slot, or all places of a slate."""
+        for (group, is_slate), slots in groupby(
+            self.slots, lambda one: (one.group, one.slate_ppm > 0)
+        ):
+            if is_slate and group:
+                yield tuple(slots)
+            else:
+                yield from ((one,) for one in slots)
 
 
 class Candidate(Struct, frozen=True, kw_only=True):

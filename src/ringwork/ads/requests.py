@@ -24,6 +24,7 @@ from ringwork.ads.model import (
     KeyValues,
     Name,
     Pacing,
+    PlacesPpm,
     PriceNanos,
     Pricing,
     Priority,
@@ -239,6 +240,7 @@ class NewPlacement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     width: Side = 0
     height: Side = 0
     slots: Slots = 1
+    places_ppm: PlacesPpm = []
     floor_nanos: Floor = 0
     rule: Rule = "second"
     categories: Categories = []
@@ -256,6 +258,7 @@ class PlacementChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     width: Side | UnsetType = UNSET
     height: Side | UnsetType = UNSET
     slots: Slots | UnsetType = UNSET
+    places_ppm: PlacesPpm | UnsetType = UNSET
     floor_nanos: Floor | UnsetType = UNSET
     rule: Rule | UnsetType = UNSET
     categories: Categories | UnsetType = UNSET

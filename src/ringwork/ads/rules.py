@@ -184,6 +184,10 @@ def check_placement(catalogue: Catalogue, placement: Placement) -> list[Fault]:
             for name in ("width", "height")
             if not getattr(placement, name)
         ]
+    worth = placement.places_ppm
+    if worth and (len(worth) != placement.slots or sorted(worth, reverse=True) != worth):
+        text = f"expected {placement.slots} numbers, one a slot, that never rise, got {worth}"
+        faults.append(Fault("/places_ppm", text))
     if placement.site_id is not None:
         faults += _known("/site_id", placement.site_id, catalogue.sites)
         site = catalogue.sites.get(placement.site_id)

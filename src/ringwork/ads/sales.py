@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -16,6 +16,9 @@ from ringwork.ads.tokens import Claim
 Charged = Literal["first", "second", "agreed", "priority", "house"]
 """What the winner of one slot pays: its bid, the second price, the deal's price; its bid because it
 is asked first; nothing."""
+
+
+_NO_SIZES: Final = ((0, 0),)
 
 
 class Terms(Struct, frozen=True, gc=False):
@@ -85,7 +88,7 @@ def outcome_of(
         slot.id, slot.format, rule, reserve_nanos, shortlist.eligible - refused, excluded,
         considered, claim.impression_id, claim.ad_id, claim.campaign_id, claim.pricing,
         price_nanos, claim.expires_s, charge_bid, shortlist.scanned, slot.deal_id,
-        claim.price_nanos, propensity_ppb,
+        claim.price_nanos, propensity_ppb, [], *(slot.sizes or _NO_SIZES)[0],
     )  # fmt: skip
 
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
-from ringwork.ads.auction import Ranked, sell_as
+from ringwork.ads.auction import Placed, Ranked, place, sell_as
 from ringwork.ads.budgets import CAMPAIGN_PREFIX, PUBLISHER_PREFIX, Budgets
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.events import SlotOutcome
@@ -35,6 +36,15 @@ from ringwork.kernel.ports import Entropy
 
 HELD: Final[frozenset[Pricing]] = frozenset({"cpm", "vcpm", "cpv"})
 """Pricings whose event follows the sale at once, so that its price is set aside meanwhile."""
+
+
+class _Request(Struct, gc=False):
+    """One request while it is decided."""
+
+    command: Command
+    ask: Ask
+    page: Page
+    auction_id: bytes
 
 
 class Ads:
@@ -132,8 +142,11 @@ class Ads:
         }
 
     def rank(self, shortlist: Shortlist, slot: Slot, page: Page) -> list[Ranked]:
-        """The shortlist in the order of the auction; an exploring request draws its chances."""
-        if page.explores and shortlist.ranked:
+        """The shortlist in the order of the auction; an exploring request draws its chances.
+
+        Not for a slate: the chance that its winners had is not known.
+        """
+        if page.explores and shortlist.ranked and not slot.slate_ppm:
             tried = explored(shortlist, slot, self.index, self._entropy)
             if tried is not None:
                 ranked, page.propensity_ppb = tried
@@ -144,20 +157,35 @@ class Ads:
         self,
         command: Command,
         ask: Ask,
-        slot: Slot,
+        slots: Sequence[Slot],
         page: Page,
         shortlist: Shortlist,
         ranked: list[Ranked],
         *,
         auction_id: bytes,
+    ) -> list[tuple[SlotOutcome, Served | None]]:
+        """Sell the first of ``slots``, and as many of the following as one auction takes with it.
+
+        Several are the places of a slate. Who is asked before the auction, or after it, takes one
+        place alone. The outcomes hold every input of the prices; of a place that nobody took there
+        is one only when it is the first.
+        """
+        request = _Request(command, ask, page, auction_id)
+        if len(slots) > 1 and ranked and _is_priced(shortlist, ranked[0]):
+            sold = self._clear_slate(request, slots, shortlist, ranked)
+            if sold:
+                return sold
+        return [self._clear_one(request, slots[0], shortlist, ranked)]
+
+    def _clear_one(
+        self, request: _Request, slot: Slot, shortlist: Shortlist, ranked: list[Ranked]
     ) -> tuple[SlotOutcome, Served | None]:
-        """Sell ``slot`` and reserve its price; the outcome holds every input of that price.
+        """Sell ``slot`` and reserve its price.
 
         A winner whose reservation is refused leaves the auction (reason ``budget``), so that the
         outcome still recomputes: it holds those who could pay.
         """
-        running = ranked
-        timeout_s = self.settings.timeout_s(slot.hold_s)
+        ask, page, running = request.ask, request.page, ranked
         impression_id = self._ids.new()
         won: tuple[Contender, Terms, Sale, int] | None = None
         while running:
@@ -166,35 +194,14 @@ class Ads:
             sale = sell_as(terms.charged, running, terms.reserve_nanos)
             assert sale is not None, "somebody is running"
             cost_nanos = cost_of(slot, sale.price_nanos)
-            if self._reserve(command, ask, contender, cost_nanos, impression_id, timeout_s):
+            if self._reserve(request, slot, contender, cost_nanos, impression_id):
                 won = contender, terms, sale, cost_nanos
                 break
             running = running[1:]
         if won is None:
             return outcome_of(ask, slot, shortlist, running, None), None
         contender, terms, sale, cost_nanos = won
-        page.sell(slot.group, contender)
-        if contender.campaign.priority == "guaranteed":
-            id = contender.campaign.id
-            self._guaranteed[id] = self._guaranteed.get(id, 0) + 1
-        if ask.visit:
-            self._visits.shown(ask.visit, contender.campaign, command.now_s)
-        claim = Claim(
-            impression_id,
-            auction_id,
-            ask.request_id,
-            contender.campaign.id,
-            sale.ad_id,
-            ask.context.publisher_id,
-            ask.context.placement_id,
-            contender.campaign.pricing,
-            cost_nanos,
-            self.currency,
-            command.now_s,
-            command.now_s + timeout_s,
-        )
-        tokens = self._tokens.sign(claim, _kinds(ask, contender))
-        served = served_of(slot, contender, sale, self.currency, impression_id, tokens, running[0])
+        claim = self._sold(request, slot, contender, cost_nanos, impression_id)
         outcome = outcome_of(
             ask,
             slot,
@@ -206,7 +213,121 @@ class Ads:
             propensity_ppb=page.propensity_ppb if running is ranked else 0,
         )
         page.propensity_ppb = 0
-        return outcome, served
+        return outcome, self._served(request, slot, contender, sale, claim, running[0])
+
+    def _clear_slate(
+        self,
+        request: _Request,
+        slots: Sequence[Slot],
+        shortlist: Shortlist,
+        ranked: list[Ranked],
+    ) -> list[tuple[SlotOutcome, Served | None]]:
+        """Sell the places in one auction among those that are in it.
+
+        Who cannot pay leaves it before anything is reserved, and all prices are made again.
+        """
+        priced = [one for one in ranked if _is_priced(shortlist, one)]
+        running, placed = priced, self._placed(slots, shortlist, priced)
+        while (unable := self._unable(request, shortlist, placed)) is not None:
+            running = [one for one in running if one.candidate.ad_id != unable]
+            placed = self._placed(slots, shortlist, running)
+        left = _without(shortlist, len(priced) - len(running))
+        is_first = slots[0].rule == "first"
+        terms = Terms("first" if is_first else "second", slots[0].floor_nanos)
+        results: list[tuple[SlotOutcome, Served | None]] = []
+        for slot, one in zip(slots, placed, strict=False):
+            contender, impression_id = shortlist.contenders[one.sale.ad_id], self._ids.new()
+            price_nanos = one.sale.price_nanos
+            held = self._reserve(request, slot, contender, price_nanos, impression_id)
+            assert held, "whoever cannot pay has left"
+            claim = self._sold(request, slot, contender, price_nanos, impression_id)
+            behind = [one.winner, *one.rivals]
+            outcome = outcome_of(
+                request.ask,
+                slot,
+                replace(left, ranked=behind),
+                behind,
+                terms,
+                claim=claim,
+                price_nanos=price_nanos,
+            )
+            served = self._served(request, slot, contender, one.sale, claim, one.winner)
+            results.append((replace(outcome, slate_ppm=list(one.slot_ppm)), served))
+        return results
+
+    def _placed(
+        self, slots: Sequence[Slot], shortlist: Shortlist, running: Sequence[Ranked]
+    ) -> list[Placed]:
+        """The winners of a slate, those apart that share a label (competitive exclusion)."""
+        labels = {
+            one.candidate.ad_id: shortlist.contenders[one.candidate.ad_id].campaign.exclusion_labels
+            for one in running
+        }
+        rule = slots[0].rule
+        return place(
+            [one.candidate for one in running],
+            slot_ppm=[one.slate_ppm for one in slots],
+            rule="gsp" if rule == "second" else rule,
+            reserve_nanos=slots[0].floor_nanos,
+            groups=labels if any(labels.values()) else None,
+        )
+
+    def _unable(
+        self, request: _Request, shortlist: Shortlist, placed: Sequence[Placed]
+    ) -> str | None:
+        """The ad of the first winner that cannot pay for all that its campaign has won."""
+        due_nanos: dict[str, int] = {}
+        for one in placed:
+            campaign = shortlist.contenders[one.sale.ad_id].campaign
+            due_nanos[campaign.id] = due_nanos.get(campaign.id, 0) + one.sale.price_nanos
+            free_nanos = self._budgets.free_nanos(campaign, request.command.now_s)
+            if free_nanos < due_nanos[campaign.id]:
+                return one.sale.ad_id
+        return None
+
+    def _sold(
+        self,
+        request: _Request,
+        slot: Slot,
+        contender: Contender,
+        cost_nanos: int,
+        impression_id: bytes,
+    ) -> Claim:
+        """Take note of a sale."""
+        ask, campaign, now_s = request.ask, contender.campaign, request.command.now_s
+        request.page.sell(slot.group, contender)
+        if campaign.priority == "guaranteed":
+            self._guaranteed[campaign.id] = self._guaranteed.get(campaign.id, 0) + 1
+        if ask.visit:
+            self._visits.shown(ask.visit, campaign, now_s)
+        return Claim(
+            impression_id,
+            request.auction_id,
+            ask.request_id,
+            campaign.id,
+            contender.creative.id,
+            ask.context.publisher_id,
+            ask.context.placement_id,
+            campaign.pricing,
+            cost_nanos,
+            self.currency,
+            now_s,
+            now_s + self.settings.timeout_s(slot.hold_s),
+        )
+
+    def _served(
+        self,
+        request: _Request,
+        slot: Slot,
+        contender: Contender,
+        sale: Sale,
+        claim: Claim,
+        winner: Ranked,
+    ) -> Served:
+        """What an answer needs of a sale, with its beacons."""
+        tokens = self._tokens.sign(claim, _kinds(request.ask, contender))
+        id = claim.impression_id
+        return served_of(slot, contender, sale, self.currency, id, tokens, winner)
 
     def rehearse(self, ask: Ask, *, now_s: int) -> list[Served]:
         """What ``ask`` would be sold now; nothing is recorded or reserved (OpenRTB ``test``).
@@ -215,7 +336,7 @@ class Ads:
         """
         served = []
         page = self.begin(replace(ask, visit=""), self._ids.new(), now_s=now_s)
-        for slot in ask.slots:
+        for slot in ask.slots:  # OpenRTB: none is a place of a slate
             shortlist = self.candidates(ask, slot, page, now_s=now_s)
             ranked = self.rank(shortlist, slot, page)
             if ranked:
@@ -230,15 +351,14 @@ class Ads:
 
     def _reserve(
         self,
-        command: Command,
-        ask: Ask,
+        request: _Request,
+        slot: Slot,
         contender: Contender,
         cost_nanos: int,
         impression_id: bytes,
-        timeout_s: int,
     ) -> bool:
         """Whether the campaign can pay; what is paid for soon is set aside at once."""
-        campaign = contender.campaign
+        command, campaign = request.command, contender.campaign
         if not cost_nanos:
             return True
         if self._budgets.free_nanos(campaign, command.now_s) < cost_nanos:
@@ -249,15 +369,32 @@ class Ads:
             id=format_id(impression_id),
             kind="pending",
             debit_account=CAMPAIGN_PREFIX + campaign.id,
-            credit_account=PUBLISHER_PREFIX + ask.context.publisher_id,
+            credit_account=PUBLISHER_PREFIX + request.ask.context.publisher_id,
             amount_nanos=cost_nanos,
             currency=self.currency,
-            timeout_s=timeout_s,
+            timeout_s=self.settings.timeout_s(slot.hold_s),
         )
         if self._ledger.decide(command.now_s, hold) != CREATED:
             return False
         command.record(hold)  # its id is new: nothing to compare it with
         return True
+
+
+def _without(shortlist: Shortlist, refused: int) -> Shortlist:
+    """The shortlist less as many of its ads as could not pay."""
+    if not refused:
+        return shortlist
+    excluded = shortlist.excluded
+    return replace(
+        shortlist,
+        eligible=shortlist.eligible - refused,
+        excluded={**excluded, "budget": excluded.get("budget", 0) + refused},
+    )
+
+
+def _is_priced(shortlist: Shortlist, ranked: Ranked) -> bool:
+    """Whether an ad is in the auction: others are asked before or after it."""
+    return shortlist.contenders[ranked.candidate.ad_id].campaign.priority == "price"
 
 
 def _kinds(ask: Ask, contender: Contender) -> tuple[Kind, ...]:

@@ -48,18 +48,23 @@ class ServeAd:
             tenant=self._tenant, request_id=ask.request_id, cause_id=auction_id
         ) as command:
             page = ads.begin(ask, auction_id, now_s=command.now_s)
-            for slot in ask.slots:
-                shortlist = ads.candidates(ask, slot, page, now_s=command.now_s)
-                stages.end("candidates")
-                ranked = ads.rank(shortlist, slot, page)
-                stages.end("rank")
-                outcome, sold = ads.clear(
-                    command, ask, slot, page, shortlist, ranked, auction_id=auction_id
-                )
-                stages.end("clear")
-                outcomes.append(outcome)
-                if sold is not None:
-                    served.append(sold)
+            for lot in ask.lots():
+                slots = lot
+                while slots:
+                    slot = slots[0]
+                    shortlist = ads.candidates(ask, slot, page, now_s=command.now_s)
+                    stages.end("candidates")
+                    ranked = ads.rank(shortlist, slot, page)
+                    stages.end("rank")
+                    cleared = ads.clear(
+                        command, ask, slots, page, shortlist, ranked, auction_id=auction_id
+                    )
+                    stages.end("clear")
+                    for outcome, sold in cleared:
+                        outcomes.append(outcome)
+                        if sold is not None:
+                            served.append(sold)
+                    slots = slots[len(cleared) :]
             command.record(
                 AuctionCleared(
                     ask.source,

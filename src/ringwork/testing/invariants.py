@@ -129,6 +129,8 @@ class _Slot(Struct, array_like=True):
     deal_id: str = ""
     cost_nanos: int = 0
     """Price times the impressions that a play counts as; 0 in logs that do not say."""
+    propensity_ppb: int = 0
+    slate_ppm: list[int] = []
 
 
 class _Auction(Struct, array_like=True):
@@ -426,10 +428,20 @@ def recompute(slot: _Slot) -> tuple[str, int] | None:
         return winner.ad_id, winner.bid_nanos
     if slot.rule == "agreed":
         return winner.ad_id, ceil(Fraction(slot.reserve_nanos * 10**9, winner.p_ppb))
-    to_beat = 1
-    if len(running) > 1:
-        next_score, next_ad = -running[1][0], running[1][1]
-        to_beat = next_score + (winner.ad_id > next_ad)
     scale = Fraction(winner.quality_ppm * winner.multiplier_ppm, 10**12)
-    need = max(slot.reserve_nanos, ceil(Fraction(to_beat - winner.shift_nanos) / scale))
+    to_beat = [-minus + (winner.ad_id > ad_id) for minus, ad_id, _ in running[1:]] or [1]
+    if slot.rule == "vcg" and slot.slate_ppm:
+        need = _externality(slot, to_beat, Fraction(winner.shift_nanos), scale)
+    else:
+        need = max(slot.reserve_nanos, ceil(Fraction(to_beat[0] - winner.shift_nanos) / scale))
     return winner.ad_id, ceil(Fraction(need * 10**9, winner.p_ppb))
+
+
+def _externality(slot: _Slot, to_beat: list[int], shift: Fraction, scale: Fraction) -> int:
+    """What a winner's presence costs the others per show: VCG with the reserve inside the sum."""
+    worth = [*slot.slate_ppm, 0]
+    bars = [*to_beat, *[1] * len(slot.slate_ppm)]
+    charge = Fraction(0)
+    for here, below, bar in zip(worth, worth[1:], bars, strict=False):
+        charge += (here - below) * max((bar - shift) / scale, Fraction(slot.reserve_nanos))
+    return ceil(charge / worth[0])

@@ -55,7 +55,7 @@ KEPT_MAX: Final = 20_000
 """Parts of requests whose clauses are kept; past that they are made anew."""
 COUNTRY_CHARS: Final = 3
 _US_PER_QUARTER: Final = 900_000_000
-"""Time zones differ from UTC by quarters of an hour: at each of them an hour may begin somewhere."""
+"""Time zones differ from UTC by quarters of an hour: with each an hour may begin somewhere."""
 
 Key = tuple[str, Hashable]
 

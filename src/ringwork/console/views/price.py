@@ -7,6 +7,9 @@ nano" only where two computations agree.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
+from math import ceil
 
 from msgspec import Struct
 
@@ -92,6 +95,9 @@ def recompute(slot: SlotOutcome) -> Recomputed | None:
     if slot.rule == "first" or slot.charge_bid:
         paid = winner.bid_nanos
         lines.append(Line("The winner pays what it bid", ""))
+    elif slot.rule == "vcg" and slot.slate_ppm:
+        more, paid = _externality(winner, slot)
+        lines += more
     else:
         more, paid = _second_price(winner, runner, slot.reserve_nanos)
         lines += more
@@ -136,6 +142,30 @@ def _second_price(
         lines.append(Line("Least value of an impression", exact(kept), "total"))
         lines.append(Line("Chance undone, up to the nano", f"÷ {chance(winner.p_ppb)}"))
     return lines, bid_for(winner, kept)
+
+
+def _externality(winner: Considered, slot: SlotOutcome) -> tuple[list[Line], int]:
+    """What the winner's presence costs the others per show (VCG, the reserve inside the sum).
+
+    Each place from its own down: by how much it is worth more than the next one, times what must be
+    outranked to be in it.
+    """
+    weight = Fraction(winner.quality_ppm * winner.multiplier_ppm, 10**12)
+    worth = [*slot.slate_ppm, 0]
+    rivals: list[Considered | None] = [*slot.considered[1:], *[None] * len(slot.slate_ppm)]
+    lines, need = [], Fraction(0)
+    for number, (here, below) in enumerate(pairwise(worth)):
+        rival = rivals[number]
+        bar = Fraction(bar_to_keep(winner, rival) - winner.shift_nanos) / weight
+        asked = max(bar, Fraction(slot.reserve_nanos))
+        need += asked * (here - below) / worth[0]
+        share = factor(round((here - below) * _PPM / worth[0]))
+        who = f"Place {number + 1} from its own" if number else "Its own place"
+        lines.append(Line(f"{who}: {share} of what {exact(ceil(asked))} asks", ""))
+    lines.append(Line("What its presence costs the others", exact(ceil(need)), "total"))
+    if winner.p_ppb != _PPB:
+        lines.append(Line("Chance undone, up to the nano", f"÷ {chance(winner.p_ppb)}"))
+    return lines, bid_for(winner, ceil(need))
 
 
 def _signed(nanos: int) -> str:

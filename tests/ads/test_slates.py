@@ -1,0 +1,159 @@
+"""The places of a slate are sold in one auction, and every price recomputes three times over."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ringwork.ads import auction
+from ringwork.ads.auction import clear
+from ringwork.ads.events import AuctionCleared
+from ringwork.ads.model import Candidate, Placement
+from ringwork.ads.rules import check_placement
+from ringwork.console.views import price
+from ringwork.testing import invariants
+from tests.ads.house import BANNER, House, changed, euros
+
+WORTH = (1_000_000, 600_000, 200_000)
+
+
+@pytest.fixture
+def house():
+    with House() as house:
+        house.open()
+        yield house
+
+
+def slate(rule="vcg", *, count=3, floor_nanos=0):
+    return [
+        changed(
+            BANNER, id=f"p#{number}", rule=rule, group="p", distinct=("creative",),
+            slate_ppm=WORTH[number], floor_nanos=floor_nanos,
+        )
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def bidders(house, *bids_nanos, **members):
+    for number, bid_nanos in enumerate(bids_nanos):
+        house.campaign(f"c{number}", bid_nanos=bid_nanos, **members)
+        house.creative(f"n{number}", f"c{number}")
+
+
+def recomputed(outcome):
+    """By the auction itself, by ``verify`` in exact fractions, and by the console."""
+    shown = price.recompute(outcome)
+    assert shown is not None
+    assert auction.recompute(outcome) == invariants.recompute(outcome)
+    assert shown.price_nanos == outcome.price_nanos
+    return auction.recompute(outcome)
+
+
+def test_vcg_by_hand(house):
+    """Bids 9, 8, 7 and 6 (millions) for places worth 1, .6 and .2.
+
+    The first pays .4 * 8 + .4 * 7 + .2 * 6 = 7.2; the second (.4 * 7 + .2 * 6) / .6 = 6.67; the
+    third 6.
+    """
+    bidders(house, 9_000_000, 8_000_000, 7_000_000, 6_000_000)
+    outcomes, served = house.serve(*slate())
+    assert [one.creative.id for one in served] == ["n0", "n1", "n2"]
+    assert [one.price_nanos for one in served] == [7_200_000, 6_666_667, 6_000_000]
+    assert [recomputed(one) for one in outcomes] == [
+        (one.ad_id, one.price_nanos) for one in outcomes
+    ]
+    assert [one.slate_ppm for one in outcomes] == [list(WORTH), list(WORTH[1:]), list(WORTH[2:])]
+
+
+@pytest.mark.parametrize(
+    ("rule", "prices"),
+    [("second", [8_000_000, 7_000_000]), ("gsp", [8_000_000, 7_000_000]), ("first", [9_000_000, 8_000_000])],
+)  # fmt: skip
+def test_the_other_rules(house, rule, prices):
+    bidders(house, 9_000_000, 8_000_000, 7_000_000)
+    outcomes, served = house.serve(*slate(rule, count=2))
+    assert [one.price_nanos for one in served] == prices
+    assert [recomputed(one)[1] for one in outcomes] == prices
+
+
+def test_a_campaign_pays_for_all_its_places_or_leaves(house):
+    """Two ads of one campaign win two places; its budget holds for one: its other ad goes."""
+    house.campaign("two", bid_nanos=9_000_000, budget=euros(10_000_000))
+    house.creative("b0", "two")
+    house.creative("b1", "two")
+    bidders(house, 8_000_000, 7_000_000, 6_000_000)
+    outcomes, served = house.serve(*slate("gsp"))
+    assert [one.creative.id for one in served] == ["b0", "n0", "n1"]
+    assert outcomes[0].excluded["budget"] == 1
+    assert [recomputed(one)[1] for one in outcomes] == [8_000_000, 7_000_000, 6_000_000]
+    assert house.ledger.accounts["campaign/two"].available_nanos == 2_000_000
+
+
+def test_competitors_stand_in_no_slate_together(house):
+    """The first two share a label: the third takes the second place, but the second sets a price."""
+    for name, bid_nanos in (("c0", 9_000_000), ("c1", 8_000_000)):
+        house.campaign(name, bid_nanos=bid_nanos, exclusion_labels=["cars"])
+        house.creative(f"{name}.a", name)
+    house.campaign("c2", bid_nanos=7_000_000)
+    house.creative("c2.a", "c2")
+    outcomes, served = house.serve(*slate(count=2))
+    assert [one.creative.id for one in served] == ["c0.a", "c2.a"]
+    assert served[0].price_nanos == 8_000_000, "once its rival is there, no place is left to it"
+    assert outcomes[0].slate_ppm == [WORTH[0]]
+    assert [recomputed(one)[1] for one in outcomes] == [one.price_nanos for one in outcomes]
+
+
+def test_who_is_asked_first_takes_one_place_and_the_rest_is_auctioned(house):
+    house.campaign("first", bid_nanos=1_000_000, priority="sponsorship", share_ppm=1_000_000)
+    house.creative("s", "first")
+    bidders(house, 9_000_000, 8_000_000, 7_000_000)
+    outcomes, served = house.serve(*slate())
+    assert [one.creative.id for one in served] == ["s", "n0", "n1"]
+    assert [one.rule for one in outcomes] == ["priority", "vcg", "vcg"]
+    assert outcomes[1].slate_ppm == list(WORTH[1:])
+
+
+def test_places_that_nobody_takes(house):
+    bidders(house, 9_000_000)
+    outcomes, served = house.serve(*slate(floor_nanos=3_000_000))
+    assert [one.creative.id for one in served] == ["n0"]
+    assert [one.ad_id for one in outcomes] == ["n0", "", ""]
+    assert served[0].price_nanos == 3_000_000
+    [cleared] = house.payloads(AuctionCleared)
+    assert len(cleared.slots) == 3
+
+
+@given(
+    st.lists(st.integers(1_600_000, 9_000_000), max_size=6),
+    st.sampled_from(["gsp", "vcg", "first", "second"]),
+    st.integers(1, 3),
+    st.sampled_from([0, 2_500_000]),
+)
+def test_a_slate_is_the_auction_of_its_bids(bids_nanos, rule, count, floor_nanos):
+    with House() as house:
+        house.open()
+        bidders(house, *bids_nanos)
+        outcomes, served = house.serve(*slate(rule, count=count, floor_nanos=floor_nanos))
+    bids = enumerate(bids_nanos)
+    expected = clear(
+        [Candidate(ad_id=f"n{number}", bid_nanos=bid_nanos) for number, bid_nanos in bids],
+        slot_ppm=WORTH[:count],
+        rule="gsp" if rule == "second" else rule,
+        reserve_nanos=floor_nanos,
+    )
+    assert [(one.creative.id, one.price_nanos) for one in served] == [
+        (one.ad_id, one.price_nanos) for one in expected
+    ]
+    for outcome in outcomes:
+        if outcome.ad_id:
+            assert recomputed(outcome) == (outcome.ad_id, outcome.price_nanos)
+
+
+def test_a_placement_says_what_its_places_are_worth(house):
+    def faults(**members):
+        place = Placement(id="p", publisher_id="pub", format="native", **members)
+        return [one.pointer for one in check_placement(house.catalogue, place)]
+
+    assert faults(slots=3, places_ppm=list(WORTH)) == []
+    assert faults(slots=3) == []
+    assert faults(slots=2, places_ppm=list(WORTH)) == ["/places_ppm"]
+    assert faults(slots=2, places_ppm=[500_000, 1_000_000]) == ["/places_ppm"]
