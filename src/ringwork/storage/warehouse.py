@@ -15,11 +15,11 @@ from ringwork.kernel.events import EventTypes
 from ringwork.kernel.ports import Row
 from ringwork.storage.parquet import (
     Progress,
-    _connect,
-    _path,
-    _windows,
-    _write,
+    connect,
+    path_of,
     query,
+    windows,
+    write,
 )
 from ringwork.storage.sqlite.files import partitions
 from ringwork.storage.sqlite.reader import SqliteLogReader
@@ -54,15 +54,15 @@ class ParquetWarehouse:
     def _go_on(self, reader: SqliteLogReader, progress: Progress | None) -> int:
         begun = self._begun(reader.partition)
         through = max(begun - 1, 0)
-        connection = _connect()
+        connection = connect()
         try:
             rows_after = _After(self._directory, reader.partition, through)
-            for window in _windows(rows_after, self._types):
+            for window in windows(rows_after, self._types):
                 if window.first_seq < begun:
                     continue  # the row that holds the first of them began before
                 for day in sorted(window.days):
-                    path = _path(self._out_dir, day, reader.partition, window.first_seq)
-                    _write(connection, window.days[day], path)
+                    path = path_of(self._out_dir, day, reader.partition, window.first_seq)
+                    write(connection, window.days[day], path)
                 through = window.last_seq
                 if progress is not None:
                     progress(through, reader.head.seq)
