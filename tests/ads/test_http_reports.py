@@ -124,7 +124,7 @@ def test_a_report_and_its_csv(bureau):
     assert report["is_truncated"] is False
     assert int(report["through_seq"]) == len(bureau.house.events())
     text = bureau.send("GET", report["csv"])
-    assert text.headers["content-type"].startswith("text/csv")
+    assert text.headers["content-type"] == "text/csv; charset=utf-8"
     assert "attachment" in text.headers["content-disposition"]
     [_, row, totals] = csv.reader(StringIO(text.text))
     assert row == ["autumn", "2", "0", "0.000000000", "2", "1000.000000000"]

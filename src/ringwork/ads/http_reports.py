@@ -97,7 +97,7 @@ def _reports(api: ReportsApi) -> list[ControllerRouterHandler]:
         if text is None:
             raise NotFound(f"no report {name!r} is kept")
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+        return Response(text, media_type="text/csv", headers=headers)
 
     @post("/v1/forecasts", opt=needs("catalogue:read"), status_code=200)
     async def forecast(data: JSONBody[PlannedCampaign]) -> Forecast:

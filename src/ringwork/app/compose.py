@@ -14,7 +14,7 @@ from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
 from ringwork.ads import http as ads_http
-from ringwork.ads import http_reports
+from ringwork.ads import http_reports, http_supply_files
 from ringwork.ads.http_api import AdsApi
 from ringwork.ads.http_lanes import AdFlow, AdLanes
 from ringwork.ads.http_paths import LANE_PATHS, LANE_TYPES
@@ -179,7 +179,7 @@ def _ads(platform: Platform) -> list[ControllerRouterHandler]:
     return [
         *ads_http.routes(api),
         *http_reports.report_routes(reports),
-        *supply_file_routes(supply_files(platform)),
+        *supply_file_routes(supply_files(platform), platform.journal.settled),
     ]
 
 
@@ -251,7 +251,7 @@ def _meta(metrics: Metrics) -> list[ControllerRouterHandler]:
 def document_of(litestar: Litestar) -> bytes:
     """The OpenAPI document, written when somebody first asks: it takes half as long as a start."""
     types: list[type[Struct]] = [*platform_http.TYPES, *ledger_http.TYPES]
-    types += [*ads_http.TYPES, *http_reports.TYPES, *LANE_TYPES]
+    types += [*ads_http.TYPES, *http_reports.TYPES, *http_supply_files.TYPES, *LANE_TYPES]
     return msgspec.json.encode(openapi.document(litestar, types, LANE_PATHS))
 
 
