@@ -17,6 +17,7 @@ from ringwork.ads.events import (
     ClickRecorded,
     ConversionRecorded,
     ImpressionBilled,
+    ImpressionMeasured,
     ImpressionUnbilled,
 )
 from ringwork.ads.projections.tables import (
@@ -25,6 +26,7 @@ from ringwork.ads.projections.tables import (
     ads_minutes,
     execute_many,
 )
+from ringwork.ads.traffic.rules import is_invalid
 from ringwork.kernel.events import Event, Recorded
 
 MINUTE_US: Final = 60_000_000
@@ -73,12 +75,15 @@ class Counts(Struct):
     """Slots in whose auction a campaign was."""
     sold: int = 0
     impressions: int = 0
-    """Billed ones."""
+    """Those that count, whatever is paid for."""
     unbilled: int = 0
+    """Impressions that came too late, or are invalid traffic."""
     clicks: int = 0
+    """Without invalid ones, as conversions are: reports count those apart."""
     conversions: int = 0
     """After a click; those after a view alone are counted apart (``view_through``)."""
     spent_nanos: int = 0
+    """Charged for any outcome."""
     answers: int = 0
     """Sold answers whose wait for the disk was noted."""
     disk_ns: int = 0
@@ -105,12 +110,17 @@ class _Sums:
                 counts.spent_nanos += event.price_nanos
         elif isinstance(event, ClickRecorded):
             for counts in (minute, *self._of(event.campaign_id, event.ad_id, hour)):
-                counts.clicks += 1
+                counts.clicks += not is_invalid(event.unbilled_reason)
                 counts.spent_nanos += event.charged_nanos
         elif isinstance(event, ConversionRecorded):
             for counts in (minute, *self._of(event.campaign_id, event.ad_id, hour)):
-                counts.conversions += not event.view_through
+                is_counted = not event.view_through and not is_invalid(event.unbilled_reason)
+                counts.conversions += is_counted
                 counts.spent_nanos += event.charged_nanos
+        elif isinstance(event, ImpressionMeasured):
+            if event.charged_nanos:
+                for counts in (minute, *self._of(event.campaign_id, event.ad_id, hour)):
+                    counts.spent_nanos += event.charged_nanos
         elif isinstance(event, ImpressionUnbilled):
             minute.unbilled += 1
             self._of_campaign(event.campaign_id, hour).unbilled += 1
@@ -140,12 +150,13 @@ class AdCounts:
     """Counts per minute, per campaign and hour, and per ad."""
 
     name: ClassVar[str] = "ads_counts"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     hears: ClassVar[tuple[type[Event], ...]] = (
         AuctionCleared,
         AnswerTimed,
         ImpressionBilled,
         ImpressionUnbilled,
+        ImpressionMeasured,
         ClickRecorded,
         ConversionRecorded,
     )

@@ -60,7 +60,7 @@ SUMS: Final[Mapping[str, str]] = {
     "impressions": "impressions that count",
     "unbilled": "impressions whose beacon came too late to count",
     "invalid": "outcomes that are invalid traffic, and count as nothing else",
-    "viewable": "impressions that were viewable",
+    "viewable": "impressions that count and were viewable",
     "views": "videos and audio played to their end",
     "clicks": "first clicks on an impression",
     "conversions": "conversions, after a click or a view",
@@ -85,9 +85,6 @@ MONEY: Final[frozenset[str]] = frozenset(
     {"value_nanos", "spend_nanos", "earnings_nanos", "fees_nanos", "ecpm_nanos"}
 )
 """Measures in nanos of one currency."""
-
-INVALID_PREFIX: Final = "invalid"
-"""An outcome that is refused as invalid traffic has a reason that begins so."""
 
 ROWS_MAX: Final = 100_000
 """Of one report: its CSV has some ten megabytes."""
