@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Final, cast
@@ -23,6 +24,7 @@ from ringwork.ads.http_supply_files import SupplyFiles, supply_file_routes
 from ringwork.ads.markup import Markup, Urls
 from ringwork.ads.model import Region
 from ringwork.ads.openrtb import BidderTerms
+from ringwork.ads.supply.ads_txt import is_domain
 from ringwork.app import ledger_http, platform_http
 from ringwork.app.log_api import LogApi
 from ringwork.app.platform import Platform
@@ -91,6 +93,16 @@ def create(
         open_database=open_database,
         follower_process=follower_process,
     )
+    with ExitStack() as undo:
+        undo.callback(platform.close)
+        application = _application(platform)
+        undo.pop_all()
+    return application
+
+
+def _application(platform: Platform) -> Application:
+    """The handlers and lanes of an open platform. Raises ConfigurationError."""
+    settings = platform.settings
     log_api = LogApi(
         log=platform.log,
         types=platform.types,
@@ -186,7 +198,8 @@ def _ads(platform: Platform) -> list[ControllerRouterHandler]:
 def supply_files(platform: Platform) -> SupplyFiles:
     """ads.txt and sellers.json; ConfigurationError for settings that no such file could hold."""
     settings = platform.settings
-    domain = urlsplit(settings.http.public_url_or_own).hostname or settings.http.host
+    host = urlsplit(settings.http.public_url_or_own).hostname or ""
+    domain = host if is_domain(host) else "localhost"  # an IPv6 address names no system
     try:
         return SupplyFiles(platform.memory.catalogue, settings.supply, domain=domain)
     except ValueError as error:

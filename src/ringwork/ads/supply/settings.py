@@ -13,8 +13,7 @@ class SupplySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Empty texts are left out of what is published."""
 
     domain: Annotated[str, Meta(pattern=r"^[a-z0-9.-]{0,253}$")] = ""
-    """The platform's own domain: the advertising system in ads.txt, sellers.json and supply chains
-    (``asi``); empty: the host of the public URL."""
+    """The platform's domain as an advertising system; empty: the host of the public URL."""
     contact_email: Annotated[str, Meta(max_length=254)] = ""
     """Whom to ask about sellers.json."""
     contact_address: Annotated[str, Meta(max_length=500)] = ""
