@@ -55,6 +55,7 @@ SLUGS: Final[Mapping[str, tuple[int, str]]] = {
     "nothing-to-pay": (409, "Less than the currency's smallest unit was earned by then."),
     "ledger-differs": (409, "A campaign's account does not say what its outcomes say."),
     "credit-exceeds-invoice": (409, "A credit note gives back at most what is left."),
+    "reports-unavailable": (503, "The exported log cannot be written or read; `detail` says why."),
 }
 """Slugs of this module: status, and when it is answered."""
 

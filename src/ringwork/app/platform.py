@@ -384,6 +384,7 @@ class Platform:
         try:
             yield
         finally:
+            self.desk.stop()
             for task in tasks:
                 task.cancel()
             try:
@@ -426,7 +427,11 @@ class Platform:
         """Make scheduled reports; apart from the rest, since each may take minutes."""
         while True:
             await asyncio.sleep(REPORTS_S)
-            due = await self.desk.make_due()
+            try:
+                due = await self.desk.make_due()
+            except Exception:  # the edge of a task: a bug in one report must not end all of them
+                _log.exception("scheduled reports cannot be made")
+                continue
             for schedule_id, trouble in due.troubles.items():
                 _log.warning("report schedule %s: not made: %s", schedule_id, trouble)
 

@@ -196,23 +196,27 @@ def _named(value: object) -> object:
 
 
 def write(connection: duckdb.DuckDBPyConnection, rows: list[_Row], path: Path) -> None:
-    """One file, complete under its name or not there."""
+    """One file, complete under its name or not there. Raises RingworkError."""
     import numpy as np  # noqa: PLC0415  # an export is the only user
 
     columns = {
         name: np.array(values, dtype=object if kind == "VARCHAR" else np.int64)
         for (name, kind), values in zip(COLUMNS, zip(*rows, strict=True), strict=True)
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".parquet.new")
     selected = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in COLUMNS)
     connection.register("columns", columns)
-    connection.execute(
-        f"COPY (SELECT {selected} FROM columns) TO {_quoted(str(unfinished))} "
-        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {FILE_EVENTS})"
-    )
-    connection.unregister("columns")
-    unfinished.rename(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection.execute(
+            f"COPY (SELECT {selected} FROM columns) TO {_quoted(str(unfinished))} "
+            f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {FILE_EVENTS})"
+        )
+        unfinished.rename(path)
+    except (OSError, _duckdb().Error) as error:
+        raise RingworkError(f"{path}: cannot be written: {error}") from error
+    finally:
+        connection.unregister("columns")
 
 
 def path_of(out_dir: Path, day: int, partition: int, first_seq: int) -> Path:

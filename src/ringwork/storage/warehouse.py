@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import Final
 
+from ringwork.kernel.errors import Unavailable
 from ringwork.kernel.events import EventTypes
 from ringwork.kernel.ports import Row
 from ringwork.storage.parquet import (
@@ -37,19 +38,26 @@ class ParquetWarehouse:
         self._types = types
         self._exported: dict[int, int] = {}
         self._lock = Lock()
+        self._stopped = Event()
 
     def refresh(self, progress: Progress | None = None) -> int:
         """Export what the log has that the files have not; the last sequence number they hold.
 
-        Of several partitions, the sum of theirs. Raises LogCorrupt, UndecodableEvent, or
-        RingworkError where DuckDB is not installed.
+        Of several partitions, the sum of theirs. Raises LogCorrupt, UndecodableEvent, Unavailable
+        after ``stop``, or RingworkError where DuckDB is not installed or cannot write.
         """
         with self._lock:
+            if not self._out_dir.exists():
+                self._exported.clear()  # the files may be removed at any time, and come again
             for partition in partitions(self._directory):
                 reader = SqliteLogReader(self._directory, partition=partition)
                 if reader.head.seq > self._exported.get(partition, 0):
                     self._exported[partition] = self._go_on(reader, progress)
             return sum(self._exported.values())
+
+    def stop(self) -> None:
+        """Let a refresh end after the range that it writes; it goes on where it ended."""
+        self._stopped.set()
 
     def _go_on(self, reader: SqliteLogReader, progress: Progress | None) -> int:
         begun = self._begun(reader.partition)
@@ -64,6 +72,8 @@ class ParquetWarehouse:
                     path = path_of(self._out_dir, day, reader.partition, window.first_seq)
                     write(connection, window.days[day], path)
                 through = window.last_seq
+                if self._stopped.is_set():
+                    raise Unavailable("shutting-down", "the export goes on after the next start")
                 if progress is not None:
                     progress(through, reader.head.seq)
         finally:
