@@ -213,7 +213,9 @@ def test_a_restart_keeps_documents_reports_and_what_is_due_next(tmp_path):
             "/v1/invoices", json=again, headers={"idempotency-key": "/v1/invoices"}
         )
         assert same.headers["idempotency-replayed"] == "true"
-        other = await client.admin.post("/v1/invoices", json=again, headers={"idempotency-key": "k"})
+        other = await client.admin.post(
+            "/v1/invoices", json=again, headers={"idempotency-key": "k"}
+        )
         assert (other.status_code, other.json()["id"]) == (200, "a-1"), "nothing is billed twice"
         client.clock.advance_us(DAY_US)
         assert (await client.app.platform.desk.make_due()).made == 1
@@ -244,7 +246,7 @@ def test_a_crash_between_a_report_s_file_and_its_event_loses_nothing(tmp_path):
             shutil.copytree(data / name, crashed / name)
 
     async def after(client: Client) -> None:
-        assert [one for one in crashed.glob("reports/*.csv")], "the file is there, its event is not"
+        assert list(crashed.glob("reports/*.csv")), "the file is there, its event is not"
         assert (await client.app.platform.desk.make_due()).made == 1
         assert (await client.app.platform.desk.make_due()).made == 0
         [schedule] = (await got(client, "/v1/report-schedules"))["report_schedules"]
