@@ -15,7 +15,7 @@ from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
 from ringwork.ads.forecast import Forecast, PlannedCampaign
-from ringwork.ads.http_api import AdsApi, After, IdFilter, Limit, PathId, status_of
+from ringwork.ads.http_api import AdsApi, After, IdFilter, Limit, PathId, event_at, status_of
 from ringwork.ads.invoice_events import InvoiceIssued
 from ringwork.ads.invoices import Invoicing
 from ringwork.ads.payouts import Payouts
@@ -37,8 +37,7 @@ from ringwork.ads.reports import ReportQuery
 from ringwork.ads.reports.desk import ReportDesk
 from ringwork.ads.reports.schedules import ReportSchedule
 from ringwork.kernel.errors import NotFound
-from ringwork.kernel.events import Event, decode_frames
-from ringwork.kernel.journal import Command, Journal
+from ringwork.kernel.journal import Command
 from ringwork.web.app import HttpRequest, run_command
 from ringwork.web.auth import needs
 from ringwork.web.openapi import UUID_PATTERN, described
@@ -181,7 +180,10 @@ def _invoices(api: ReportsApi) -> list[ControllerRouterHandler]:
         if kept is None:
             raise NotFound(f"no invoice {invoice_id!r}")
         await journal.settled()
-        issued = _event_at(journal, kept.seq)
+        recorded = event_at(journal, kept.seq)
+        if recorded is None:
+            raise NotFound(f"the log file with invoice {invoice_id!r} was removed")
+        issued = recorded.payload
         assert isinstance(issued, InvoiceIssued), "an invoice stands where the books say"
         notes = [one for one in books.credit_notes.values() if one.invoice_id == invoice_id]
         return WholeInvoice.of(kept, issued, notes)
@@ -221,12 +223,3 @@ def _publishers(api: ReportsApi) -> list[ControllerRouterHandler]:
         return await run_command(request, api.ads.execute, decide, key_required=True)
 
     return [read_statement, make_payout]
-
-
-def _event_at(journal: Journal, wanted: int) -> Event | None:
-    """The durable event with that sequence number."""
-    row = next(journal.log.rows(wanted - 1), None)
-    if row is None:
-        return None
-    envelopes = [one for frame in decode_frames(row.payload) for one in frame.events]
-    return journal.types.decode(envelopes[wanted - row.first_seq])

@@ -196,7 +196,7 @@ async def _to_the_end(make: Callable[[], _T]) -> _T:
 
 @contextmanager
 def _refusing() -> Iterator[None]:
-    """What keeps the exported log or the reports from being written or read is said as a refusal."""
+    """Say as a refusal what keeps the exported log or a report from being written or read."""
     try:
         yield
     except Refused:
