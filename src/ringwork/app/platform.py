@@ -33,6 +33,7 @@ from ringwork.ads.reports.schedules import Schedules
 from ringwork.ads.service import Ads
 from ringwork.ads.tokens import Tokens
 from ringwork.app.erasure import Erasures, SubjectErased
+from ringwork.app.exporter import ExportedBeside, warehouse_of
 from ringwork.app.following import Following
 from ringwork.app.learner import LearnerThread
 from ringwork.app.link import Learned
@@ -66,7 +67,6 @@ from ringwork.storage.sqlite.reader import SqliteLogReader
 from ringwork.storage.sqlite.search import rows_naming
 from ringwork.storage.sqlite.segment import Rotation
 from ringwork.storage.sqlite.state import SqliteSnapshots, open_state
-from ringwork.storage.warehouse import ParquetWarehouse
 from ringwork.web.execute import CommandAnswered, Executor
 from ringwork.web.idempotency import IdempotencyKeys
 from ringwork.web.keys import ApiKeyCreated, ApiKeyRevoked, ApiKeys
@@ -311,8 +311,11 @@ class Platform:
             currency=settings.ads.currency,
         )
         data = settings.data_path
+        # Where a child follows the log, another one exports it: both for the requests' sake.
+        is_beside = isinstance(self.projections, Following)
+        warehouse = (ExportedBeside if is_beside else warehouse_of)(data, self.types)
         self.desk = ReportDesk(
-            warehouse=ParquetWarehouse(data / "log", data / "warehouse", self.types),
+            warehouse=warehouse,
             files=DirectoryReportFiles(data / "reports"),
             schedules=memory.report_schedules,
             journal=self.journal,
