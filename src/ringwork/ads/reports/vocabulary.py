@@ -96,7 +96,11 @@ FilterValues = Annotated[
     list[Annotated[str, Meta(max_length=255)]], Meta(min_length=1, max_length=FILTER_VALUES_MAX)
 ]
 TimeZone = Annotated[str, Meta(min_length=1, max_length=64, examples=["Europe/Lisbon"])]
-Filters = dict[Dimension, FilterValues]
+Filters = Annotated[
+    dict[Dimension, FilterValues],
+    # Their schema leaves out what the decoder asks of the names.
+    Meta(extra_json_schema={"propertyNames": {"enum": list(DIMENSIONS)}}),
+]
 
 
 class ReportQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
