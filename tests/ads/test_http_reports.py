@@ -368,7 +368,9 @@ def test_a_forecast(bureau):
     found = answer.json()
     assert found["impressions"] == {"expected": 28, "low": 28, "high": 28}
     assert found["days_seen"] == 5
-    assert slug(bureau.send("POST", "/v1/forecasts", json={**PLAN, "ends_us": 0})) == "rule-violated"
+    assert (
+        slug(bureau.send("POST", "/v1/forecasts", json={**PLAN, "ends_us": 0})) == "rule-violated"
+    )
 
 
 # ---- roles and documents ------------------------------------------------------------------------

@@ -29,8 +29,8 @@ def run_forecast(
     """The forecast of ``plan`` from the days before ``now_us``.
 
     ``p_ppb``: pricing -> chance, per impression, of what it charges for (``AdsSettings.p_ppb``).
-    Raises Conflict ``rule-violated`` for a plan that cannot be, ``history-too-short``; RingworkError where
-    the exported files cannot be read.
+    Raises Conflict ``rule-violated`` for a plan that cannot be, ``history-too-short``;
+    RingworkError where the exported files cannot be read.
     """
     faults = list(_faults(plan))
     if faults:
