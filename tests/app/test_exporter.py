@@ -16,14 +16,18 @@ TYPES = EventTypes(EVENTS)
 ALL = "SELECT * FROM events ORDER BY seq"
 
 
-def test_a_child_exports_what_this_process_would(data: Path, tmp_path: Path):
+def test_a_child_exports_what_this_process_would(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     beside, here = (
         ExportedBeside(data, TYPES),
         ParquetWarehouse(data / "log", tmp_path / "x", TYPES),
     )
     assert beside.refresh() == here.refresh() > 20
     assert beside.rows(ALL) == here.rows(ALL)
-    assert beside.refresh() == here.refresh(), "nothing is new"
+    with monkeypatch.context() as patch:
+        patch.setattr(exporter, "_COMMAND", ("/bin/false",))
+        assert beside.refresh() == here.refresh(), "nothing is new, which needs no child"
     assert len(beside.rows(ALL)) == here.refresh()
 
 
@@ -41,7 +45,6 @@ def test_a_child_that_dies_is_told(data: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_nothing_is_exported_after_the_end(data: Path):
     warehouse = ExportedBeside(data, TYPES)
-    warehouse.refresh()
     warehouse.stop()
     with pytest.raises(Unavailable, match="shutting-down"):
         warehouse.refresh()

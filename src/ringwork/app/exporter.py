@@ -16,7 +16,7 @@ from typing import Final
 
 from ringwork.kernel.errors import RingworkError, Unavailable
 from ringwork.kernel.events import EventTypes
-from ringwork.storage.warehouse import ParquetWarehouse
+from ringwork.storage.warehouse import ParquetWarehouse, logged
 
 NICENESS: Final = 10
 """Requests come first, and the follower."""
@@ -38,9 +38,13 @@ class ExportedBeside:
         self._lock = Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._is_stopped = False
+        self._exported_seq = 0
 
     def refresh(self) -> int:
-        """As ``ParquetWarehouse.refresh``; one at a time."""
+        """As ``ParquetWarehouse.refresh``; one at a time. Where nothing is new, without a child."""
+        directory = self._data / "warehouse"
+        if directory.exists() and logged(self._data / "log") == self._exported_seq:
+            return self._exported_seq
         with self._lock:
             if self._is_stopped:
                 raise Unavailable("shutting-down", "the export goes on after the next start")
@@ -59,7 +63,8 @@ class ExportedBeside:
         if child.returncode:
             text = said[-ERROR_MAX_CHARS:] or f"it ended with {child.returncode}"
             raise RingworkError(f"the log cannot be exported: {text}")
-        return int(said.splitlines()[-1])
+        self._exported_seq = int(said.splitlines()[-1])
+        return self._exported_seq
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """As ``ParquetWarehouse.rows``."""

@@ -29,6 +29,14 @@ _QUIET: Final = "SET enable_progress_bar = false; "
 """DuckDB draws a bar on stdout after two seconds, among what a command prints there."""
 
 
+def logged(directory: Path) -> int:
+    """The last sequence number of the log below ``directory``; of several partitions, the sum."""
+    return sum(
+        SqliteLogReader(directory, partition=partition).head.seq
+        for partition in partitions(directory)
+    )
+
+
 class ParquetWarehouse:
     """The log below ``directory`` as Parquet below ``out_dir``."""
 

@@ -23,6 +23,14 @@ _PERCENT: Final = 10_000
 """In 1e-6."""
 
 
+def check_plan(plan: PlannedCampaign) -> None:
+    """Conflict ``rule-violated`` for a plan that cannot be."""
+    faults = list(_faults(plan))
+    if faults:
+        text = "; ".join(f"{one.pointer}: {one.detail}" for one in faults)
+        raise Conflict("rule-violated", text, errors=faults)
+
+
 def run_forecast(
     warehouse: Warehouse, plan: PlannedCampaign, *, now_us: int, p_ppb: Mapping[Pricing, int]
 ) -> Forecast:
@@ -32,10 +40,7 @@ def run_forecast(
     Raises Conflict ``rule-violated`` for a plan that cannot be, ``history-too-short``;
     RingworkError where the exported files cannot be read.
     """
-    faults = list(_faults(plan))
-    if faults:
-        text = "; ".join(f"{one.pointer}: {one.detail}" for one in faults)
-        raise Conflict("rule-violated", text, errors=faults)
+    check_plan(plan)
     begins_us = log_begins_us(warehouse)
     days = [] if begins_us is None else days_of(plan, log_begins_us=begins_us, now_us=now_us)
     if len(days) < DAYS_MIN:

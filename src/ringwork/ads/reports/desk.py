@@ -15,8 +15,9 @@ from typing import Final, Protocol, TypeVar
 
 from msgspec import Struct
 
-from ringwork.ads.forecast import Forecast, PlannedCampaign, run_forecast
+from ringwork.ads.forecast import Forecast, PlannedCampaign, check_plan, run_forecast
 from ringwork.ads.model import Pricing
+from ringwork.ads.reports.compile import compile_query
 from ringwork.ads.reports.csv_text import to_csv
 from ringwork.ads.reports.report import Report, Warehouse, run_report
 from ringwork.ads.reports.schedules import Period, ReportMade, ReportSchedule, Schedules
@@ -89,6 +90,7 @@ class ReportDesk:
         Raises what ``run_report`` does; Overloaded; Unavailable ``reports-unavailable`` where the
         exported log can be neither written nor read.
         """
+        compile_query(query)  # what cannot be is refused before anything is exported for it
         report_id = self._new_id()
 
         def make() -> tuple[str, int, Report]:
@@ -114,6 +116,7 @@ class ReportDesk:
 
     async def forecast(self, plan: PlannedCampaign) -> Forecast:
         """What a planned campaign would come to. Raises what ``run_forecast`` does; Overloaded."""
+        check_plan(plan)
         now_us = self._journal.clock.wall_us()
 
         def make() -> Forecast:
