@@ -351,6 +351,11 @@ def test_a_statement_and_a_payout(bureau):
     assert slug(again) == "nothing-to-pay"
     wrong = bureau.send("GET", "/v1/publishers/pub/statement", params={"month": "January"})
     assert slug(wrong) == "invalid"
+    for year in ("0000-01", "1969-12", "3000-01", "9999-12"):  # the calendar ends somewhere
+        wrong = bureau.send("GET", "/v1/publishers/pub/statement", params={"month": year})
+        assert slug(wrong) == "invalid"
+    last = bureau.send("GET", "/v1/publishers/pub/statement", params={"month": "2999-12"})
+    assert last.status_code == 200
     assert slug(bureau.send("GET", "/v1/publishers/x/statement", params=month)) == "not-found"
 
 

@@ -14,6 +14,7 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
+from ringwork.ads.charges import MONTH_PATTERN
 from ringwork.ads.forecast import Forecast, PlannedCampaign
 from ringwork.ads.http_api import AdsApi, After, IdFilter, Limit, PathId, event_at, status_of
 from ringwork.ads.invoice_events import InvoiceIssued
@@ -67,7 +68,7 @@ TYPES: Final[tuple[type[Struct], ...]] = (
 
 DocumentPath = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,95}$")]
 CsvName = Annotated[str, PathParameter(pattern=UUID_PATTERN[:-1] + r"\.csv$")]
-MonthQuery = Annotated[str, QueryParameter(pattern="^[0-9]{4}-(0[1-9]|1[0-2])$")]
+MonthQuery = Annotated[str, QueryParameter(pattern=f"^{MONTH_PATTERN}$")]
 
 
 class ReportsApi(Struct, frozen=True, kw_only=True):
