@@ -7,7 +7,7 @@ from typing import Self, TypeVar
 
 import msgspec
 
-from ringwork.ads.billing import Billing
+from ringwork.ads.billing import Billing, Measure
 from ringwork.ads.budgets import Budgets
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.events import EVENTS, AuctionCleared, SlotOutcome
@@ -226,12 +226,16 @@ class House:
             request_id=claim.request_id, cause_id=claim.auction_id,
         )  # fmt: skip
 
-    def click(self, token: str) -> str | None:
+    def click(self, token: str, invalid: str = "") -> str | None:
         claim = self.billing.verify(token, "click")
         return claim and self.do(
-            lambda c: self.billing.record_click(c, claim),
+            lambda c: self.billing.record_click(c, claim, invalid=invalid),
             request_id=claim.request_id, cause_id=claim.auction_id,
         )  # fmt: skip
+
+    def measure(self, token: str, measure: Measure) -> str | None:
+        claim = self.billing.verify(token, measure)
+        return claim and self.do(lambda c: self.billing.record_measured(c, claim, measure))
 
     def convert(self, rwclid: str, conversion_id: str, **members: object) -> str | None:
         given = {"value_nanos": 0, "customer": None, **members}

@@ -1,5 +1,7 @@
 """The tables against a recount of the events by hand, in any batches."""
 
+import random
+
 import msgspec
 import pytest
 import sqlalchemy as sa
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from ringwork.ads import projections
 from ringwork.ads.events import AnswerTimed, CampaignChanged, CampaignCreated
-from ringwork.ads.model import Campaign, Targeting
+from ringwork.ads.model import Campaign, Slot, Targeting
 from ringwork.ads.projections import (
     HOUR_US,
     MINUTE_US,
@@ -24,6 +26,7 @@ from ringwork.kernel.events import Recorded
 from ringwork.storage.sqlite.state import open_state
 from ringwork.web.keys import ApiKeyCreated
 from tests.ads.house import BANNER, House, changed, euros
+from tests.ads.reports.town import live, settle
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +168,76 @@ def test_clear_leaves_nothing(story):
     for projection in PROJECTIONS:
         projection.clear(connection)
     assert contents(connection) == {name: [] for name in metadata.tables}
+    connection.close()
+    connection.engine.dispose()
+
+
+@pytest.mark.parametrize("pricing", ["cpm", "cpc", "cpa", "vcpm", "cpv"])
+def test_spend_is_what_left_the_account_whatever_is_paid_for(pricing):
+    """One sale of three comes to everything, one to an invalid click, one to nothing."""
+    with House() as house:
+        house.open()
+        house.campaign(pricing=pricing, bid_nanos=10**9)
+        house.creative(
+            format="video", width=640, height=360, html="", duration_s=15,
+            video_url="https://adv.example/a.mp4", video_mime="video/mp4",
+        )  # fmt: skip
+        for number, invalid in enumerate(("", "invalid-prefetch", None)):
+            _, [sale] = house.serve(Slot(id="1", format="video", mimes=("video/mp4",)))
+            if invalid is None:
+                continue
+            house.impression(sale.tokens["impression"])
+            for measure in ("viewable", "view"):
+                if measure in sale.tokens:
+                    house.measure(sale.tokens[measure], measure)
+            house.click(sale.tokens["click"], invalid)
+            clicked = house.billing.verify(sale.tokens["click"], "click")
+            house.convert(house.billing.conversion_token(clicked), f"order-{number}")
+        account, events = house.ledger.accounts["campaign/c1"], house.events()
+    left = account.debits_posted - account.credits_posted + 10**12
+    assert left > 0
+    connection = applied(events, [7])
+    counts = projections.campaign_counts(connection)["c1"]
+    found = (counts.sold, counts.impressions, counts.clicks, counts.conversions, counts.spent_nanos)
+    assert found == (3, 2, 1, 1, left)
+    [of_ad] = projections.creative_counts(connection, "c1").values()
+    assert (of_ad.clicks, of_ad.conversions, of_ad.spent_nanos) == (1, 1, left)
+    total = projections.totals(connection)
+    assert (total.clicks, total.conversions, total.spent_nanos) == (1, 1, left)
+    connection.close()
+    connection.engine.dispose()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_market_s_spend_is_what_left_its_accounts(seed):
+    with House() as house:
+        settle(house)
+        live(house, random.Random(seed), 40)
+        events, accounts = house.events(), house.ledger.accounts
+        left = {
+            one.id: one.budget.total_nanos - accounts[f"campaign/{one.id}"].credits_posted
+            + accounts[f"campaign/{one.id}"].debits_posted
+            for one in house.catalogue.campaigns.values()
+        }  # fmt: skip
+    connection = applied(events, [7])
+    found = projections.campaign_counts(connection)
+    assert {id: counts.spent_nanos for id, counts in found.items()} == left
+    assert projections.totals(connection).spent_nanos == sum(left.values()) > 0
+    connection.close()
+    connection.engine.dispose()
+
+
+def test_a_request_that_was_clicked_by_nobody_was_not_clicked():
+    with House() as house:
+        house.open()
+        house.campaign()
+        house.creative()
+        _, [sold] = house.serve()
+        house.impression(sold.tokens["impression"])
+        house.click(sold.tokens["click"], "invalid-prefetch")
+        connection = applied(house.events(), [1])
+    [row] = projections.requests(connection, RequestFilter(), limit=2)
+    assert row.outcome == "billed"
     connection.close()
     connection.engine.dispose()
 

@@ -11,7 +11,7 @@ from ringwork.ads.reports import ReportQuery
 from ringwork.cli.ads_reports import forecast, report
 from ringwork.cli.options import Options
 from ringwork.kernel.clock import SystemClock
-from ringwork.kernel.errors import ConfigurationError, Conflict, Invalid
+from ringwork.kernel.errors import ConfigurationError, Conflict
 from tests.ads.house import House
 from tests.ads.reports.oracle import expected
 from tests.ads.reports.town import DAY_US, live, settle, stored
@@ -59,7 +59,7 @@ def test_what_is_wrong_with_a_file_is_said(store):
     query = {"from_us": 0, "until_us": 1, "dimensions": ["person"], "measures": ["clicks"]}
     with pytest.raises(ConfigurationError, match=r"Invalid enum value 'person'"):
         report(write("q.json", query), options=options)
-    with pytest.raises(Invalid, match="later than from_us"):
+    with pytest.raises(Conflict, match="later than from_us"):
         report(write("q.json", {**query, "dimensions": [], "until_us": 0}), options=options)
 
 

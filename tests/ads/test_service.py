@@ -12,6 +12,7 @@ from ringwork.ads.events import (
     ImpressionUnbilled,
 )
 from ringwork.ads.model import Ask, Context, Slot
+from ringwork.ads.outcomes import MAX_CLICK_WINDOW_S, MAX_CONVERSION_WINDOW_S
 from ringwork.ads.requests import CampaignChange
 from ringwork.ads.settings import AdsSettings
 from ringwork.kernel.errors import Conflict, StorageFull
@@ -338,6 +339,39 @@ def test_a_late_or_unpaid_conversion(sales):
     assert charges == [10_000, 10_000]
     sales.clock.advance_us(30 * 86_400 * 1_000_000)
     assert sales.convert(third, "3") == "late"
+
+
+def test_a_conversion_after_an_invalid_click_is_recorded_and_charges_nothing(sales):
+    _, [one] = sales.serve()
+    claim = sales.billing.verify(one.tokens["click"], "click")
+    before = sales.ledger.accounts["campaign/c1"].debits_posted
+    sales.click(one.tokens["click"], "invalid-data-centre")
+    sales.click(one.tokens["click"])  # the first click has the say
+    token = sales.billing.conversion_token(claim)
+    assert sales.convert(token, "order-1", value_nanos=7) == "recorded"
+    assert sales.convert(token, "order-1", value_nanos=7) == "repeated"
+    [conversion] = sales.payloads(ConversionRecorded)
+    assert (conversion.charged_nanos, conversion.unbilled_reason) == (0, "invalid-click")
+    assert sales.ledger.accounts["campaign/c1"].debits_posted == before
+    assert sales.replayed().dumps() == sales.folds.dumps()
+    assert sales.convert(rwclid(sales), "order-2") == "recorded"
+    assert sales.payloads(ConversionRecorded)[-1].charged_nanos > 0, "another click is its own"
+
+
+def test_an_invalid_click_is_remembered_for_as_long_as_a_conversion_may_follow(sales):
+    """Longer than the click itself, which need only be told from a second one."""
+    _, [one] = sales.serve()
+    claim = sales.billing.verify(one.tokens["click"], "click")
+    sales.click(one.tokens["click"], "invalid-prefetch")
+    sales.clock.advance_us(MAX_CLICK_WINDOW_S * 1_000_000 + 1_200_000_000)
+    _, [later] = sales.serve()
+    sales.click(later.tokens["click"])  # which moves the time of clicks on
+    assert not sales.folds.outcomes.clicked(claim.impression_id)
+    sales.billing.settings = changed(
+        sales.billing.settings, conversion_window_s=MAX_CONVERSION_WINDOW_S
+    )
+    assert sales.convert(sales.billing.conversion_token(claim), "order-1") == "recorded"
+    assert sales.payloads(ConversionRecorded)[-1].unbilled_reason == "invalid-click"
 
 
 def test_every_click_on_an_ad_carries_the_same_conversion_token(sales):

@@ -12,6 +12,8 @@ from tests.app.served import EPOCH_US, Client
 from tests.crash.shop import BID_REQUEST, euros
 
 HOUR_US = 3_600_000_000
+DECEMBER_US = 1_764_633_600_000_000
+"""The second of December, 2025: the afternoon's month is over."""
 
 
 def opened(data: Path, seed: int = 6) -> Platform:
@@ -69,6 +71,29 @@ async def live(client: Client, random: Random) -> None:
         await random.choice((sell, move, manage))(client, random, number)
         if random.random() < 0.2:
             client.app.platform.expire_due()
+    await accounting(client)
+
+
+async def accounting(client: Client) -> None:
+    """What is done once a month is over: reports, an invoice, a part of it back, a payout."""
+    for id in ("daily", "brief"):
+        schedule = {"id": id, "name": "Every day", "every": "day", "measures": ["spend_nanos"]}
+        await post(client, "/v1/report-schedules", schedule, id)
+    client.clock.set_wall_us(DECEMBER_US)
+    due = await client.app.platform.desk.make_due()
+    assert (due.made, due.troubles) == (2, {})
+    ended = await client.admin.delete("/v1/report-schedules/brief")
+    assert ended.status_code == 200, ended.text
+    of_november = {"month": "2025-11"}
+    tax = {"name": "IVA", "rate_ppm": 230_000}
+    billed = await post(
+        client, "/v1/invoices", {"advertiser": "a", "tax": tax, **of_november}, "invoice"
+    )
+    assert billed["id"] == "a-1"
+    credit = {"invoice": "a-1", "amount": euros(10_000_000), "reason": "a mistake"}
+    assert (await post(client, "/v1/credit-notes", credit, "credit"))["id"] == "a-c1"
+    paid = await post(client, "/v1/payouts", {"publisher": "pub", **of_november}, "payout")
+    assert paid["id"] == "pub-p1"
 
 
 async def review(client: Client) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import httpx
 
+from ringwork.ads.supply.settings import SupplySettings
 from ringwork.app.compose import Application, create
-from ringwork.app.settings import Settings
+from ringwork.app.settings import HttpSettings, Settings
 from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.entropy import SeededEntropy
 from ringwork.kernel.errors import Unavailable
@@ -66,6 +67,8 @@ def serve(
     *,
     clock: ManualClock | None = None,
     seed: int = 5,
+    http: HttpSettings = HttpSettings(),  # noqa: B008  # frozen
+    supply: SupplySettings = SupplySettings(),  # noqa: B008  # frozen
     **options: object,
 ) -> None:
     """Run ``scenario`` against the store in ``data``, then close it.
@@ -73,7 +76,8 @@ def serve(
     A second run on the same store needs another ``seed``, and its ``clock`` where time went on.
     """
     clock = clock or ManualClock(EPOCH_US)
-    app = create(Settings(data=str(data)), clock=clock, entropy=SeededEntropy(seed), **options)
+    settings = Settings(data=str(data), http=http, supply=supply)
+    app = create(settings, clock=clock, entropy=SeededEntropy(seed), **options)
 
     async def live() -> None:
         async with app.platform.lifespan(app):

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 import jsonschema_rs
 import pytest
 
+from tests.app.life import DECEMBER_US
 from tests.app.served import Client, serve
-from tests.crash.shop import BID_REQUEST
+from tests.crash.shop import BID_REQUEST, euros
 
 METHODS = ("get", "put", "post", "delete", "patch")
+FILES = {"/ads.txt", "/app-ads.txt", "/sellers.json"}
 BEACONS = {f"/{letter}/{{token}}" for letter in "bvwcnl"}
 LANES = {"/openrtb2/auction", "/v1/ads/request", "/ringwork.js", *BEACONS}
 UNDOCUMENTED = {"/metrics", "/openapi.json", "/"}
@@ -91,13 +93,16 @@ def test_what_moves_money_requires_a_key(document):
         ("post", "/v1/campaigns"),
         ("patch", "/v1/campaigns/{campaign_id}"),
         ("post", "/v1/import"),
+        ("post", "/v1/invoices"),
+        ("post", "/v1/credit-notes"),
+        ("post", "/v1/payouts"),
     }
 
 
 def test_what_is_open_says_so_and_nothing_else_is(document):
     assert document["security"] == [{"key": []}]
     open_to_all = {path for _, path, one in operations(document) if one.get("security") == []}
-    assert open_to_all == {"/healthz", "/readyz", "/ringwork.js", *BEACONS}
+    assert open_to_all == {"/healthz", "/readyz", "/ringwork.js", *FILES, *BEACONS}
 
 
 def test_every_route_is_in_it(tmp_path, document):
@@ -148,7 +153,8 @@ def test_real_answers_are_as_documented(tmp_path, document):
         for path in (
             "/healthz", "/readyz", "/v1/keys", "/v1/log/events", "/v1/ledger/trial-balance",
             "/v1/ledger/totals", "/v1/advertisers", "/v1/campaigns", "/v1/creatives",
-            "/v1/publishers", "/v1/placements", "/v1/sites",
+            "/v1/publishers", "/v1/placements", "/v1/sites", "/v1/invoices",
+            "/v1/report-schedules", "/sellers.json",
         ):  # fmt: skip
             assert (await check("GET", path)).status_code == 200
         for template, id in (
@@ -173,14 +179,52 @@ def test_real_answers_are_as_documented(tmp_path, document):
             assert missing.status_code == 404
         gone = await check("DELETE", f"/v1/keys/{made.json()['id']}", "/v1/keys/{key_id}")
         assert gone.status_code == 200
+        await account(check, client)
         await check("POST", "/v1/conversions", json={"rwclid": "x", "conversion_id": "1"})
         await check("POST", "/v1/ledger/accounts", json={"id": 5})
 
     serve(tmp_path / "data", scenario)
     all_gets = {(method, path) for method, path, _ in operations(document) if method == "get"}
     # These are no JSON.
-    unseen = {"/v1/log/stream", "/v1/creatives/{creative_id}/preview", "/ringwork.js", *BEACONS}
+    unseen = {
+        "/v1/log/stream", "/v1/creatives/{creative_id}/preview", "/v1/reports/{name}", "/ads.txt",
+        "/app-ads.txt", "/ringwork.js", *BEACONS,
+    }  # fmt: skip
     assert {path for _, path in all_gets - seen} == unseen
+
+
+async def account(check, client: Client) -> None:
+    """Reports and documents of a month with one impression, which is over."""
+    client.clock.set_wall_us(DECEMBER_US)
+    schedule = {"id": "daily", "name": "Every day", "every": "day", "measures": ["spend_nanos"]}
+    of_november = {"month": "2025-11"}
+    made = {
+        "/v1/reports": {"from_us": 0, "until_us": 1, "dimensions": ["campaign"], "measures": ["ctr"]},
+        "/v1/report-schedules": schedule,
+        "/v1/invoices": {"advertiser": "a", **of_november},
+        "/v1/payouts": {"publisher": "pub", **of_november},
+    }  # fmt: skip
+    for path, body in made.items():
+        answer = await check("POST", path, json=body, headers={"idempotency-key": path})
+        assert answer.status_code in (201, 409), answer.text
+        assert path != "/v1/invoices" or answer.status_code == 201
+    await check("GET", "/v1/invoices/a-1", "/v1/invoices/{invoice_id}")
+    credit = {"invoice": "a-1", "amount": euros(10**9), "reason": "too much"}
+    headers = {"idempotency-key": "credit"}
+    await check("POST", "/v1/credit-notes", json=credit, headers=headers)
+    statement = "/v1/publishers/{publisher_id}/statement"
+    shown = await check("GET", statement.format(publisher_id="pub"), statement, params=of_november)
+    assert shown.status_code == 200, shown.text
+    plan = {
+        "pricing": "cpm", "bid_nanos": 5, "formats": ["banner"], "budget": euros(5),
+        "starts_us": DECEMBER_US, "ends_us": DECEMBER_US + 1,
+    }  # fmt: skip
+    await check("POST", "/v1/forecasts", json=plan)
+    assert (await check("GET", "/v1/report-schedules")).json()["report_schedules"]
+    ended = await check(
+        "DELETE", "/v1/report-schedules/daily", "/v1/report-schedules/{schedule_id}"
+    )
+    assert ended.status_code == 200, ended.text
 
 
 @pytest.mark.parametrize(

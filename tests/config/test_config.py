@@ -96,6 +96,14 @@ def test_the_line_is_found_however_toml_writes_it(toml: str, line: int) -> None:
         ("logging.level = 'loud'", 'level = "loud", expected debug, error, info, warning'),
         ("[clock]\nspeed = 2", "ringwork.toml:2: clock.real_start_us has no default"),
         ("[[http]]\nport = 1", "ringwork.toml:1: 'http' holds settings and is none itself"),
+        (
+            '[[supply.records]]\nsystem = "x.example"\naccount = "1"\nrelationship = "NEPHEW"',
+            re.escape('ringwork.toml:1: supply.records = [{"system":"x.example","account":"1",'),
+        ),
+        (
+            'supply.records = ["x"]',
+            re.escape("expected list of {system = string, account = string, relationship = DIRECT"),
+        ),
         ("port 1", "ringwork.toml: not TOML: .*line 1"),
         ("tenant = 'a'\ntenant = 'b'", "ringwork.toml: not TOML: Cannot overwrite a value"),
     ],
@@ -221,7 +229,7 @@ def test_bounds_are_told_in_words_and_the_text_below_a_field_is_its_description(
         "shelf": "integer from 1",
         "minutes": "integer up to 90",
         "note": "string",
-        "extra": "list",
+        "extra": "list of string",
     }
     assert rows["shelf"].description == "Counted from below,\nas people do."
     assert rows["note"].description == "What the cook wrote."

@@ -1,6 +1,7 @@
 """The reference is complete and written from the code; the tutorial runs as it is printed."""
 
 import contextlib
+import csv
 import os
 import re
 import signal
@@ -76,8 +77,13 @@ def commands_of(page: Path) -> str:
     return "\n".join(re.findall(r"^```bash\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL))
 
 
-def test_the_tutorial_runs_as_printed(tmp_path: Path) -> None:
-    script = commands_of(DOCS / "tutorial" / "first-ad.md").replace("8090", str(free_port()))
+TUTORIAL = DOCS / "tutorial" / "first-ad.md"
+STOP = "kill $SERVER; wait $SERVER\n"
+
+
+def run_as_printed(script: str, tmp_path: Path) -> str:
+    """What the commands of a page print."""
+    script = script.replace("8090", str(free_port()))
     (tmp_path / ".venv").symlink_to(ROOT / ".venv")
     run = subprocess.Popen(
         ["bash", "-euo", "pipefail", "-c", script],
@@ -89,6 +95,25 @@ def test_the_tutorial_runs_as_printed(tmp_path: Path) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(run.pid, signal.SIGKILL)
     assert run.returncode == 0, output
+    return output
+
+
+def test_the_tutorial_runs_as_printed(tmp_path: Path) -> None:
+    output = run_as_printed(commands_of(TUTORIAL), tmp_path)
     assert '"nanos":999500000' in output, "one impression at the floor was billed"
     assert "impression_billed" in output
     assert output.count("holds") == 9
+
+
+def test_the_page_about_reports_runs_as_printed_after_it(tmp_path: Path) -> None:
+    tutorial = commands_of(TUTORIAL)
+    assert tutorial.endswith(STOP)
+    page = commands_of(DOCS / "how-to" / "report-and-bill.md")
+    output = run_as_printed(f"{tutorial.removesuffix(STOP)}{page}{STOP}", tmp_path)
+    assert "ads.example" not in output, "nothing is set, so the host names the platform"
+    assert "127.0.0.1, diario, DIRECT" in output
+    assert '"seller_id":"diario"' in output
+    with (tmp_path / "by-campaign.csv").open(newline="") as file:
+        heads, row, totals = csv.reader(file)
+    assert heads == ["campaign", "day", "impressions", "clicks", "ctr", "spend_nanos"]
+    assert (row[0], row[2], row[5], totals[5]) == ("autumn", "1", "500000", "500000")

@@ -14,6 +14,7 @@ from ringwork.ads import view_through
 from ringwork.ads.budgets import CAMPAIGN_PREFIX, PUBLISHER_PREFIX, Budgets
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.events import (
+    UNBILLED_IMPRESSION,
     BidSettled,
     ClickRecorded,
     ConversionRecorded,
@@ -27,6 +28,7 @@ from ringwork.ads.outcomes import Outcomes
 from ringwork.ads.personal import Personal
 from ringwork.ads.settings import AdsSettings
 from ringwork.ads.tokens import Claim, Kind, Tokens
+from ringwork.ads.traffic.rules import AFTER_INVALID_CLICK
 from ringwork.kernel.errors import Conflict
 from ringwork.kernel.ids import IdGenerator, format_id
 from ringwork.kernel.journal import Command
@@ -117,7 +119,7 @@ class Billing:
         if not self._is_recorded(command, claim):
             return "late"
         if not invalid and self._outcomes.impression(claim.impression_id) is False:
-            invalid = "unbilled-impression"
+            invalid = UNBILLED_IMPRESSION
         posted_nanos, refusal = self._post(command, claim, measure, invalid)
         command.record(
             ImpressionMeasured(
@@ -260,7 +262,8 @@ class Billing:
         """Record an advertiser's conversion once and charge it where conversions are paid.
 
         ``customer`` is sealed under its own subject. ``view_only``: it is reported for an
-        impression that nobody clicked on. Conflict when the id was used for another impression, or
+        impression that nobody clicked on. One that follows an invalid click is invalid as well and
+        charges nothing. Conflict when the id was used for another impression, or
         when the impression was not seen or was clicked on.
         """
         known = self._outcomes.conversion(claim.campaign_id, conversion_id)
@@ -278,10 +281,7 @@ class Billing:
             subject, sealed = self._personal.seal(
                 f"customer/{customer}", customer, event_id=event_id, member="customer"
             )
-        charged_nanos, unbilled_reason = 0, ""
-        campaign = self._catalogue.campaigns[claim.campaign_id]
-        if not view_only or view_through.is_paid(campaign, claim):
-            charged_nanos, unbilled_reason = self._charge(command, claim, "cpa")
+        charged_nanos, unbilled_reason = self._charge_conversion(command, claim, view_only)
         command.record(
             ConversionRecorded(
                 conversion_id,
@@ -303,6 +303,16 @@ class Billing:
             purpose="conversion measurement" if customer else None,
         )
         return "recorded"
+
+    def _charge_conversion(
+        self, command: Command, claim: Claim, view_only: bool
+    ) -> tuple[int, str]:
+        if self._outcomes.clicked_invalidly(claim.impression_id):
+            return 0, AFTER_INVALID_CLICK
+        campaign = self._catalogue.campaigns[claim.campaign_id]
+        if view_only and not view_through.is_paid(campaign, claim):
+            return 0, ""
+        return self._charge(command, claim, "cpa")
 
     def _counts(self, command: Command, claim: Claim, *, view_only: bool) -> bool:
         """Whether a conversion is in time; Conflict for one of a view that was none."""

@@ -24,7 +24,9 @@ CHARGING: Final[tuple[type[Event], ...]] = (
 """The events that can charge a campaign."""
 
 _DAY_US: Final = 86_400_000_000
-_MONTH: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
+MONTH_PATTERN: Final = "(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])"
+"""``YYYY-MM`` since 1970, where our time begins."""
+_MONTH: Final = re.compile(MONTH_PATTERN)
 
 
 class Charge(NamedTuple):

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from msgspec import Struct
 
@@ -233,6 +233,10 @@ class ImpressionUnbilled(Event, frozen=True, array_like=True):
     impression_id: bytes
     campaign_id: str
     reason: str
+
+
+UNBILLED_IMPRESSION: Final = "unbilled-impression"
+"""Why a measure charges nothing: its impression came too late, or is invalid traffic."""
 
 
 class ImpressionMeasured(Event, frozen=True, array_like=True):

@@ -12,14 +12,13 @@ from msgspec import Struct, UnsetType
 from ringwork.ads import projections
 from ringwork.ads.budgets import CAMPAIGN_PREFIX, PUBLISHER_PREFIX
 from ringwork.ads.events import AuctionCleared
-from ringwork.ads.http_api import AdsApi, status_of
+from ringwork.ads.http_api import AdsApi, event_at, status_of
 from ringwork.ads.requests import NewConversion
 from ringwork.ads.tokens import Claim
 from ringwork.ads.views import Conversion, LedgerTotals, Why
 from ringwork.kernel.errors import Conflict, Fault, Invalid, NotFound
-from ringwork.kernel.events import Recorded, decode_frames
 from ringwork.kernel.ids import format_id, parse_id
-from ringwork.kernel.journal import Command, Journal, recorded_of
+from ringwork.kernel.journal import Command
 from ringwork.kernel.money import Money
 from ringwork.web.app import HttpRequest, run_command
 from ringwork.web.auth import needs
@@ -66,23 +65,13 @@ def _id_of(impression_id: str) -> bytes:
 def _explain(api: AdsApi, impression_id: bytes) -> Why:
     with api.reader.connect() as connection:
         sale = projections.sale(connection, impression_id)
-    recorded = None if sale is None else _event_at(api.journal, sale.seq)
+    recorded = None if sale is None else event_at(api.journal, sale.seq)
     if recorded is None:
         raise NotFound(f"no sale of the impression {format_id(impression_id)} is kept")
     cleared = recorded.payload
     assert isinstance(cleared, AuctionCleared), "a sale's row names the event that decided it"
     slot = next(one for one in cleared.slots if one.impression_id == impression_id)
     return Why.of(recorded, cleared, slot)
-
-
-def _event_at(journal: Journal, wanted: int) -> Recorded | None:
-    """The durable event with that sequence number, unless its log file was removed."""
-    row = next(journal.log.rows(wanted - 1), None)
-    if row is None or not row.first_seq <= wanted < row.first_seq + row.count:
-        return None
-    envelopes = [one for frame in decode_frames(row.payload) for one in frame.events]
-    envelope = envelopes[wanted - row.first_seq]
-    return recorded_of(envelope, journal.types.decode(envelope), wanted, journal.log.partition)
 
 
 def _counts(api: AdsApi) -> projections.Counts:

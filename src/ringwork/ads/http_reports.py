@@ -14,8 +14,9 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
+from ringwork.ads.charges import MONTH_PATTERN
 from ringwork.ads.forecast import Forecast, PlannedCampaign
-from ringwork.ads.http_api import AdsApi, After, IdFilter, Limit, PathId, status_of
+from ringwork.ads.http_api import AdsApi, After, IdFilter, Limit, PathId, event_at, status_of
 from ringwork.ads.invoice_events import InvoiceIssued
 from ringwork.ads.invoices import Invoicing
 from ringwork.ads.payouts import Payouts
@@ -37,8 +38,7 @@ from ringwork.ads.reports import ReportQuery
 from ringwork.ads.reports.desk import ReportDesk
 from ringwork.ads.reports.schedules import ReportSchedule
 from ringwork.kernel.errors import NotFound
-from ringwork.kernel.events import Event, decode_frames
-from ringwork.kernel.journal import Command, Journal
+from ringwork.kernel.journal import Command
 from ringwork.web.app import HttpRequest, run_command
 from ringwork.web.auth import needs
 from ringwork.web.openapi import UUID_PATTERN, described
@@ -55,6 +55,7 @@ SLUGS: Final[Mapping[str, tuple[int, str]]] = {
     "nothing-to-pay": (409, "Less than the currency's smallest unit was earned by then."),
     "ledger-differs": (409, "A campaign's account does not say what its outcomes say."),
     "credit-exceeds-invoice": (409, "A credit note gives back at most what is left."),
+    "reports-unavailable": (503, "The exported log cannot be written or read; `detail` says why."),
 }
 """Slugs of this module: status, and when it is answered."""
 
@@ -67,7 +68,7 @@ TYPES: Final[tuple[type[Struct], ...]] = (
 
 DocumentPath = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,95}$")]
 CsvName = Annotated[str, PathParameter(pattern=UUID_PATTERN[:-1] + r"\.csv$")]
-MonthQuery = Annotated[str, QueryParameter(pattern="^[0-9]{4}-(0[1-9]|1[0-2])$")]
+MonthQuery = Annotated[str, QueryParameter(pattern=f"^{MONTH_PATTERN}$")]
 
 
 class ReportsApi(Struct, frozen=True, kw_only=True):
@@ -97,7 +98,7 @@ def _reports(api: ReportsApi) -> list[ControllerRouterHandler]:
         if text is None:
             raise NotFound(f"no report {name!r} is kept")
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+        return Response(text, media_type="text/csv", headers=headers)
 
     @post("/v1/forecasts", opt=needs("catalogue:read"), status_code=200)
     async def forecast(data: JSONBody[PlannedCampaign]) -> Forecast:
@@ -180,7 +181,10 @@ def _invoices(api: ReportsApi) -> list[ControllerRouterHandler]:
         if kept is None:
             raise NotFound(f"no invoice {invoice_id!r}")
         await journal.settled()
-        issued = _event_at(journal, kept.seq)
+        recorded = event_at(journal, kept.seq)
+        if recorded is None:
+            raise NotFound(f"the log file with invoice {invoice_id!r} was removed")
+        issued = recorded.payload
         assert isinstance(issued, InvoiceIssued), "an invoice stands where the books say"
         notes = [one for one in books.credit_notes.values() if one.invoice_id == invoice_id]
         return WholeInvoice.of(kept, issued, notes)
@@ -220,12 +224,3 @@ def _publishers(api: ReportsApi) -> list[ControllerRouterHandler]:
         return await run_command(request, api.ads.execute, decide, key_required=True)
 
     return [read_statement, make_payout]
-
-
-def _event_at(journal: Journal, wanted: int) -> Event | None:
-    """The durable event with that sequence number."""
-    row = next(journal.log.rows(wanted - 1), None)
-    if row is None:
-        return None
-    envelopes = [one for frame in decode_frames(row.payload) for one in frame.events]
-    return journal.types.decode(envelopes[wanted - row.first_seq])

@@ -7,17 +7,20 @@ own domain: those of the publishers that have that domain.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 
 from litestar import Response, get
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 from litestar.types import ControllerRouterHandler
+from msgspec import Struct
 
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.model import Publisher
 from ringwork.ads.supply import ads_txt, sellers_json
 from ringwork.ads.supply.ads_txt import AdsTxt, Record
-from ringwork.ads.supply.sellers_json import Identifier
+from ringwork.ads.supply.sellers_json import Identifier, SellersJson
 from ringwork.ads.supply.settings import SupplySettings
 from ringwork.kernel.errors import NotFound
 
@@ -27,6 +30,10 @@ MAX_AGE_S: Final = 3600
 PublisherId = Annotated[str, QueryParameter(name="publisher", max_length=64)]
 
 _KEPT: Final = {"cache-control": f"public, max-age={MAX_AGE_S}"}
+_SELLERS: Final = ResponseSpec(SellersJson, generate_examples=False, description="The file")
+
+TYPES: Final[tuple[type[Struct], ...]] = (SellersJson,)
+"""Structs whose schemas the OpenAPI document takes from msgspec."""
 
 
 class SupplyFiles:
@@ -99,18 +106,21 @@ class SupplyFiles:
         )
 
 
-def supply_file_routes(files: SupplyFiles) -> list[ControllerRouterHandler]:
-    """The handlers; anyone may read them."""
+def supply_file_routes(
+    files: SupplyFiles, settled: Callable[[], Awaitable[None]]
+) -> list[ControllerRouterHandler]:
+    """The handlers; anyone may read them. ``settled``: resolves when memory is durable."""
 
-    @get(["/ads.txt", "/app-ads.txt"], sync_to_thread=False, opt={"open": True})
-    def read_ads_txt(publisher_id: PublisherId = "") -> Response[str]:
+    @get(["/ads.txt", "/app-ads.txt"], media_type="text/plain", opt={"open": True})
+    async def read_ads_txt(publisher_id: PublisherId = "") -> Response[str]:
         """Who may sell the places of a publisher (IAB ads.txt 1.1)."""
-        media_type = "text/plain"
-        return Response(files.ads_txt(publisher_id), media_type=media_type, headers=_KEPT)
+        await settled()
+        return Response(files.ads_txt(publisher_id), media_type="text/plain", headers=_KEPT)
 
-    @get("/sellers.json", sync_to_thread=False, opt={"open": True})
-    def read_sellers_json() -> Response[bytes]:
+    @get("/sellers.json", opt={"open": True}, responses={200: _SELLERS})
+    async def read_sellers_json() -> Response[bytes]:
         """Whom the platform pays for what it sells (IAB sellers.json 1.0)."""
+        await settled()
         return Response(files.sellers_json(), media_type="application/json", headers=_KEPT)
 
     return [read_ads_txt, read_sellers_json]

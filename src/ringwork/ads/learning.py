@@ -26,6 +26,7 @@ import numpy as np
 from msgspec import Struct
 
 from ringwork.ads.events import (
+    UNBILLED_IMPRESSION,
     AuctionCleared,
     CampaignChanged,
     CampaignCreated,
@@ -46,6 +47,7 @@ from ringwork.ads.model import Campaign, Creative, Format, Placement, Slot
 from ringwork.ads.model_events import ModelPublished
 from ringwork.ads.rank import features
 from ringwork.ads.rank.snapshot import Snapshot, Tier
+from ringwork.ads.traffic.rules import INVALID_PREFIX
 from ringwork.kernel.events import Event, Recorded
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ _SWEEP_US: Final = 60_000_000
 """Event time between two looks for sales whose hold has ended: a look at all of them, 20 ms."""
 _ADVANCE_US: Final = 1_000_000
 """Event time between two looks for rows whose window has ended; windows are minutes."""
-_NOBODY_S: Final = ("invalid-", "unbilled-impression")
+_NOBODY_S: Final = (INVALID_PREFIX, UNBILLED_IMPRESSION)
 """How the reasons begin for which an outcome is no person's (``traffic``): no response then."""
 _HEAD_OF_MEASURE: Final = {"viewable": "viewable", "view": "completed"}
 

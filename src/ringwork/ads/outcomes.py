@@ -19,6 +19,7 @@ from ringwork.ads.events import (
     ImpressionMeasured,
     ImpressionUnbilled,
 )
+from ringwork.ads.traffic.rules import is_invalid
 from ringwork.kernel.events import Event, Recorded
 from ringwork.kernel.ids import id_time_us
 from ringwork.kernel.ledger import RETAIN_S
@@ -76,7 +77,7 @@ class Outcomes:
     """Impressions, clicks and conversions that count already; a fold of their events."""
 
     name: ClassVar[str] = "outcomes"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     hears: ClassVar[tuple[type[Event], ...]] = (
         ImpressionBilled,
         ImpressionUnbilled,
@@ -106,6 +107,10 @@ class Outcomes:
     def clicked(self, impression_id: bytes) -> bool:
         """Whether a click on the impression was recorded."""
         return impression_id in self._clicks.kept
+
+    def clicked_invalidly(self, impression_id: bytes) -> bool:
+        """Whether that click is invalid traffic; known for as long as a conversion may follow."""
+        return impression_id in self._invalid_clicks.kept
 
     def conversion(self, campaign_id: str, conversion_id: str) -> bytes | None:
         """The impression that an advertiser's conversion was recorded for."""
@@ -141,6 +146,8 @@ class Outcomes:
             self._notes.keep(event.impression_id, note, True, now_s)
         elif isinstance(event, ClickRecorded):
             self._clicks.keep(event.impression_id, event.impression_id, event.charged_nanos, now_s)
+            if is_invalid(event.unbilled_reason):
+                self._invalid_clicks.keep(event.impression_id, event.impression_id, True, now_s)
         elif isinstance(event, ConversionRecorded):
             key = _conversion_key(event.campaign_id, event.conversion_id)
             self._conversions.keep(event.impression_id, key, event.impression_id, now_s)
@@ -150,6 +157,7 @@ class Outcomes:
         self._notes: _Memory[str, bool] = _Memory(MAX_HOLD_S + MAX_LATE_S)
         """Measures and notices, each by its kind and impression."""
         self._clicks: _Memory[bytes, int] = _Memory(MAX_CLICK_WINDOW_S)
+        self._invalid_clicks: _Memory[bytes, bool] = _Memory(MAX_CONVERSION_WINDOW_S)
         self._conversions: _Memory[str, bytes] = _Memory(MAX_CONVERSION_WINDOW_S)
 
     def dump(self) -> bytes:
@@ -158,15 +166,17 @@ class Outcomes:
                 self._impressions.state(),
                 self._notes.state(),
                 self._clicks.state(),
+                self._invalid_clicks.state(),
                 self._conversions.state(),
             )
         )
 
     def load(self, state: bytes) -> None:
-        impressions, notes, clicks, conversions = _decoder.decode(state)
+        impressions, notes, clicks, invalid_clicks, conversions = _decoder.decode(state)
         self._impressions.restore(impressions)
         self._notes.restore(notes)
         self._clicks.restore(clicks)
+        self._invalid_clicks.restore(invalid_clicks)
         self._conversions.restore(conversions)
 
 
@@ -175,6 +185,7 @@ _decoder: Final = msgspec.msgpack.Decoder(
         tuple[dict[bytes, bool], dict[int, list[bytes]], int],
         tuple[dict[str, bool], dict[int, list[str]], int],
         tuple[dict[bytes, int], dict[int, list[bytes]], int],
+        tuple[dict[bytes, bool], dict[int, list[bytes]], int],
         tuple[dict[str, bytes], dict[int, list[str]], int],
     ]
 )

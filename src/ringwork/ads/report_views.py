@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from ringwork.ads.books import Kept
-from ringwork.ads.charges import unit_nanos
+from ringwork.ads.charges import MONTH_PATTERN, unit_nanos
 from ringwork.ads.invoice_events import CreditNoteIssued, InvoiceIssued, PayoutMade
 from ringwork.ads.invoices import NO_TAX, Tax
 from ringwork.ads.model import Id
@@ -17,7 +17,7 @@ from ringwork.ads.reports import MONEY, Figure, Report
 from ringwork.ads.reports.schedules import ReportSchedule, Scheduled
 from ringwork.kernel.money import MAX_NANOS, Money
 
-Month = Annotated[str, Meta(pattern="^[0-9]{4}-(0[1-9]|1[0-2])$", examples=["2026-11"])]
+Month = Annotated[str, Meta(pattern=f"^{MONTH_PATTERN}$", examples=["2026-11"])]
 DocumentId = Annotated[str, Meta(min_length=1, max_length=96)]
 JSON_ROWS_MAX = 10_000
 """Rows of an answer; the CSV has them all."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, cast
 from urllib.parse import urlsplit
@@ -13,12 +14,16 @@ from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
 from ringwork.ads import http as ads_http
+from ringwork.ads import http_reports, http_supply_files
 from ringwork.ads.http_api import AdsApi
 from ringwork.ads.http_lanes import AdFlow, AdLanes
 from ringwork.ads.http_paths import LANE_PATHS, LANE_TYPES
+from ringwork.ads.http_reports import ReportsApi
+from ringwork.ads.http_supply_files import SupplyFiles, supply_file_routes
 from ringwork.ads.markup import Markup, Urls
 from ringwork.ads.model import Region
 from ringwork.ads.openrtb import BidderTerms
+from ringwork.ads.supply.ads_txt import is_domain
 from ringwork.app import ledger_http, platform_http
 from ringwork.app.log_api import LogApi
 from ringwork.app.platform import Platform
@@ -26,6 +31,7 @@ from ringwork.app.settings import Settings
 from ringwork.app.traffic import networks
 from ringwork.kernel.clock import ScaledClock, SystemClock
 from ringwork.kernel.entropy import SystemEntropy
+from ringwork.kernel.errors import ConfigurationError
 from ringwork.kernel.ports import Clock, Entropy
 from ringwork.storage.sqlite.files import Connect, connect
 from ringwork.storage.sqlite.indexes import RequestIndex
@@ -89,6 +95,16 @@ def create(
         open_database=open_database,
         follower_process=follower_process,
     )
+    with ExitStack() as undo:
+        undo.callback(platform.close)
+        application = _application(platform)
+        undo.pop_all()
+    return application
+
+
+def _application(platform: Platform) -> Application:
+    """The handlers and lanes of an open platform. Raises ConfigurationError."""
+    settings = platform.settings
     log_api = LogApi(
         log=platform.log,
         types=platform.types,
@@ -101,7 +117,7 @@ def create(
         [
             *platform_http.routes(platform, log_api),
             *ledger_http.routes(platform),
-            *ads_http.routes(ads_api(platform)),
+            *_ads(platform),
             *_console(platform, settings, log_api),
             *_meta(metrics),
         ],
@@ -168,6 +184,30 @@ def _nowhere(address: str) -> Region | None:
     return None
 
 
+def _ads(platform: Platform) -> list[ControllerRouterHandler]:
+    """The ad part's management API and public files."""
+    api = ads_api(platform)
+    reports = ReportsApi(
+        ads=api, desk=platform.desk, invoicing=platform.invoicing, payouts=platform.payouts
+    )
+    return [
+        *ads_http.routes(api),
+        *http_reports.report_routes(reports),
+        *supply_file_routes(supply_files(platform), platform.journal.settled),
+    ]
+
+
+def supply_files(platform: Platform) -> SupplyFiles:
+    """ads.txt and sellers.json; ConfigurationError for settings that no such file could hold."""
+    settings = platform.settings
+    host = urlsplit(settings.http.public_url_or_own).hostname or ""
+    domain = host if is_domain(host) else "localhost"  # an IPv6 address names no system
+    try:
+        return SupplyFiles(platform.memory.catalogue, settings.supply, domain=domain)
+    except ValueError as error:
+        raise ConfigurationError(f"supply: {error}") from None
+
+
 def ads_api(platform: Platform) -> AdsApi:
     """What the ad part's management handlers work with."""
     return AdsApi(
@@ -229,7 +269,7 @@ def _meta(metrics: Metrics) -> list[ControllerRouterHandler]:
 def document_of(litestar: Litestar) -> bytes:
     """The OpenAPI document. Written when somebody first asks: it takes half as long as a start."""
     types: list[type[Struct]] = [*platform_http.TYPES, *ledger_http.TYPES]
-    types += [*ads_http.TYPES, *LANE_TYPES]
+    types += [*ads_http.TYPES, *http_reports.TYPES, *http_supply_files.TYPES, *LANE_TYPES]
     return msgspec.json.encode(openapi.document(litestar, types, LANE_PATHS))
 
 

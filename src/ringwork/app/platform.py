@@ -15,17 +15,25 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ringwork.ads.billing import Billing
+from ringwork.ads.books import Books
 from ringwork.ads.budgets import Budgets
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.events import EVENTS as ADS_EVENTS
+from ringwork.ads.invoice_events import EVENTS as INVOICE_EVENTS
+from ringwork.ads.invoices import Invoicing
 from ringwork.ads.management import Management
 from ringwork.ads.model_events import EVENTS as MODEL_EVENTS
 from ringwork.ads.outcomes import Outcomes
+from ringwork.ads.payouts import Earnings, Payouts
 from ringwork.ads.personal import Personal
 from ringwork.ads.projections import PROJECTIONS as ADS_PROJECTIONS
+from ringwork.ads.reports.desk import ReportDesk
+from ringwork.ads.reports.schedules import EVENTS as REPORT_EVENTS
+from ringwork.ads.reports.schedules import Schedules
 from ringwork.ads.service import Ads
 from ringwork.ads.tokens import Tokens
 from ringwork.app.erasure import Erasures, SubjectErased
+from ringwork.app.exporter import ExportedBeside, warehouse_of
 from ringwork.app.following import Following
 from ringwork.app.learner import LearnerThread
 from ringwork.app.link import Learned
@@ -49,6 +57,7 @@ from ringwork.kernel.ledger import (
 )
 from ringwork.kernel.ports import Clock, Entropy
 from ringwork.storage.projection import Projection
+from ringwork.storage.report_files import DirectoryReportFiles
 from ringwork.storage.sqlite.files import Connect, connect
 from ringwork.storage.sqlite.indexes import AnswerIndex, RequestIndex, TransferIndex
 from ringwork.storage.sqlite.keys import SqliteKeyStore
@@ -74,6 +83,8 @@ TICK_S: Final = 1.0
 SETTLED_ADS: Final = 1_000
 """New ads that make a pass of the garbage collector worth its while: it takes milliseconds, and one
 over all that an import made tenths of a second."""
+REPORTS_S: Final = 60.0
+"""Between two looks for scheduled reports that are due; their periods are days or longer."""
 INDEXED_WITHIN_S: Final = 5.0
 """How long a request waits for the projections, which are milliseconds behind when all is well."""
 BEACON_KEY_ID: Final = 1
@@ -91,6 +102,8 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     SubjectErased,
     *ADS_EVENTS,
     *MODEL_EVENTS,
+    *INVOICE_EVENTS,
+    *REPORT_EVENTS,
 )
 """Every event that this version writes."""
 
@@ -111,12 +124,18 @@ class Memory:
         self.catalogue = Catalogue()
         self.budgets = Budgets(self.ledger)
         self.outcomes = Outcomes()
+        self.books = Books()
+        self.earnings = Earnings()
+        self.report_schedules = Schedules()
         self.api_keys = ApiKeys()
         self.folds = (
             self.ledger,
             self.catalogue,
             self.budgets,
             self.outcomes,
+            self.books,
+            self.earnings,
+            self.report_schedules,
             self.api_keys,
         )
 
@@ -257,6 +276,7 @@ class Platform:
             personal=personal,
             currency=settings.ads.currency,
         )
+        self._build_accounting()
         self.traffic = traffic_filter(settings.ads.traffic, self.entropy)
         self.geo = geo_file(settings.http.geo_file)
         self.serve_ad = ServeAd(ads=self.ads, journal=self.journal, tenant=settings.tenant)
@@ -280,6 +300,31 @@ class Platform:
             entropy=self.entropy,
             tenant=settings.tenant,
             session_s=settings.console.session_hours * 3600,
+        )
+
+    def _build_accounting(self) -> None:
+        settings, memory = self.settings, self.memory
+        self.invoicing = Invoicing(
+            books=memory.books, catalogue=memory.catalogue, ledger=memory.ledger, ids=self.ids
+        )
+        self.payouts = Payouts(
+            earnings=memory.earnings,
+            catalogue=memory.catalogue,
+            ledger=memory.ledger,
+            ids=self.ids,
+            currency=settings.ads.currency,
+        )
+        data = settings.data_path
+        # Where a child follows the log, another one exports it: both for the requests' sake.
+        is_beside = isinstance(self.projections, Following)
+        warehouse = (ExportedBeside if is_beside else warehouse_of)(data, self.types)
+        self.desk = ReportDesk(
+            warehouse=warehouse,
+            files=DirectoryReportFiles(data / "reports"),
+            schedules=memory.report_schedules,
+            journal=self.journal,
+            tenant=settings.tenant,
+            p_ppb=settings.ads.p_ppb,
         )
 
     def _learned(self) -> Learned:
@@ -342,14 +387,17 @@ class Platform:
         # over it find nothing and stop every request meanwhile.
         gc.collect()
         self._settle()
-        housekeeping = asyncio.create_task(self._housekeep())
+        tasks = [asyncio.create_task(self._housekeep()), asyncio.create_task(self._make_reports())]
         try:
             yield
         finally:
-            housekeeping.cancel()
+            self.desk.stop()
+            for task in tasks:
+                task.cancel()
             try:
-                with suppress(asyncio.CancelledError):
-                    await housekeeping
+                for task in tasks:
+                    with suppress(asyncio.CancelledError):
+                        await task
                 with suppress(Unavailable):
                     await self.journal.settled()
                     if not isinstance(self.projections, Following):
@@ -390,6 +438,18 @@ class Platform:
         """Take what has come to stay out of the garbage collector's sight."""
         self._settled_ads = len(self.memory.catalogue.creatives)
         gc.freeze()
+
+    async def _make_reports(self) -> None:
+        """Make scheduled reports; apart from the rest, since each may take minutes."""
+        while True:
+            await asyncio.sleep(REPORTS_S)
+            try:
+                due = await self.desk.make_due()
+            except Exception:  # the edge of a task: a bug in one report must not end all of them
+                _log.exception("scheduled reports cannot be made")
+                continue
+            for schedule_id, trouble in due.troubles.items():
+                _log.warning("report schedule %s: not made: %s", schedule_id, trouble)
 
     async def _expire(self) -> None:
         """Expire what is due, a few at a time: requests go on meanwhile."""

@@ -1,4 +1,7 @@
-"""``ringwork ads``: the catalogue from a terminal, its reviews and its history."""
+"""``ringwork ads``: the catalogue from a terminal, its reviews and its history.
+
+Import, model, reports and invoices are in modules of their own.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,9 @@ from ringwork.kernel.errors import ConfigurationError
 app = App(name="ads", help="Advertisers, campaigns, creatives, publishers, sites, placements.")
 app.command("ringwork.cli.ads_import:import_file", name="import")
 app.command("ringwork.cli.ads_model:model", name="model")
+app.command("ringwork.cli.ads_reports:report", name="report")
+app.command("ringwork.cli.ads_reports:forecast", name="forecast")
+app.command("ringwork.cli.ads_reports:invoice", name="invoice")
 
 File: TypeAlias = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]
 """Where a body is read from; ``-`` is stdin."""

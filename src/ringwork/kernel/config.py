@@ -161,7 +161,7 @@ def _unknown(key: str, known: Mapping[str, Setting]) -> str:
 
 def _invalid(error: msgspec.ValidationError, given: _Given) -> ConfigurationError:
     text, _, path = str(error).partition(" - at `$.")
-    key = path.rstrip("`")
+    key = path.rstrip("`").partition("[")[0]  # an item of a list is shown with its list
     if key in given.values:
         came = msgspec.json.encode(given.values[key]).decode()
         expected = given.known[key].allowed

@@ -75,7 +75,15 @@ def _words(info: types.Type) -> str:
             return _bounded("float", info.ge, info.le)
         case types.StrType():
             return f"string matching {info.pattern}" if info.pattern else "string"
+        case types.ListType():
+            return f"list of {_words(_plain(info.item_type))}"
+        case types.StructType():
+            return f"{{{', '.join(_member(field) for field in info.fields)}}}"
     return type(info).__name__.removesuffix("Type").lower()
+
+
+def _member(field: types.Field) -> str:
+    return f"{field.name} = {_words(_plain(field.type))}{'' if field.required else ' (optional)'}"
 
 
 def _bounded(name: str, least: float | None, most: float | None) -> str:

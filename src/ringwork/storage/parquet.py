@@ -83,16 +83,16 @@ def export(
 
     Raises LogCorrupt, UndecodableEvent, or RingworkError where DuckDB is not installed.
     """
-    connection = _connect()
+    connection = connect()
     days_wanted = range(_day_number(first_day, -(2**31)), _day_number(last_day, 2**31) + 1)
     files = events = 0
     for partition in partitions(directory):
         reader = SqliteLogReader(directory, partition=partition)
         total = reader.head.seq
-        for window in _windows(reader, types):
+        for window in windows(reader, types):
             for day in sorted(filter(days_wanted.__contains__, window.days)):
                 rows = window.days[day]
-                _write(connection, rows, _path(out_dir, day, partition, window.first_seq))
+                write(connection, rows, path_of(out_dir, day, partition, window.first_seq))
                 files, events = files + 1, events + len(rows)
             if progress is not None:
                 progress(window.last_seq, total)
@@ -105,7 +105,7 @@ def query(out_dir: Path, sql: str, parameters: Sequence[object] = ()) -> Table:
 
     Raises RingworkError for SQL that DuckDB refuses, or where nothing was exported.
     """
-    connection = _connect()
+    connection = connect()
     files = str(out_dir / "day=*" / "*.parquet")
     try:
         connection.execute(
@@ -130,13 +130,14 @@ def _duckdb() -> ModuleType:
         ) from error
 
 
-def _connect() -> duckdb.DuckDBPyConnection:
+def connect() -> duckdb.DuckDBPyConnection:
+    """A database in memory with bounds; RingworkError where DuckDB is not installed."""
     settings = {"memory_limit": MEMORY_LIMIT, "autoinstall_known_extensions": "false"}
     connection: duckdb.DuckDBPyConnection = _duckdb().connect(config=settings)
     return connection
 
 
-class _Window(Struct):
+class Window(Struct):
     """The events of one range of ``FILE_EVENTS`` sequence numbers, by day since 1970."""
 
     first_seq: int
@@ -144,8 +145,9 @@ class _Window(Struct):
     days: dict[int, list[_Row]]
 
 
-def _windows(reader: SqliteLogReader, types: EventTypes) -> Iterator[_Window]:
-    window = _Window(0, 0, {})
+def windows(reader: SqliteLogReader, types: EventTypes) -> Iterator[Window]:
+    """What a reader reads, a range of sequence numbers at a time; empty ranges are left out."""
+    window = Window(0, 0, {})
     for stored in reader.rows():
         seq = stored.first_seq
         for frame in decode_frames(stored.payload):
@@ -154,7 +156,7 @@ def _windows(reader: SqliteLogReader, types: EventTypes) -> Iterator[_Window]:
                 if first_seq != window.first_seq:
                     if window.days:
                         yield window
-                    window = _Window(first_seq, 0, {})
+                    window = Window(first_seq, 0, {})
                 of_day = window.days.setdefault(envelope.ts_us // _US_PER_DAY, [])
                 of_day.append(_row(envelope, types, reader.partition, seq))
                 window.last_seq = seq
@@ -193,29 +195,34 @@ def _named(value: object) -> object:
     return value
 
 
-def _write(connection: duckdb.DuckDBPyConnection, rows: list[_Row], path: Path) -> None:
-    """One file, complete under its name or not there."""
+def write(connection: duckdb.DuckDBPyConnection, rows: list[_Row], path: Path) -> None:
+    """One file, complete under its name or not there. Raises RingworkError."""
     import numpy as np  # noqa: PLC0415  # an export is the only user
 
     columns = {
         name: np.array(values, dtype=object if kind == "VARCHAR" else np.int64)
         for (name, kind), values in zip(COLUMNS, zip(*rows, strict=True), strict=True)
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".parquet.new")
     selected = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in COLUMNS)
     connection.register("columns", columns)
-    connection.execute(
-        f"COPY (SELECT {selected} FROM columns) TO {_quoted(str(unfinished))} "
-        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {FILE_EVENTS})"
-    )
-    connection.unregister("columns")
-    unfinished.rename(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection.execute(
+            f"COPY (SELECT {selected} FROM columns) TO {_quoted(str(unfinished))} "
+            f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {FILE_EVENTS})"
+        )
+        unfinished.rename(path)
+    except (OSError, _duckdb().Error) as error:
+        raise RingworkError(f"{path}: cannot be written: {error}") from error
+    finally:
+        connection.unregister("columns")
 
 
-def _path(out_dir: Path, day: int, partition: int, window: int) -> Path:
+def path_of(out_dir: Path, day: int, partition: int, first_seq: int) -> Path:
+    """Where the events of a day and of the range that begins with ``first_seq`` are."""
     named = datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()
-    return out_dir / f"day={named}" / f"p{partition}-{window:020d}.parquet"
+    return out_dir / f"day={named}" / f"p{partition}-{first_seq:020d}.parquet"
 
 
 def _day_number(day: date | None, otherwise: int) -> int:

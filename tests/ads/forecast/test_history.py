@@ -13,7 +13,7 @@ from ringwork.ads.forecast import PlannedCampaign, run_forecast
 from ringwork.ads.forecast.history import DAY_US, UNREACHABLE, days_of, read_history
 from ringwork.ads.model import Context, Excluded, Slot, Targeting
 from ringwork.ads.settings import AdsSettings
-from ringwork.kernel.errors import Conflict, Invalid
+from ringwork.kernel.errors import Conflict
 from tests.ads.house import House, euros
 from tests.ads.reports.town import stored
 
@@ -244,7 +244,7 @@ def test_a_forecast_from_a_log_holds_the_week_that_followed(house, tmp_path):
     ],
 )
 def test_a_plan_that_cannot_be_is_explained(pages, members, pointer):
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(Conflict) as refused:
         run_forecast(pages[1], plan(**members), now_us=START_US + 7 * DAY_US, p_ppb=P_PPB)
     assert [fault.pointer for fault in refused.value.errors] == [pointer]
 

@@ -97,8 +97,9 @@ def _facts(recorded):
                     payload, "unbilled_reason", ""
                 )
                 if facts["reason"].startswith("invalid"):
-                    counted = {"value_nanos", "spend_nanos"}
-                    sums = {name: sums[name] for name in counted & sums.keys()} | {"invalid": 1}
+                    sums = {"spend_nanos": sums.get("spend_nanos", 0), "invalid": 1}
+                elif facts["reason"] == "unbilled-impression":
+                    continue
                 yield event.ts_us, facts, sums
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ringwork.ads.events import ClickRecorded, ImpressionBilled
 from ringwork.ads.reports import DIMENSIONS, RATIOS, SUMS, ReportQuery, ReportRow, run_report
-from ringwork.kernel.errors import Conflict, Invalid, RingworkError
+from ringwork.kernel.errors import Conflict, RingworkError
 from ringwork.kernel.events import EventTypes
 from ringwork.storage import parquet
 from ringwork.storage.warehouse import ParquetWarehouse
@@ -242,7 +242,7 @@ def test_money_of_two_currencies_is_never_added(tmp_path):
 def test_a_query_that_cannot_be_is_explained(town, members, pointer, said):
     _, _, warehouse = town
     query = {"from_us": 0, "until_us": DAY_US, "measures": ["clicks"], **members}
-    with pytest.raises(Invalid, match=said) as refused:
+    with pytest.raises(Conflict, match=said) as refused:
         run_report(warehouse, ReportQuery(**query))
     assert [fault.pointer for fault in refused.value.errors] == [pointer]
 

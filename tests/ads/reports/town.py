@@ -100,8 +100,9 @@ def _outcomes(house: House, draw: random.Random, tokens) -> None:
         house.clock.advance_us(1_000_000)
         _convert_after_view(house, tokens["impression"])
     elif draw.random() < 0.4:
-        house.click(tokens["click"])
         claim = house.billing.verify(tokens["click"], "click")
+        why = "invalid-prefetch" if draw.random() < 0.2 else ""
+        house.click(tokens["click"], why)
         rwclid = house.billing.conversion_token(claim)
         for n in range(draw.choice((0, 1, 2))):
             house.clock.advance_us(draw.randrange(1, 10 * DAY_US))

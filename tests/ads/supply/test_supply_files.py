@@ -27,8 +27,12 @@ def files_of(house: House, settings: SupplySettings = SETTINGS) -> SupplyFiles:
     return SupplyFiles(house.catalogue, settings, domain="ads.example")
 
 
+async def nothing_waits() -> None:
+    """Everything is durable."""
+
+
 def get(files: SupplyFiles, *paths: str) -> list[httpx.Response]:
-    app = Litestar(supply_file_routes(files), openapi_config=None)
+    app = Litestar(supply_file_routes(files, nothing_waits), openapi_config=None)
 
     async def ask() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app=app)

@@ -4,7 +4,7 @@
 opportunities and prices to beat.
 """
 
-from ringwork.ads.forecast.forecast import run_forecast
+from ringwork.ads.forecast.forecast import check_plan, run_forecast
 from ringwork.ads.forecast.history import Block, History
 from ringwork.ads.forecast.plan import BidPoint, Estimate, Forecast, PlannedCampaign, Reach
 from ringwork.ads.forecast.project import Projection, project
@@ -18,6 +18,7 @@ __all__ = [
     "PlannedCampaign",
     "Projection",
     "Reach",
+    "check_plan",
     "project",
     "run_forecast",
 ]

@@ -17,10 +17,18 @@ from ringwork.ads.forecast.project import DAYS_MIN, project
 from ringwork.ads.model import Pricing
 from ringwork.ads.reports.report import Warehouse
 from ringwork.ads.rules import is_time_zone
-from ringwork.kernel.errors import Conflict, Fault, Invalid
+from ringwork.kernel.errors import Conflict, Fault
 
 _PERCENT: Final = 10_000
 """In 1e-6."""
+
+
+def check_plan(plan: PlannedCampaign) -> None:
+    """Conflict ``rule-violated`` for a plan that cannot be."""
+    faults = list(_faults(plan))
+    if faults:
+        text = "; ".join(f"{one.pointer}: {one.detail}" for one in faults)
+        raise Conflict("rule-violated", text, errors=faults)
 
 
 def run_forecast(
@@ -29,12 +37,10 @@ def run_forecast(
     """The forecast of ``plan`` from the days before ``now_us``.
 
     ``p_ppb``: pricing -> chance, per impression, of what it charges for (``AdsSettings.p_ppb``).
-    Raises Invalid for a plan that cannot be; Conflict ``history-too-short``; RingworkError where
-    the exported files cannot be read.
+    Raises Conflict ``rule-violated`` for a plan that cannot be, ``history-too-short``;
+    RingworkError where the exported files cannot be read.
     """
-    faults = list(_faults(plan))
-    if faults:
-        raise Invalid("; ".join(f"{one.pointer}: {one.detail}" for one in faults), faults)
+    check_plan(plan)
     begins_us = log_begins_us(warehouse)
     days = [] if begins_us is None else days_of(plan, log_begins_us=begins_us, now_us=now_us)
     if len(days) < DAYS_MIN:

@@ -6,7 +6,7 @@ The counts of a batch are summed in Python and then added to their rows: three s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final, TypeVar
+from typing import ClassVar, Final, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 from msgspec import Struct
@@ -17,6 +17,7 @@ from ringwork.ads.events import (
     ClickRecorded,
     ConversionRecorded,
     ImpressionBilled,
+    ImpressionMeasured,
     ImpressionUnbilled,
 )
 from ringwork.ads.projections.tables import (
@@ -25,11 +26,13 @@ from ringwork.ads.projections.tables import (
     ads_minutes,
     execute_many,
 )
+from ringwork.ads.traffic.rules import is_invalid
 from ringwork.kernel.events import Event, Recorded
 
 MINUTE_US: Final = 60_000_000
 HOUR_US: Final = 60 * MINUTE_US
 
+_Outcome: TypeAlias = ImpressionBilled | ImpressionMeasured | ClickRecorded | ConversionRecorded
 _Key = TypeVar("_Key", bound=tuple[object, ...])
 
 _ADD_MINUTES: Final = """
@@ -73,12 +76,15 @@ class Counts(Struct):
     """Slots in whose auction a campaign was."""
     sold: int = 0
     impressions: int = 0
-    """Billed ones."""
+    """Those that count, whatever is paid for."""
     unbilled: int = 0
+    """Impressions that came too late, or are invalid traffic."""
     clicks: int = 0
+    """Without invalid ones, as conversions are: reports count those apart."""
     conversions: int = 0
     """After a click; those after a view alone are counted apart (``view_through``)."""
     spent_nanos: int = 0
+    """Charged for any outcome."""
     answers: int = 0
     """Sold answers whose wait for the disk was noted."""
     disk_ns: int = 0
@@ -99,24 +105,29 @@ class _Sums:
         hour = recorded.ts_us // HOUR_US
         if isinstance(event, AuctionCleared):
             self._add_auction(event, minute, hour)
-        elif isinstance(event, ImpressionBilled):
-            for counts in (minute, *self._of(event.campaign_id, event.ad_id, hour)):
-                counts.impressions += 1
-                counts.spent_nanos += event.price_nanos
-        elif isinstance(event, ClickRecorded):
-            for counts in (minute, *self._of(event.campaign_id, event.ad_id, hour)):
-                counts.clicks += 1
-                counts.spent_nanos += event.charged_nanos
-        elif isinstance(event, ConversionRecorded):
-            for counts in (minute, *self._of(event.campaign_id, event.ad_id, hour)):
-                counts.conversions += not event.view_through
-                counts.spent_nanos += event.charged_nanos
+        elif isinstance(event, _Outcome):
+            self._add_outcome(event, minute, hour)
         elif isinstance(event, ImpressionUnbilled):
             minute.unbilled += 1
             self._of_campaign(event.campaign_id, hour).unbilled += 1
         elif isinstance(event, AnswerTimed):
             minute.answers += 1
             minute.disk_ns += event.disk_ns
+
+    def _add_outcome(self, event: _Outcome, minute: Counts, hour: int) -> None:
+        nanos = event.price_nanos if isinstance(event, ImpressionBilled) else event.charged_nanos
+        is_shown = isinstance(event, ImpressionBilled)
+        is_click = isinstance(event, ClickRecorded) and not is_invalid(event.unbilled_reason)
+        is_conversion = (
+            isinstance(event, ConversionRecorded)
+            and not event.view_through
+            and not is_invalid(event.unbilled_reason)
+        )
+        for counts in (minute, *self._of(event.campaign_id, event.ad_id, hour)):
+            counts.impressions += is_shown
+            counts.clicks += is_click
+            counts.conversions += is_conversion
+            counts.spent_nanos += nanos
 
     def _add_auction(self, event: AuctionCleared, minute: Counts, hour: int) -> None:
         minute.requests += 1
@@ -140,12 +151,13 @@ class AdCounts:
     """Counts per minute, per campaign and hour, and per ad."""
 
     name: ClassVar[str] = "ads_counts"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     hears: ClassVar[tuple[type[Event], ...]] = (
         AuctionCleared,
         AnswerTimed,
         ImpressionBilled,
         ImpressionUnbilled,
+        ImpressionMeasured,
         ClickRecorded,
         ConversionRecorded,
     )

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from ringwork.ads.events import AnswerTimed, AuctionCleared, ClickRecorded, ImpressionBilled
 from ringwork.ads.projections.tables import ads_requests, ads_sales, execute_many
+from ringwork.ads.traffic.rules import is_invalid
 from ringwork.kernel.events import Event, Recorded
 
 KEPT_EVENTS: Final = 2_000_000
@@ -20,6 +21,8 @@ KEPT_EVENTS: Final = 2_000_000
 Reached = Literal["unsold", "sold", "billed", "clicked"]
 REACHED: Final[tuple[Reached, ...]] = ("unsold", "sold", "billed", "clicked")
 """How far a request came, as the numbers 0 to 3 of the column ``outcome``."""
+_BILLED: Final = REACHED.index("billed")
+_CLICKED: Final = REACHED.index("clicked")
 
 _ADD_REQUESTS: Final = "INSERT INTO ads_requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
 _ADD_SALES: Final = "INSERT INTO ads_sales VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -34,7 +37,7 @@ class AdRequests:
     """The latest ad requests and their sales, for search and for "why this ad"."""
 
     name: ClassVar[str] = "ads_requests"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     hears: ClassVar[tuple[type[Event], ...]] = (
         AuctionCleared,
         AnswerTimed,
@@ -58,10 +61,10 @@ class AdRequests:
                 sales += _sale_rows(recorded, event)
             elif isinstance(event, AnswerTimed):
                 waits.append((event.disk_ns, recorded.request_id))
-            elif isinstance(event, ImpressionBilled | ClickRecorded):
-                name: Reached = "billed" if isinstance(event, ImpressionBilled) else "clicked"
-                reached = REACHED.index(name)
-                raised.append((reached, event.impression_id, reached))
+            elif isinstance(event, ImpressionBilled):
+                raised.append((_BILLED, event.impression_id, _BILLED))
+            elif isinstance(event, ClickRecorded) and not is_invalid(event.unbilled_reason):
+                raised.append((_CLICKED, event.impression_id, _CLICKED))
         execute_many(connection, _ADD_REQUESTS, requests)
         execute_many(connection, _ADD_SALES, sales)
         execute_many(connection, _RAISE_OUTCOME, raised)

@@ -22,7 +22,7 @@ from ringwork.ads.reports.vocabulary import (
     ReportQuery,
 )
 from ringwork.ads.reports.zones import Spell, local_time, offset_text, spells, zone_of
-from ringwork.kernel.errors import Fault, Invalid
+from ringwork.kernel.errors import Conflict, Fault
 
 _DAY_US: Final = 86_400_000_000
 _OF_AUCTIONS: Final = ("requests", "slots", "sold")
@@ -54,11 +54,11 @@ class Compiled(Struct, frozen=True):
 
 
 def compile_query(query: ReportQuery) -> Compiled:
-    """The statement of a report. Invalid names what is not a word of reports or not in bounds."""
+    """The statement of a report. Conflict ``rule-violated`` names what cannot be."""
     faults = list(_faults(query))
     if faults:
         text = "; ".join(f"{fault.pointer}: {fault.detail}" for fault in faults)
-        raise Invalid(text, faults)
+        raise Conflict("rule-violated", text, errors=faults)
     zone = zone_of(query.time_zone)
     sums = _sums_of(query)
     named = {*query.dimensions, *query.filters}

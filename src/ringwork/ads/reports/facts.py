@@ -16,13 +16,15 @@ from msgspec import Struct
 
 from ringwork.ads.billing import FEES_ACCOUNT
 from ringwork.ads.budgets import PUBLISHER_PREFIX
+from ringwork.ads.events import UNBILLED_IMPRESSION
 from ringwork.ads.outcomes import (
     MAX_CLICK_WINDOW_S,
     MAX_CONVERSION_WINDOW_S,
     MAX_HOLD_S,
     MAX_LATE_S,
 )
-from ringwork.ads.reports.vocabulary import INVALID_PREFIX, Dimension
+from ringwork.ads.reports.vocabulary import Dimension
+from ringwork.ads.traffic.rules import INVALID_PREFIX
 
 _FEE: Final = "transfer_created"
 CHARGES: Final = (
@@ -149,7 +151,8 @@ FROM events WHERE type = 'auction_cleared' AND {span.where}"""  # noqa: S608  # 
 def outcomes(types: Collection[str], span: Range) -> str:
     """Outcomes of those types, by themselves: what they were, and what they moved.
 
-    What is invalid is counted as that alone.
+    What is invalid is counted as that alone, and what was seen of an impression that is unbilled
+    not at all: shares are of the impressions that count.
 
     Of transfers only those that name the fees' account are read; one that is no fee counts nothing.
     """
@@ -159,6 +162,7 @@ def outcomes(types: Collection[str], span: Range) -> str:
     earned = f"starts_with(o.debit_account, '{PUBLISHER_PREFIX}')"
     kept = f"o.credit_account = '{FEES_ACCOUNT}' AND {earned}"
     refused = f"starts_with(coalesce(o.reason, o.unbilled_reason, ''), '{INVALID_PREFIX}')"
+    seen = f"NOT {refused} AND o.unbilled_reason <> '{UNBILLED_IMPRESSION}'"
     return f"""SELECT ts_us,
     CASE WHEN {is_fee} THEN o.reference ELSE o.impression_id END AS impression_id,
     CASE WHEN {is_fee} THEN {earner} ELSE o.publisher_id END AS publisher,
@@ -168,13 +172,13 @@ def outcomes(types: Collection[str], span: Range) -> str:
     CAST(type = 'impression_billed' AS INTEGER) AS impressions,
     CAST(type = 'impression_unbilled' AND NOT {refused} AS INTEGER) AS unbilled,
     CAST({refused} AS INTEGER) AS invalid,
-    CAST(o.measure IS NOT DISTINCT FROM 'viewable' AND NOT {refused} AS INTEGER) AS viewable,
-    CAST(o.measure IS NOT DISTINCT FROM 'view' AND NOT {refused} AS INTEGER) AS views,
+    CAST(o.measure IS NOT DISTINCT FROM 'viewable' AND {seen} AS INTEGER) AS viewable,
+    CAST(o.measure IS NOT DISTINCT FROM 'view' AND {seen} AS INTEGER) AS views,
     CAST(type = 'click_recorded' AND NOT {refused} AS INTEGER) AS clicks,
     CAST(type = 'conversion_recorded' AND NOT {refused} AS INTEGER) AS conversions,
     CAST(type = 'conversion_recorded' AND o.view_through AND NOT {refused} AS INTEGER)
         AS view_conversions,
-    o.value_nanos AS value_nanos,
+    CASE WHEN NOT {refused} THEN o.value_nanos END AS value_nanos,
     coalesce(o.price_nanos, o.charged_nanos) AS spend_nanos,
     CASE WHEN {kept} THEN o.amount.units * 1000000000 + o.amount.nanos END AS fees_nanos
 FROM (SELECT ts_us, type, json_transform(payload, '{_OUTCOME}') AS o

@@ -46,8 +46,8 @@ class Report(Struct, frozen=True, kw_only=True):
 def run_report(warehouse: Warehouse, query: ReportQuery) -> Report:
     """The report that ``query`` asks for.
 
-    Raises Invalid for a query that cannot be; Conflict ``currencies-mixed`` where money of several
-    currencies would be added up; RingworkError where the exported files cannot be read.
+    Raises Conflict ``rule-violated`` for a query that cannot be, ``currencies-mixed`` where money
+    of several currencies would be added up; RingworkError where the exported files cannot be read.
     """
     compiled = compile_query(query)
     found = warehouse.rows(compiled.sql, compiled.parameters)

@@ -130,8 +130,8 @@ class Schedules:
     ) -> tuple[ReportSchedule, bool]:
         """The schedule, and whether it is new.
 
-        Invalid for a report that cannot be; Conflict ``report-schedule-exists``, or
-        ``rule-violated`` past ``SCHEDULES_MAX``.
+        Conflict ``report-schedule-exists``, or ``rule-violated`` for a report that cannot be and
+        past ``SCHEDULES_MAX``.
         """
         existing = self.items.get(schedule.id)
         if existing is not None:

@@ -60,7 +60,7 @@ SUMS: Final[Mapping[str, str]] = {
     "impressions": "impressions that count",
     "unbilled": "impressions whose beacon came too late to count",
     "invalid": "outcomes that are invalid traffic, and count as nothing else",
-    "viewable": "impressions that were viewable",
+    "viewable": "impressions that count and were viewable",
     "views": "videos and audio played to their end",
     "clicks": "first clicks on an impression",
     "conversions": "conversions, after a click or a view",
@@ -86,9 +86,6 @@ MONEY: Final[frozenset[str]] = frozenset(
 )
 """Measures in nanos of one currency."""
 
-INVALID_PREFIX: Final = "invalid"
-"""An outcome that is refused as invalid traffic has a reason that begins so."""
-
 ROWS_MAX: Final = 100_000
 """Of one report: its CSV has some ten megabytes."""
 FILTER_VALUES_MAX: Final = 1000
@@ -99,7 +96,11 @@ FilterValues = Annotated[
     list[Annotated[str, Meta(max_length=255)]], Meta(min_length=1, max_length=FILTER_VALUES_MAX)
 ]
 TimeZone = Annotated[str, Meta(min_length=1, max_length=64, examples=["Europe/Lisbon"])]
-Filters = dict[Dimension, FilterValues]
+Filters = Annotated[
+    dict[Dimension, FilterValues],
+    # Their schema leaves out what the decoder asks of the names.
+    Meta(extra_json_schema={"propertyNames": {"enum": list(DIMENSIONS)}}),
+]
 
 
 class ReportQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

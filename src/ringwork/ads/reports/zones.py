@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from ringwork.ads.rules import is_time_zone
-from ringwork.kernel.errors import Fault, Invalid
+from ringwork.kernel.errors import Conflict, Fault
 
 _US_PER_S: Final = 1_000_000
 _STEP_S: Final = 3600
@@ -28,10 +28,10 @@ class Spell(Struct, frozen=True):
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """The time zone of that name; Invalid where the machine knows none."""
+    """The time zone of that name; Conflict ``rule-violated`` where the machine knows none."""
     if not is_time_zone(name):
         detail = f"expected an IANA time zone such as Europe/Lisbon, got {name!r}"
-        raise Invalid(detail, [Fault("/time_zone", detail)])
+        raise Conflict("rule-violated", detail, errors=[Fault("/time_zone", detail)])
     return ZoneInfo(name)
 
 

@@ -34,7 +34,7 @@ _COUNTRY: Final = re.compile(r"[A-Z]{2}")
 _RELATIONSHIPS: Final[dict[str, Relationship]] = {"DIRECT": "DIRECT", "RESELLER": "RESELLER"}
 
 
-class Record(Struct, frozen=True):
+class Record(Struct, frozen=True, forbid_unknown_fields=True):
     """A system in which an account may sell the places."""
 
     system: str
@@ -121,7 +121,11 @@ def write(file: AdsTxt, *, comment: str = "") -> str:
         authority = f", {record.authority}" if record.authority else ""
         lines.append(f"{record.system}, {record.account}, {record.relationship}{authority}")
     text = "\n".join([*lines, ""])
-    if parse(text) != (file, []):
+    found, wrong = parse(text)
+    if wrong:
+        line = text.splitlines()[wrong[0].number - 1]
+        raise ValueError(f"no line that the format can hold: {line[:200]!r}: {wrong[0].problem}")
+    if found != file:
         raise ValueError("a domain, account or text of the file is none that its format can hold")
     return text
 

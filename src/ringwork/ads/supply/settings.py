@@ -1,4 +1,4 @@
-"""What an operator says about the platform as a seller."""
+"""What an operator may say about the platform as a seller."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from ringwork.ads.model import Domain
 from ringwork.ads.supply.ads_txt import Record
 
 
 class SupplySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Empty texts are left out of what is published."""
 
-    domain: Domain | None = None
-    """The platform's own domain: the advertising system in ads.txt, sellers.json and supply chains
-    (``asi``). None: the host of the public URL."""
+    domain: Annotated[str, Meta(pattern=r"^[a-z0-9.-]{0,253}$")] = ""
+    """The platform's domain as an advertising system; empty: the host of the public URL."""
     contact_email: Annotated[str, Meta(max_length=254)] = ""
     """Whom to ask about sellers.json."""
     contact_address: Annotated[str, Meta(max_length=500)] = ""
+    """Its postal address, in sellers.json."""
     certification: Annotated[str, Meta(pattern=r"^[^\s,;#]{0,128}$")] = ""
     """The platform's id at a certification authority (TAG-ID)."""
     records: Annotated[list[Record], Meta(max_length=5000)] = []

@@ -56,7 +56,10 @@ Reason = Literal[
     "invalid-auto-refresh",
     "invalid-stacked",
 ]
-"""Stable: events carry it, reports group by it. Every one begins with ``invalid-``."""
+"""Stable: events carry it, reports group by it. Every one begins with ``INVALID_PREFIX``."""
+INVALID_PREFIX: Final = "invalid-"
+AFTER_INVALID_CLICK: Final = "invalid-click"
+"""Why a conversion is no person's: the click that it is reported for was invalid."""
 
 _BY_AUTOMATION: Final[dict[Automation, Reason]] = {
     "missing": "invalid-agent-missing",
@@ -65,6 +68,11 @@ _BY_AUTOMATION: Final[dict[Automation, Reason]] = {
 }
 CHANCE_LOG: Final = log(1e-6)
 """A place and network is wronged by the click rate's bound once in a million at most."""
+
+
+def is_invalid(reason: str) -> bool:
+    """Whether an outcome with that reason for charging nothing is invalid traffic."""
+    return reason.startswith(INVALID_PREFIX)
 
 
 class TrafficSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
