@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from ringwork.ads import projections
 from ringwork.ads.events import AnswerTimed, CampaignChanged, CampaignCreated
 from ringwork.ads.model import Campaign, Targeting
+from ringwork.ads.pacing_events import CampaignPaced
 from ringwork.ads.projections import (
     HOUR_US,
     MINUTE_US,
     PROJECTIONS,
     AdHistory,
+    AdPaces,
     AdRequests,
     Counts,
     RequestFilter,
@@ -310,13 +312,38 @@ def test_a_key_s_label_stands_beside_its_id():
     connection.engine.dispose()
 
 
+@given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4))
+@settings(max_examples=20)
+def test_notes_of_pacing_are_kept_and_the_newest_is_found(sizes):
+    def note(seq: int, id: str, spent: int) -> Recorded:
+        event = CampaignPaced(id, "nanos", 0, 86_400, 100, spent, 50, None, 400_000)
+        return Recorded(0, seq, b"", seq * 10, b"", None, "main", None, None, event)
+
+    events = [note(1, "a", 1), note(2, "b", 2), note(5, "a", 3), note(9, "a", 4)]
+    connection = applied(events, sizes, (AdPaces(),))
+    kept = projections.paces(connection, "a", since_us=0, limit=9)
+    assert [(row.ts_us, row.spent, row.reach) for row in kept] == [
+        (10, 1, None), (50, 3, None), (90, 4, None),
+    ]  # fmt: skip
+    assert projections.paces(connection, "a", since_us=50, limit=1) == kept[2:]
+    newest = projections.latest_paces(connection, ["a", "b", "none"])
+    assert {id: row.spent for id, row in newest.items()} == {"a": 4, "b": 2}
+    many = [f"x{n}" for n in range(600)] + ["b"]
+    assert set(projections.latest_paces(connection, many)) == {"b"}
+    connection.close()
+    connection.engine.dispose()
+
+
 def test_a_store_of_the_first_version_gets_the_new_tables(tmp_path):
     """What stood in it stays; the new projections begin with the log."""
     path = tmp_path / "state.db"
     open_state(path).close()
     engine = sa.create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
-        for table in ("ads_changes", "ads_items", "ads_actors", "ads_view_conversions"):
+        for table in (
+            "ads_changes", "ads_items", "ads_actors", "ads_view_conversions", "ads_paces",
+            "ads_paced",
+        ):  # fmt: skip
             connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
         connection.exec_driver_sql("INSERT INTO ads_creatives VALUES ('a', 'c', 1, 2, 3, 4, 5)")

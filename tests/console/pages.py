@@ -55,7 +55,9 @@ PAGES: dict[str, Callable[[], Page]] = {
     ),
     "campaigns": lambda: campaigns(d.CAMPAIGN_LIST),
     "campaigns-none": lambda: campaigns(replace(d.CAMPAIGN_LIST, campaigns=[])),
-    "campaign": lambda: campaign(d.CAMPAIGN),
+    "campaign": lambda: campaign(d.paced(d.PLAN)),
+    "campaign-starved": lambda: campaign(d.paced(d.STARVED)),
+    "campaign-early": lambda: campaign(d.paced(d.PLAN[:1])),
     "campaign-new": lambda: campaign(NEW),
     "ledger": lambda: ledger(d.LEDGER),
     "ledger-none": lambda: ledger(

@@ -53,6 +53,7 @@ def addresses(town: Town) -> list[str]:
         "/console/campaigns",
         "/console/campaigns/hp-autumn-26",
         "/console/campaigns/loans",
+        "/console/campaigns/garden",
         "/console/ledger",
         "/console/ledger/accounts?id=campaign%2Ftram",
         f"/console/ledger/transfers?id={hold_of(town)}",
@@ -365,3 +366,17 @@ def test_the_last_verification_is_shown(town: Town, visitor: httpx.Client) -> No
         assert "Verified 16:20 UTC" in page
     finally:
         stored.unlink()
+
+
+def test_a_paced_campaign_shows_its_plan_from_the_log(town: Town, visitor: httpx.Client) -> None:
+    """An hour of a request every thirty seconds: four notes, and bids that never win."""
+    page = visitor.get("/console/campaigns/garden?format=json").json()["data"]["pacing"]
+    assert page["verdict"]["standing"] == "cannot spend it"
+    assert 4 <= len(page["rows"]) <= 5
+    assert {row["spent"] for row in page["rows"]} == {"0.00"}
+    html = visitor.get("/console/campaigns/garden").text
+    assert "demand allows €\u00a00.00 of €\u00a02.00" in html
+    assert "<title>Cannot spend it:" in html
+    off = visitor.get("/console/?format=json").json()["data"]
+    assert [row["id"] for row in off["off_plan"]] == ["garden"]
+    assert off["planned"] == 1

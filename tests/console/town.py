@@ -36,6 +36,7 @@ CAMPAIGNS: tuple[tuple[str, str, Pricing, int, int, int], ...] = (
     ("tram", "Tram pass, yearly", "cpm", 3_000_000, 90_000_000, 1),  # soon spent
     ("bikes", "Bicycle <b>repair</b>", "cpc", 300_000_000, 50 * EURO, 1),
     ("loans", "Spring loans", "cpm", 900_000, 50 * EURO, 0),
+    ("garden", "Garden tools", "cpm", 600_000, 10 * EURO, 1),  # paced, and outbid by all others
 )
 ROUNDS = 120
 STEP_US = 30_000_000
@@ -102,6 +103,8 @@ class Town:
         for number in range(ROUNDS):
             self.clock.advance_us(STEP_US)
             await self.ask(shown=number % 5 != 0, clicked=number % 10 == 1)
+            while self.platform.pace():
+                pass
         stranger = Context(site="else.example", publisher_id="nobody")
         await self.ask(context=stranger)
         while self.platform.expire_due():  # else housekeeping would do it while a test reads
@@ -140,6 +143,7 @@ class Town:
             new = NewCampaign(
                 id=id, advertiser_id="hp", name=name, pricing=pricing, bid_nanos=bid,
                 budget=Money.of_nanos("EUR", budget),
+                daily_budget=Money.of_nanos("EUR", 2 * EURO) if id == "garden" else None,
             )  # fmt: skip
             await self._decide(partial(manage.create_campaign, new=new))
             for number in range(ads):

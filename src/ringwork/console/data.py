@@ -31,7 +31,7 @@ from ringwork.console.facts import (
     TransferLine,
 )
 from ringwork.console.format import day_start
-from ringwork.console.lines import bin_of, request_line, resolvers_in, tied, transfer_line
+from ringwork.console.lines import bin_of, pace_of, request_line, resolvers_in, tied, transfer_line
 from ringwork.console.memory import Memory, copy_of
 from ringwork.console.pages import Shell
 from ringwork.console.sources import Sources
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 REQUESTS_PAGE: Final = 50
 TRANSFERS_PAGE: Final = 40
 CAMPAIGN_TRANSFERS: Final = 12
+CAMPAIGN_PACES: Final = 3_000
+"""Notes of a plan that a page reads: a month of a note every quarter of an hour."""
 ACCOUNTS_PAGE: Final = 100
 _RESOLVERS: Final = 400
 """A post is looked for among so many of the newest; an older one stands in its request."""
@@ -89,12 +91,19 @@ class ConsoleData:
         first = sorted(named, key=lambda id: (-spent.get(id, 0), named[id].name))[:_SPENDERS]
         lifetime = await self._read(lambda c: ads.campaign_counts(c, first))
         latest = await self._latest()
+        looked_at = self._memory.looked_at(spent)
+        paces = await self._read(lambda c: ads.latest_paces(c, [each.id for each in looked_at]))
         campaigns = [
             self._memory.campaign(each, lifetime.get(each.id), spent.get(each.id, 0))
-            for each in self._memory.looked_at(spent)
+            for each in looked_at
         ]
         await self._from.journal.settled()
-        return replace(facts, campaigns=campaigns, latest=latest)
+        return replace(
+            facts,
+            campaigns=campaigns,
+            latest=latest,
+            paces={id: pace_of(row) for id, row in paces.items()},
+        )
 
     async def today(self) -> OverviewFacts:
         """The figures of the overview alone: what changes every second."""
@@ -188,6 +197,8 @@ class ConsoleData:
         hours = await self._read(lambda c: ads.campaign_hours(c, id))
         shown = await self._read(lambda c: ads.creative_counts(c, id))
         transfers = await self._transfers(f"campaign/{id}", limit=CAMPAIGN_TRANSFERS)
+        since = today if campaign.daily_budget is not None else campaign.starts_us
+        paces = await self._read(lambda c: ads.paces(c, id, since_us=since, limit=CAMPAIGN_PACES))
         total = _sum([hour.counts for hour in hours])
         spent = sum(hour.counts.spent_nanos for hour in hours if hour.ts_us >= today)
         facts = self._memory.campaign(campaign, total, spent)
@@ -211,6 +222,7 @@ class ConsoleData:
                 if creative.campaign_id == id
             ],
             transfers=transfers,
+            paces=[pace_of(row) for row in paces],
         )
 
     async def ledger(self) -> LedgerFacts:

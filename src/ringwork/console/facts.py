@@ -79,6 +79,20 @@ class CampaignFacts(Struct, frozen=True, kw_only=True):
     """What its daily budget still allows today; None without one."""
 
 
+class Pace(Struct, frozen=True, kw_only=True):
+    """A note of a campaign's plan (``CampaignPaced``); amounts are nanos or impressions."""
+
+    ts_us: int
+    unit: Literal["nanos", "impressions"]
+    begins_s: int
+    ends_s: int
+    budget: int
+    spent: int
+    due: int
+    reach: int | None
+    pace_ppm: int
+
+
 class OverviewFacts(Struct, frozen=True, kw_only=True):
     """For the overview."""
 
@@ -98,6 +112,8 @@ class OverviewFacts(Struct, frozen=True, kw_only=True):
     """Disk waits of the latest sold answers."""
     names: Mapping[str, str]
     """Ad, campaign and advertiser ids -> names."""
+    paces: dict[str, Pace] = {}
+    """Campaign -> the newest note of its plan."""
 
 
 class RequestLine(Struct, frozen=True, kw_only=True):
@@ -214,6 +230,8 @@ class CampaignPageFacts(Struct, frozen=True, kw_only=True):
     chances: Chances
     creatives: list[CreativeFacts]
     transfers: list[TransferLine]
+    paces: list[Pace] = []
+    """The notes of its plan's period, oldest first."""
 
 
 class LedgerFacts(Struct, frozen=True, kw_only=True):

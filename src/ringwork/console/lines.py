@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from ringwork.ads import projections as ads
-from ringwork.console.facts import Bin, RequestLine, TransferLine
+from ringwork.console.facts import Bin, Pace, RequestLine, TransferLine
 from ringwork.kernel.events import Recorded
 from ringwork.kernel.ids import format_id
 from ringwork.kernel.ledger import Entry, TransferCreated
@@ -42,6 +42,21 @@ def request_line(row: ads.RequestRow) -> RequestLine:
         price_nanos=row.price_nanos,
         currency=row.currency,
         outcome=row.outcome,
+    )
+
+
+def pace_of(row: ads.PaceRow) -> Pace:
+    """A row of the table of pacing."""
+    return Pace(
+        ts_us=row.ts_us,
+        unit=row.unit,
+        begins_s=row.begins_s,
+        ends_s=row.ends_s,
+        budget=row.budget,
+        spent=row.spent,
+        due=row.due,
+        reach=row.reach,
+        pace_ppm=row.pace_ppm,
     )
 
 

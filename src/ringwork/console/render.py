@@ -11,7 +11,7 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec import Struct
 
-from ringwork.console import charts, format
+from ringwork.console import charts, format, plan_charts
 from ringwork.console.pages import NAVIGATION, Page, Shell
 from ringwork.kernel.money import Money
 
@@ -78,6 +78,9 @@ def environment() -> Environment:
         budget_bar=charts.budget_bar,
         flow_chart=charts.flow_chart,
         spend_chart=charts.spend_chart,
+        plan_chart=plan_charts.plan_chart,
+        difference_chart=plan_charts.difference_chart,
+        pace_chart=plan_charts.pace_chart,
     )
     return env
 

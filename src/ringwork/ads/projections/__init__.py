@@ -3,6 +3,7 @@
 from ringwork.ads.projections.counts import HOUR_US, MINUTE_US, AdCounts, Counts
 from ringwork.ads.projections.history import AdHistory, Change
 from ringwork.ads.projections.latest import AdRequests
+from ringwork.ads.projections.paces import AdPaces, PaceRow, latest_paces, paces
 from ringwork.ads.projections.queries import (
     ChangeRow,
     RequestFilter,
@@ -24,7 +25,7 @@ from ringwork.ads.projections.queries import (
 from ringwork.ads.projections.tables import metadata
 from ringwork.ads.projections.view_through import ViewConversions
 
-PROJECTIONS = (AdCounts(), AdRequests(), AdHistory(), ViewConversions())
+PROJECTIONS = (AdCounts(), AdRequests(), AdHistory(), ViewConversions(), AdPaces())
 """The part's projections, for the composition root."""
 
 __all__ = [
@@ -33,10 +34,12 @@ __all__ = [
     "PROJECTIONS",
     "AdCounts",
     "AdHistory",
+    "AdPaces",
     "AdRequests",
     "Change",
     "ChangeRow",
     "Counts",
+    "PaceRow",
     "RequestFilter",
     "RequestRow",
     "SaleRow",
@@ -47,8 +50,10 @@ __all__ = [
     "campaign_hours",
     "creative_counts",
     "history",
+    "latest_paces",
     "metadata",
     "minutes",
+    "paces",
     "requests",
     "sale",
     "totals",

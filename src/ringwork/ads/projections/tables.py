@@ -110,6 +110,26 @@ ads_actors: Final = sa.Table(
     sa.Column("label", sa.Text, nullable=False),
     sqlite_strict=True,
 )
+ads_paces: Final = sa.Table(
+    "ads_paces",
+    metadata,
+    sa.Column("campaign_id", sa.Text, primary_key=True),
+    sa.Column("seq", _Int64, primary_key=True, autoincrement=False),
+    sa.Column("ts_us", _Int64, nullable=False),
+    sa.Column("unit", sa.Text, nullable=False),
+    *_counts("begins_s", "ends_s", "budget", "spent", "due"),
+    sa.Column("reach", _Int64),
+    *_counts("pace_ppm"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+ads_paced: Final = sa.Table(
+    "ads_paced",
+    metadata,
+    sa.Column("campaign_id", sa.Text, primary_key=True),
+    *_counts("seq"),
+    sqlite_strict=True,
+)
 
 
 def execute_many(
