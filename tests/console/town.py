@@ -14,6 +14,7 @@ import uvicorn
 
 from ringwork.ads.model import Ask, Context, Pricing, Slot
 from ringwork.ads.requests import NewAdvertiser, NewCampaign, NewCreative, NewPublisher
+from ringwork.ads.settings import AdsSettings
 from ringwork.app.compose import create
 from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
@@ -45,9 +46,10 @@ STEP_US = 30_000_000
 class Town:
     """The server, its address, and the platform behind it."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, review_required: bool = False) -> None:
         self.clock = ManualClock(NOW - ROUNDS * STEP_US)
-        settings = Settings(data=str(data))
+        own = AdsSettings(review_required=review_required)
+        settings = Settings(data=str(data), ads=own)
         self.app = create(settings, clock=self.clock, entropy=SeededEntropy("town"))
         self.platform: Platform = self.app.platform
         self.url = ""

@@ -200,6 +200,32 @@ class CreativeFacts(Struct, frozen=True, kw_only=True):
     nanos: int = 0
 
 
+class ChangeFacts(Struct, frozen=True, kw_only=True):
+    """A command that created, changed or decided on an item; values are JSON."""
+
+    ts_us: int
+    seq: int
+    actor: str
+    label: str
+    action: str
+    reason: str
+    changes: list[tuple[str, bytes, bytes]]
+    """(JSON pointer, before, after)."""
+
+
+class CreativePageFacts(Struct, frozen=True, kw_only=True):
+    """For one creative's page."""
+
+    now_us: int
+    creative: Creative
+    campaign: str
+    currency: str
+    impressions: int
+    clicks: int
+    nanos: int
+    changes: list[ChangeFacts]
+
+
 class TransferLine(Struct, frozen=True, kw_only=True):
     """A transfer with what became of it; ``moved_nanos`` is what a pending one posted."""
 
@@ -232,6 +258,8 @@ class CampaignPageFacts(Struct, frozen=True, kw_only=True):
     transfers: list[TransferLine]
     paces: list[Pace] = []
     """The notes of its plan's period, oldest first."""
+    changes: list[ChangeFacts] = []
+    """The newest changes of the campaign, newest first."""
 
 
 class LedgerFacts(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from ringwork.ads import projections as ads
-from ringwork.console.facts import Bin, Pace, RequestLine, TransferLine
+from ringwork.console.facts import Bin, ChangeFacts, Pace, RequestLine, TransferLine
 from ringwork.kernel.events import Recorded
 from ringwork.kernel.ids import format_id
 from ringwork.kernel.ledger import Entry, TransferCreated
@@ -57,6 +57,19 @@ def pace_of(row: ads.PaceRow) -> Pace:
         due=row.due,
         reach=row.reach,
         pace_ppm=row.pace_ppm,
+    )
+
+
+def change_of(row: ads.ChangeRow) -> ChangeFacts:
+    """A row of the history."""
+    return ChangeFacts(
+        ts_us=row.ts_us,
+        seq=row.seq,
+        actor=row.actor,
+        label=row.label,
+        action=row.action,
+        reason=row.reason,
+        changes=[(one.member, bytes(one.old), bytes(one.new)) for one in row.changes],
     )
 
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from ringwork.console import charts, format, plan_charts
 from ringwork.console.pages import NAVIGATION, Page, Shell
+from ringwork.console.views.life import STATES
 from ringwork.kernel.money import Money
 
 Scheme = Literal["", "light", "dark"]
@@ -72,6 +73,7 @@ def environment() -> Environment:
     env.filters["to_the_nano"] = _to_the_nano
     env.globals.update(
         navigation=NAVIGATION,
+        states=STATES,
         sparkline=charts.sparkline,
         bar=charts.bar,
         strip=charts.strip,
@@ -124,6 +126,8 @@ class Renderer:
 _CURRENT: Final = {
     "trace": "requests",
     "campaign": "campaigns",
+    "creative": "campaigns",
+    "form": "campaigns",
     "account": "ledger",
     "transfer": "ledger",
 }

@@ -33,7 +33,9 @@ from ringwork.console.views.campaigns import (
     state_of,
 )
 from ringwork.console.views.figures import Figure
+from ringwork.console.views.history import ChangeRow, change_rows
 from ringwork.console.views.ledger import TransferRow, transfer_row
+from ringwork.console.views.life import Life
 from ringwork.console.views.pacing import Pacing, pacing, why_unplanned
 from ringwork.console.views.spend import SpendCurve, spend_curve
 
@@ -86,9 +88,14 @@ class CampaignBody(Struct, frozen=True, kw_only=True):
     creatives: list[CreativeRow]
     transfers: list[TransferRow]
     targeting: list[tuple[str, str]]
+    life: Life | None
+    """What the visitor may do to it."""
+    changes: list[ChangeRow]
 
 
-def campaign(facts: CampaignPageFacts, *, live: bool = True) -> Page:
+def campaign(
+    facts: CampaignPageFacts, *, live: bool = True, life: Life | None = None, done: str = ""
+) -> Page:
     """The page from its facts."""
     subject = facts.facts.campaign
     funds, currency = funds_of(facts.facts), subject.budget.currency
@@ -117,6 +124,8 @@ def campaign(facts: CampaignPageFacts, *, live: bool = True) -> Page:
         creatives=[_creative(each) for each in facts.creatives],
         transfers=[transfer_row(line) for line in facts.transfers],
         targeting=_targeting(facts),
+        life=life,
+        changes=change_rows(facts.changes),
     )
     return Page(
         name="campaign",
@@ -130,6 +139,7 @@ def campaign(facts: CampaignPageFacts, *, live: bool = True) -> Page:
         command=f"ringwork ads campaigns {subject.id}",
         live=campaign_texts(facts),
         stream=f"/console/live/campaign?id={quote(subject.id)}" if live else "",
+        done=done,
     )
 
 
@@ -158,6 +168,9 @@ def _answer(
         "spent out": "Spent out.",
         "too small": "Budget too small.",
         "no ad": "Nothing to show.",
+        "draft": "A draft.",
+        "in review": "In review.",
+        "rejected": "Rejected.",
         "paused": "Paused.",
         "ended": "Ended.",
         "not begun": "Not begun.",
