@@ -7,13 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringwork.ads import projections
-from ringwork.ads.events import AnswerTimed, CampaignChanged, CampaignCreated
+from ringwork.ads.events import AnswerTimed, CampaignChanged, CampaignCreated, ConversionRecorded
 from ringwork.ads.model import Campaign, Targeting
 from ringwork.ads.pacing_events import CampaignPaced
 from ringwork.ads.projections import (
     HOUR_US,
     MINUTE_US,
     PROJECTIONS,
+    AdConversions,
     AdHistory,
     AdPaces,
     AdRequests,
@@ -334,6 +335,29 @@ def test_notes_of_pacing_are_kept_and_the_newest_is_found(sizes):
     connection.engine.dispose()
 
 
+@given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4))
+@settings(max_examples=20)
+def test_conversions_are_listed_newest_first_and_page_by_page(sizes):
+    def order(seq: int, campaign: str, number: int) -> Recorded:
+        event = ConversionRecorded(
+            f"o{number}", b"i", campaign, "ad", "p", 10, 4, "EUR", b"sealed", "", number == 3
+        )
+        return Recorded(0, seq, b"", seq * 10, b"r", None, "main", None, None, event)
+
+    events = [order(seq, "a" if seq % 2 else "b", seq) for seq in range(1, 8)]
+    connection = applied(events, sizes, (AdConversions(),))
+    first = projections.conversions(connection, "a", limit=3)
+    assert [(row.seq, row.conversion_id, row.view_through) for row in first] == [
+        (7, "o7", False), (5, "o5", False), (3, "o3", True),
+    ]  # fmt: skip
+    rest = projections.conversions(connection, "a", before_seq=3, limit=3)
+    assert [row.seq for row in rest] == [1]
+    stored = connection.execute(sa.text("SELECT * FROM ads_conversions")).all()
+    assert b"sealed" not in {value for row in stored for value in row}
+    connection.close()
+    connection.engine.dispose()
+
+
 def test_a_store_of_the_first_version_gets_the_new_tables(tmp_path):
     """What stood in it stays; the new projections begin with the log."""
     path = tmp_path / "state.db"
@@ -342,7 +366,7 @@ def test_a_store_of_the_first_version_gets_the_new_tables(tmp_path):
     with engine.begin() as connection:
         for table in (
             "ads_changes", "ads_items", "ads_actors", "ads_view_conversions", "ads_paces",
-            "ads_paced",
+            "ads_paced", "ads_conversions",
         ):  # fmt: skip
             connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")

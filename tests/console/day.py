@@ -20,6 +20,8 @@ from ringwork.console.facts import (
     CampaignPageFacts,
     CampaignsFacts,
     Chances,
+    ConversionFacts,
+    ConversionsFacts,
     CreativeFacts,
     HealthFacts,
     Lag,
@@ -299,6 +301,22 @@ def paced(notes: list[Pace]) -> CampaignPageFacts:
     return replace(CAMPAIGN, facts=facts, paces=notes)
 
 
+CONVERSIONS = ConversionsFacts(
+    now_us=NOW,
+    campaign=PAINTS.campaign,
+    counted=2,
+    lines=[
+        ConversionFacts(
+            seq=200 - number, ts_us=NOW - number * 60_000_000, request_id=format_id(REQUEST),
+            conversion_id=f"order-{number}", ad_id="hp-1", value_nanos=40 * EURO,
+            charged_nanos=0 if number else 2 * EURO, currency="EUR",
+            unbilled_reason="late" if number == 1 else "", view_through=number == 2,
+        )
+        for number in range(3)
+    ],
+    older=150,
+    names={"hp-1": "Exteriors"},
+)  # fmt: skip
 CAMPAIGN_LIST = CampaignsFacts(now_us=NOW, currency="EUR", campaigns=CAMPAIGNS)
 ACCOUNTS = [(f"campaign/{each.campaign.id}", each.account) for each in CAMPAIGNS if each.account]
 LEDGER = LedgerFacts(

@@ -465,3 +465,10 @@ def test_ids_in_pages_lead_to_pages(town: Town) -> None:
     assert "/console/creatives/hp-autumn-26-0" in person.open("/console/campaigns/hp-autumn-26")
     assert "/console/campaigns/tram" in person.open("/console/creatives/tram-0")
     assert person.http.get(f"/console/requests/{format_id(town.request_ids[1])}").status_code == 200
+
+
+def test_a_campaign_without_conversions_says_how_they_come(town: Town) -> None:
+    person = Person(town)
+    assert "No conversion yet" in person.open("/console/campaigns/loans/conversions")
+    assert person.http.get("/console/campaigns/none/conversions").status_code == 404
+    assert person.http.get("/console/campaigns/loans/conversions?before=x").status_code == 422

@@ -23,6 +23,7 @@ from ringwork.console.render import json_of
 from ringwork.console.views import bins
 from ringwork.console.views.campaign import CampaignBody, campaign
 from ringwork.console.views.campaigns import campaigns, state_of
+from ringwork.console.views.conversions import ConversionsBody, conversions
 from ringwork.console.views.health import Health, health
 from ringwork.console.views.ledger import LedgerBody, account, ledger, transfer, transfer_row
 from ringwork.console.views.matters import LAG_EVENTS, matters, shown
@@ -618,6 +619,21 @@ def test_the_overview_lists_who_is_off_plan_the_unable_first() -> None:
         ("stuck", "cannot spend it"), ("late", "behind"), ("early", "ahead"),
     ]  # fmt: skip
     assert body.planned == 4
+
+
+# ---- conversions ---------------------------------------------------------------------------------
+
+
+def test_conversions_say_what_they_followed_and_what_was_paid() -> None:
+    page = conversions(d.CONVERSIONS)
+    assert answer(page).startswith("2 conversions followed a click on Autumn exteriors")
+    body = page.body
+    assert isinstance(body, ConversionsBody)
+    assert [(row.after, row.word, row.ad) for row in body.rows] == [
+        ("a click", "charged", "Exteriors"), ("a click", "late", "Exteriors"),
+        ("a view", "not paid for", "Exteriors"),
+    ]  # fmt: skip
+    assert body.older_href == "/console/campaigns/hp-autumn-26/conversions?before=150"
 
 
 # ---- events and JSON ----------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from ringwork.console.facts import (
     CampaignsFacts,
     Chances,
     ChangeFacts,
+    ConversionsFacts,
     CreativeFacts,
     CreativePageFacts,
     HealthFacts,
@@ -37,6 +38,7 @@ from ringwork.console.format import day_start
 from ringwork.console.lines import (
     bin_of,
     change_of,
+    conversion_of,
     pace_of,
     request_line,
     resolvers_in,
@@ -63,6 +65,7 @@ CAMPAIGN_TRANSFERS: Final = 12
 CAMPAIGN_PACES: Final = 3_000
 """Notes of a plan that a page reads: a month of a note every quarter of an hour."""
 CHANGES: Final = 20
+CONVERSIONS_PAGE: Final = 50
 ACCOUNTS_PAGE: Final = 100
 _RESOLVERS: Final = 400
 """A post is looked for among so many of the newest; an older one stands in its request."""
@@ -258,6 +261,24 @@ class ConsoleData:
             clicks=counts.clicks,
             nanos=counts.spent_nanos,
             changes=changes,
+        )
+
+    async def conversions(self, id: str, *, before: int = 0) -> ConversionsFacts | None:
+        """A page of a campaign's conversions."""
+        campaign = self._from.catalogue.campaigns.get(id)
+        if campaign is None:
+            return None
+        most = CONVERSIONS_PAGE
+        rows = await self._read(lambda c: ads.conversions(c, id, before_seq=before, limit=most + 1))
+        counts = await self._read(lambda c: ads.campaign_counts(c, [id]))
+        await self._from.journal.settled()
+        return ConversionsFacts(
+            now_us=self.now_us(),
+            campaign=campaign,
+            counted=counts.get(id, ads.Counts()).conversions,
+            lines=[conversion_of(row) for row in rows[:most]],
+            older=rows[most - 1].seq if len(rows) > most else 0,
+            names=self._memory.names,
         )
 
     async def changes(self, kind: Noun, id: str) -> list[ChangeFacts]:

@@ -213,6 +213,34 @@ class ChangeFacts(Struct, frozen=True, kw_only=True):
     """(JSON pointer, before, after)."""
 
 
+class ConversionFacts(Struct, frozen=True, kw_only=True):
+    """One conversion, without its customer."""
+
+    seq: int
+    ts_us: int
+    request_id: str
+    conversion_id: str
+    ad_id: str
+    value_nanos: int
+    charged_nanos: int
+    currency: str
+    unbilled_reason: str
+    view_through: bool
+
+
+class ConversionsFacts(Struct, frozen=True, kw_only=True):
+    """One page of a campaign's conversions, newest first."""
+
+    now_us: int
+    campaign: Campaign
+    counted: int
+    """All that followed a click."""
+    lines: list[ConversionFacts]
+    older: int
+    """Sequence for the next page's ``before``, 0 when there is none."""
+    names: Mapping[str, str]
+
+
 class CreativePageFacts(Struct, frozen=True, kw_only=True):
     """For one creative's page."""
 

@@ -13,12 +13,13 @@ from msgspec.structs import replace
 from ringwork.ads.http_api import REVIEW_SCOPE
 from ringwork.ads.lifecycle import Actor, Noun
 from ringwork.ads.requests import CampaignChange, CreativeChange, ReviewDecision
-from ringwork.console.asked import field, live
+from ringwork.console.asked import field, live, number
 from ringwork.console.commands import WRITE_SCOPE, Commands, Outcome
 from ringwork.console.data import ConsoleData
 from ringwork.console.editing import asked_for, done, done_of
 from ringwork.console.respond import Answer, Responder
 from ringwork.console.views.campaign import campaign
+from ringwork.console.views.conversions import conversions
 from ringwork.console.views.creative import creative
 from ringwork.console.views.life import Refusal
 from ringwork.kernel.errors import NotFound
@@ -45,6 +46,13 @@ def life_routes(
     async def show_creative(request: HttpRequest, id: FromPath[str]) -> Answer:
         return await items.page(request, "creative", id)
 
+    @get("/campaigns/{id:str}/conversions", opt=_SEE)
+    async def show_conversions(request: HttpRequest, id: FromPath[str]) -> Answer:
+        facts = await data.conversions(id, before=number(request, "before", default=0))
+        if facts is None:
+            raise NotFound(f"no campaign {id[:64]}")
+        return respond.page(request, conversions(facts))
+
     @post("/campaigns/{id:str}/status", opt=_WRITE, status_code=200)
     async def step_campaign(request: HttpRequest, id: FromPath[str]) -> Answer:
         return await items.step(request, "campaign", id)
@@ -64,6 +72,7 @@ def life_routes(
     return [
         show_campaign,
         show_creative,
+        show_conversions,
         step_campaign,
         step_creative,
         review_campaign,

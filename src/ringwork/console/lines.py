@@ -7,7 +7,14 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from ringwork.ads import projections as ads
-from ringwork.console.facts import Bin, ChangeFacts, Pace, RequestLine, TransferLine
+from ringwork.console.facts import (
+    Bin,
+    ChangeFacts,
+    ConversionFacts,
+    Pace,
+    RequestLine,
+    TransferLine,
+)
 from ringwork.kernel.events import Recorded
 from ringwork.kernel.ids import format_id
 from ringwork.kernel.ledger import Entry, TransferCreated
@@ -70,6 +77,22 @@ def change_of(row: ads.ChangeRow) -> ChangeFacts:
         action=row.action,
         reason=row.reason,
         changes=[(one.member, bytes(one.old), bytes(one.new)) for one in row.changes],
+    )
+
+
+def conversion_of(row: ads.ConversionRow) -> ConversionFacts:
+    """A row of the conversions."""
+    return ConversionFacts(
+        seq=row.seq,
+        ts_us=row.ts_us,
+        request_id=format_id(row.request_id),
+        conversion_id=row.conversion_id,
+        ad_id=row.ad_id,
+        value_nanos=row.value_nanos,
+        charged_nanos=row.charged_nanos,
+        currency=row.currency,
+        unbilled_reason=row.unbilled_reason,
+        view_through=row.view_through,
     )
 
 

@@ -126,6 +126,7 @@ class Renderer:
 _CURRENT: Final = {
     "trace": "requests",
     "campaign": "campaigns",
+    "conversions": "campaigns",
     "creative": "campaigns",
     "form": "campaigns",
     "account": "ledger",

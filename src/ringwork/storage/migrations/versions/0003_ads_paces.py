@@ -1,4 +1,4 @@
-"""Where paced campaigns were in their plans."""
+"""Where paced campaigns were in their plans; conversions one by one."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -32,3 +32,19 @@ def upgrade() -> None:
         sa.Column("seq", Int64, nullable=False),
         sqlite_strict=True,
     )
+    op.create_table(
+        "ads_conversions",
+        sa.Column("seq", Int64, primary_key=True, autoincrement=False),
+        sa.Column("campaign_id", sa.Text, nullable=False),
+        sa.Column("ts_us", Int64, nullable=False),
+        sa.Column("request_id", sa.LargeBinary, nullable=False),
+        sa.Column("conversion_id", sa.Text, nullable=False),
+        sa.Column("ad_id", sa.Text, nullable=False),
+        sa.Column("value_nanos", Int64, nullable=False),
+        sa.Column("charged_nanos", Int64, nullable=False),
+        sa.Column("currency", sa.Text, nullable=False),
+        sa.Column("unbilled_reason", sa.Text, nullable=False),
+        sa.Column("view_through", Int64, nullable=False),
+        sqlite_strict=True,
+    )
+    op.create_index("ads_conversions_campaign", "ads_conversions", ["campaign_id", "seq"])
