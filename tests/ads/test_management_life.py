@@ -1,11 +1,20 @@
 """The life of campaigns and creatives over HTTP: statuses, reviews, histories, filtered lists."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ringwork.ads.events import CampaignReviewed, CreativeReviewed
-from ringwork.ads.lifecycle import Actor, check_first, check_step, decide
+from ringwork.ads.lifecycle import (
+    Actor,
+    check_first,
+    check_step,
+    decide,
+    decisions,
+    steps,
+)
 from ringwork.ads.settings import AdsSettings
 from ringwork.kernel.errors import Conflict
 from tests.ads.house import House
@@ -393,3 +402,24 @@ def test_filtered_lists_have_the_same_pages(many):
 def test_filters_that_are_none(many, path, params):
     answer = many.send("GET", f"/v1/{path}", params=params)
     assert (answer.status_code, slug(answer)) == (422, "invalid")
+
+
+@pytest.mark.parametrize("may_approve", [True, False])
+@pytest.mark.parametrize("noun", ["campaign", "creative"])
+def test_what_is_offered_is_what_is_allowed(noun, may_approve):
+    """Every status and every step: offered exactly where the rule takes it."""
+    statuses = ["draft", "review", "active", "rejected", "paused"]
+    statuses += ["ended"] if noun == "campaign" else []
+    actor = Actor("k", may_approve=may_approve)
+    for now in statuses:
+        allowed = []
+        for wanted in statuses:
+            with suppress(Conflict):
+                check_step(noun, "x", now, wanted, actor)
+                allowed += [wanted] if wanted != now else []
+        assert set(steps(noun, now, actor)) == set(allowed), now
+        taken = []
+        for decision in ("approve", "reject", "return"):
+            with suppress(Conflict):
+                taken += [decision] if decide(noun, "x", now, decision) != now else []
+        assert set(decisions(now)) == set(taken), now

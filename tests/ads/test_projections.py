@@ -9,13 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringwork.ads import projections
-from ringwork.ads.events import AnswerTimed, CampaignChanged, CampaignCreated
+from ringwork.ads.events import AnswerTimed, CampaignChanged, CampaignCreated, ConversionRecorded
 from ringwork.ads.model import Campaign, Slot, Targeting
+from ringwork.ads.pacing_events import CampaignPaced
 from ringwork.ads.projections import (
     HOUR_US,
     MINUTE_US,
     PROJECTIONS,
+    AdConversions,
     AdHistory,
+    AdPaces,
     AdRequests,
     Counts,
     RequestFilter,
@@ -383,13 +386,61 @@ def test_a_key_s_label_stands_beside_its_id():
     connection.engine.dispose()
 
 
+@given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4))
+@settings(max_examples=20)
+def test_notes_of_pacing_are_kept_and_the_newest_is_found(sizes):
+    def note(seq: int, id: str, spent: int) -> Recorded:
+        event = CampaignPaced(id, "nanos", 0, 86_400, 100, spent, 50, None, 400_000)
+        return Recorded(0, seq, b"", seq * 10, b"", None, "main", None, None, event)
+
+    events = [note(1, "a", 1), note(2, "b", 2), note(5, "a", 3), note(9, "a", 4)]
+    connection = applied(events, sizes, (AdPaces(),))
+    kept = projections.paces(connection, "a", since_us=0, limit=9)
+    assert [(row.ts_us, row.spent, row.reach) for row in kept] == [
+        (10, 1, None), (50, 3, None), (90, 4, None),
+    ]  # fmt: skip
+    assert projections.paces(connection, "a", since_us=50, limit=1) == kept[2:]
+    newest = projections.latest_paces(connection, ["a", "b", "none"])
+    assert {id: row.spent for id, row in newest.items()} == {"a": 4, "b": 2}
+    many = [f"x{n}" for n in range(600)] + ["b"]
+    assert set(projections.latest_paces(connection, many)) == {"b"}
+    connection.close()
+    connection.engine.dispose()
+
+
+@given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4))
+@settings(max_examples=20)
+def test_conversions_are_listed_newest_first_and_page_by_page(sizes):
+    def order(seq: int, campaign: str, number: int) -> Recorded:
+        event = ConversionRecorded(
+            f"o{number}", b"i", campaign, "ad", "p", 10, 4, "EUR", b"sealed", "", number == 3
+        )
+        return Recorded(0, seq, b"", seq * 10, b"r", None, "main", None, None, event)
+
+    events = [order(seq, "a" if seq % 2 else "b", seq) for seq in range(1, 8)]
+    connection = applied(events, sizes, (AdConversions(),))
+    first = projections.conversions(connection, "a", limit=3)
+    assert [(row.seq, row.conversion_id, row.view_through) for row in first] == [
+        (7, "o7", False), (5, "o5", False), (3, "o3", True),
+    ]  # fmt: skip
+    rest = projections.conversions(connection, "a", before_seq=3, limit=3)
+    assert [row.seq for row in rest] == [1]
+    stored = connection.execute(sa.text("SELECT * FROM ads_conversions")).all()
+    assert b"sealed" not in {value for row in stored for value in row}
+    connection.close()
+    connection.engine.dispose()
+
+
 def test_a_store_of_the_first_version_gets_the_new_tables(tmp_path):
     """What stood in it stays; the new projections begin with the log."""
     path = tmp_path / "state.db"
     open_state(path).close()
     engine = sa.create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
-        for table in ("ads_changes", "ads_items", "ads_actors", "ads_view_conversions"):
+        for table in (
+            "ads_changes", "ads_items", "ads_actors", "ads_view_conversions", "ads_paces",
+            "ads_paced", "ads_conversions",
+        ):  # fmt: skip
             connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
         connection.exec_driver_sql("INSERT INTO ads_creatives VALUES ('a', 'c', 1, 2, 3, 4, 5)")

@@ -71,6 +71,8 @@ async def live(client: Client, random: Random) -> None:
         await random.choice((sell, move, manage))(client, random, number)
         if random.random() < 0.2:
             client.app.platform.expire_due()
+        while client.app.platform.pace():
+            pass
     await accounting(client)
 
 

@@ -20,12 +20,15 @@ from ringwork.console.facts import (
     CampaignPageFacts,
     CampaignsFacts,
     Chances,
+    ConversionFacts,
+    ConversionsFacts,
     CreativeFacts,
     HealthFacts,
     Lag,
     LedgerFacts,
     LogFacts,
     OverviewFacts,
+    Pace,
     Promise,
     RequestLine,
     RequestsFacts,
@@ -192,6 +195,37 @@ VERIFIED = Verification(
     ),
 )
 
+_FLOW = [2, 1, 1, 1, 1, 2, 4, 6, 8, 9, 9, 10, 11, 10, 9, 9, 3]
+
+
+def plan_of(
+    budget: int, *, off_permille: int = 0, reach_permille: int | None = 1400, until: int = 16
+) -> list[Pace]:
+    """Notes of a day's plan, four an hour: more requests by day than by night.
+
+    What was spent differs from the plan in the end, by so many thousandths of the budget.
+    """
+    whole, notes, came = 140, [], 0.0
+    for quarter in range(until * 4 + 2):
+        due = round(budget * came / whole)
+        spent = max(0, due + budget * off_permille * quarter // (1000 * (until * 4 + 1)))
+        notes.append(
+            Pace(
+                ts_us=DAY + quarter * 900_000_000, unit="nanos", begins_s=DAY // 1_000_000,
+                ends_s=DAY // 1_000_000 + 86_400, budget=budget, spent=spent, due=due,
+                reach=None if quarter < 2 or reach_permille is None
+                else budget * reach_permille // 1000,
+                pace_ppm=1_000_000 if quarter < 2 or reach_permille == 700 else 350_000 + 4_000 * (quarter % 7) + 900 * quarter,
+            )
+        )  # fmt: skip
+        came += _FLOW[quarter // 4] / 4
+    return notes
+
+
+PLAN = plan_of(20 * EURO)
+STARVED = plan_of(20 * EURO, off_permille=-200, reach_permille=700)
+EARLY = plan_of(10 * EURO, off_permille=180)
+
 OVERVIEW = OverviewFacts(
     now_us=NOW,
     currency="EUR",
@@ -205,6 +239,7 @@ OVERVIEW = OverviewFacts(
     balanced=True,
     waits_ns=WAITS,
     names=NAMES,
+    paces={"hp-autumn-26": PLAN[-1], "tram": STARVED[-1], "loans": EARLY[-1]},
 )
 EMPTY_OVERVIEW = replace(
     OVERVIEW, today=[], earlier=[], campaigns=[], verification=None, latest=[], waits_ns=[],
@@ -255,6 +290,32 @@ CAMPAIGN = CampaignPageFacts(
         )
     ],
     transfers=TRANSFERS,
+)  # fmt: skip
+
+
+def paced(notes: list[Pace]) -> CampaignPageFacts:
+    """The campaign with a daily budget and these notes of today's plan."""
+    budget, spent = notes[-1].budget, notes[-1].spent
+    daily = replace(PAINTS.campaign, daily_budget=Money.of_nanos("EUR", budget))
+    facts = replace(PAINTS, campaign=daily, today_nanos=spent, day_free_nanos=budget - spent)
+    return replace(CAMPAIGN, facts=facts, paces=notes)
+
+
+CONVERSIONS = ConversionsFacts(
+    now_us=NOW,
+    campaign=PAINTS.campaign,
+    counted=2,
+    lines=[
+        ConversionFacts(
+            seq=200 - number, ts_us=NOW - number * 60_000_000, request_id=format_id(REQUEST),
+            conversion_id=f"order-{number}", ad_id="hp-1", value_nanos=40 * EURO,
+            charged_nanos=0 if number else 2 * EURO, currency="EUR",
+            unbilled_reason="late" if number == 1 else "", view_through=number == 2,
+        )
+        for number in range(3)
+    ],
+    older=150,
+    names={"hp-1": "Exteriors"},
 )  # fmt: skip
 CAMPAIGN_LIST = CampaignsFacts(now_us=NOW, currency="EUR", campaigns=CAMPAIGNS)
 ACCOUNTS = [(f"campaign/{each.campaign.id}", each.account) for each in CAMPAIGNS if each.account]

@@ -11,6 +11,7 @@ from ringwork.console.pages import Page, Shell
 from ringwork.console.render import Frame, Renderer
 from ringwork.console.views.campaign import campaign
 from ringwork.console.views.campaigns import campaigns
+from ringwork.console.views.conversions import conversions
 from ringwork.console.views.errors import problem
 from ringwork.console.views.found import Hit, found
 from ringwork.console.views.health import health
@@ -55,8 +56,12 @@ PAGES: dict[str, Callable[[], Page]] = {
     ),
     "campaigns": lambda: campaigns(d.CAMPAIGN_LIST),
     "campaigns-none": lambda: campaigns(replace(d.CAMPAIGN_LIST, campaigns=[])),
-    "campaign": lambda: campaign(d.CAMPAIGN),
+    "campaign": lambda: campaign(d.paced(d.PLAN)),
+    "campaign-starved": lambda: campaign(d.paced(d.STARVED)),
+    "campaign-early": lambda: campaign(d.paced(d.PLAN[:1])),
     "campaign-new": lambda: campaign(NEW),
+    "conversions": lambda: conversions(d.CONVERSIONS),
+    "conversions-none": lambda: conversions(replace(d.CONVERSIONS, lines=[], counted=0, older=0)),
     "ledger": lambda: ledger(d.LEDGER),
     "ledger-none": lambda: ledger(
         replace(d.LEDGER, trial={}, accounts=[], account_count=0, transfers=[])

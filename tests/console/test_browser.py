@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sy
 from ringwork.console.render import static_files
 from ringwork.kernel.ids import format_id
 from tests.console.pages import PAGES, html_of
+from tests.console.test_forms import PNG
 from tests.console.town import Town
 
 FLAGS = [
@@ -112,6 +113,83 @@ def test_every_page_in_every_state_is_accessible(browser: Browser, scheme: str) 
             assert told == [], (name, width, scheme)
     blocked = [each for each in complaints if "404" not in each and "EventSource" not in each]
     assert blocked == []
+    context.close()
+
+
+FORMS = (
+    "/console/new-campaign",
+    "/console/campaigns/hp-autumn-26/edit",
+    "/console/new-creative?campaign=loans&way=banner",
+    "/console/new-creative?campaign=loans&way=image",
+    "/console/creatives/tram-0",
+    "/console/creatives/tram-0/edit",
+)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_form_is_accessible_also_when_it_comes_back(
+    browser: Browser, town: Town, scheme: str
+) -> None:
+    axe = Axe()
+    context = signed_in(browser, town, color_scheme=scheme)
+    page = context.new_page()
+
+    def look(name: str) -> None:
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert overflow(page) == [], (name, width)
+            violations = axe.run(page).response["violations"]
+            told = [(each["id"], each["nodes"][0]["html"]) for each in violations]
+            assert told == [], (name, width, scheme)
+
+    for address in FORMS:
+        page.goto(address)
+        look(address)
+    page.goto(FORMS[0])
+    page.get_by_label("Bid for one").fill("a lot")
+    page.get_by_role("button", name="Create as a draft").click()
+    expect(page.get_by_role("alert")).to_contain_text("A price such as 0.0025 is expected")
+    look("with faults")
+    page.get_by_role("alert").get_by_role("link", name="Bid for one").click()
+    assert page.evaluate("document.activeElement.id") == "f-bid-nanos"
+    context.close()
+
+
+def test_a_campaign_is_made_shown_paused_and_ended_without_script(
+    browser: Browser, town: Town
+) -> None:
+    context = signed_in(browser, town, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/console/campaigns")
+    page.get_by_role("link", name="New campaign").click()
+    for label, typed in (
+        ("Name needed", "By hand"), ("Id needed", "by-hand"), ("Advertiser", "hp"),
+        ("Bid for one", "0.0001"), ("Budget, EUR", "5"),
+    ):  # fmt: skip
+        page.get_by_label(label, exact=False).first.fill(typed)
+    page.get_by_role("button", name="Create as a draft").click()
+    assert page.get_by_role("status").inner_text() == "It was created."
+    page.get_by_role("link", name="Add a creative").first.click()
+    page.get_by_role("link", name="Image").click()
+    page.get_by_label("Name needed").fill("A picture")
+    page.get_by_label("Id needed").fill("by-hand-1")
+    page.get_by_label("Landing page").fill("https://hp.example/")
+    picture = {"name": "a.png", "mimeType": "image/png", "buffer": PNG}
+    page.get_by_label("Picture").set_input_files(picture)  # type: ignore[arg-type]  # a FilePayload
+    page.get_by_role("button", name="Create and go live").click()
+    frame = page.frame_locator("iframe[title='Preview of A picture']")
+    expect(frame.get_by_role("heading")).to_have_text("A picture")
+    page.goto("/console/campaigns/by-hand")
+    for button, said in (
+        ("Go live", "It is live."),
+        ("Pause", "It is paused."),
+        ("Resume", "It is live."),
+    ):
+        page.get_by_role("button", name=button).click()
+        assert page.get_by_role("status").inner_text() == said
+    page.get_by_text("End it").click()
+    page.get_by_role("button", name="End for good").click()
+    assert page.get_by_role("status").inner_text() == "It has ended, for good."
     context.close()
 
 

@@ -12,7 +12,9 @@ import httpx
 import msgspec
 import pytest
 
+from ringwork.app.compose import ads_api
 from ringwork.app.verify import VERIFICATION
+from ringwork.console.commands import Commands
 from ringwork.console.data import ConsoleData
 from ringwork.console.facts import Promise, Verification
 from ringwork.console.http import routes
@@ -53,6 +55,7 @@ def addresses(town: Town) -> list[str]:
         "/console/campaigns",
         "/console/campaigns/hp-autumn-26",
         "/console/campaigns/loans",
+        "/console/campaigns/garden",
         "/console/ledger",
         "/console/ledger/accounts?id=campaign%2Ftram",
         f"/console/ledger/transfers?id={hold_of(town)}",
@@ -202,8 +205,11 @@ def test_a_bug_is_told_without_detail_and_logged(
         transfers=TransferIndex(), currency="EUR", queue_events_max=1,
         store=lambda: StoreFacts(files={}, disk_free=0, disk_total=0), verification=broken,
     )  # fmt: skip
+    commands = Commands(
+        ads_api(town.platform), sign_in=town.platform.sign_in, clock=town.clock, new_key=lambda: "k"
+    )
     own = routes(
-        data=ConsoleData(sources), sign_in=town.platform.sign_in,
+        data=ConsoleData(sources), commands=commands, sign_in=town.platform.sign_in,
         live_values=Live(is_closing=lambda: True), session_s=60,
     )  # fmt: skip
     app = Authentication(
@@ -365,3 +371,17 @@ def test_the_last_verification_is_shown(town: Town, visitor: httpx.Client) -> No
         assert "Verified 16:20 UTC" in page
     finally:
         stored.unlink()
+
+
+def test_a_paced_campaign_shows_its_plan_from_the_log(town: Town, visitor: httpx.Client) -> None:
+    """An hour of a request every thirty seconds: four notes, and bids that never win."""
+    page = visitor.get("/console/campaigns/garden?format=json").json()["data"]["pacing"]
+    assert page["verdict"]["standing"] == "cannot spend it"
+    assert 4 <= len(page["rows"]) <= 5
+    assert {row["spent"] for row in page["rows"]} == {"0.00"}
+    html = visitor.get("/console/campaigns/garden").text
+    assert "demand allows €\u00a00.00 of €\u00a02.00" in html
+    assert "<title>Cannot spend it:" in html
+    off = visitor.get("/console/?format=json").json()["data"]
+    assert [row["id"] for row in off["off_plan"]] == ["garden"]
+    assert off["planned"] == 1

@@ -11,25 +11,29 @@ from ringwork.console.facts import (
     CampaignFacts,
     Chances,
     Lag,
+    Pace,
     Promise,
     Search,
     TransferLine,
 )
+from ringwork.console.format import MINUS
 from ringwork.console.intervals import wilson
 from ringwork.console.pages import Page
 from ringwork.console.render import json_of
 from ringwork.console.views import bins
 from ringwork.console.views.campaign import CampaignBody, campaign
 from ringwork.console.views.campaigns import campaigns, state_of
-from ringwork.console.views.events import describe
+from ringwork.console.views.conversions import ConversionsBody, conversions
 from ringwork.console.views.health import Health, health
 from ringwork.console.views.ledger import LedgerBody, account, ledger, transfer, transfer_row
 from ringwork.console.views.matters import LAG_EVENTS, matters, shown
 from ringwork.console.views.overview import Overview, overview
+from ringwork.console.views.pacing import verdict
 from ringwork.console.views.requests import RequestsBody, requests
 from ringwork.console.views.spend import time_marks
 from ringwork.console.views.stages import scale_end, steps
 from ringwork.console.views.trace import TraceBody, trace
+from ringwork.console.views.words import describe
 from ringwork.kernel.events import UnknownEvent
 from ringwork.kernel.ledger import TransferCreated, TransferRefused
 from ringwork.kernel.money import Money
@@ -517,10 +521,125 @@ def test_trouble_comes_first(changes: dict[str, object], opening: str) -> None:
     assert answer(health(replace(d.HEALTH, **changes))).startswith(opening)
 
 
+# ---- pacing --------------------------------------------------------------------------------------
+
+
+def pace_at(spent: int, due: int, *, reach: int | None = 40, budget: int = 20) -> Pace:
+    """A note at 12:00 of a plan for the day, in whole euros."""
+    return Pace(
+        ts_us=d.DAY + 12 * 3_600_000_000, unit="nanos", begins_s=d.DAY // 1_000_000,
+        ends_s=d.DAY // 1_000_000 + 86_400, budget=budget * d.EURO, spent=spent * d.EURO,
+        due=due * d.EURO, reach=None if reach is None else reach * d.EURO, pace_ppm=412_000,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pace", "standing", "words"),
+    [
+        (pace_at(10, 10), "on plan", "can spend its € 20.00 by 24:00 UTC on 26 Nov"),
+        (pace_at(9, 10), "on plan", "Within 5 % of its plan"),  # 1 of 20 is the corridor's edge
+        (pace_at(8, 10), "behind", "€ 2.00 behind its plan and can still spend"),
+        (pace_at(14, 10), "ahead", "€ 4.00 ahead of its plan"),
+        (pace_at(8, 10, reach=14), "cannot spend it", "demand allows € 14.00 of € 20.00 by 24:00"),
+        (pace_at(20, 10, reach=21), "spent", "Its € 20.00 are spent or reserved"),
+        (pace_at(0, 0, reach=None), "too early to say", "Fewer than 50 requests"),
+    ],
+)
+def test_the_verdict_on_a_plan(pace: Pace, standing: str, words: str) -> None:
+    said = verdict(pace, "EUR")
+    assert said.standing == standing
+    assert words in plain(said.text)
+
+
+def test_a_promise_is_told_in_impressions() -> None:
+    pace = replace(pace_at(0, 0), unit="impressions", budget=1000, spent=300, due=500, reach=700)
+    said = plain(verdict(pace, "EUR").text)
+    assert "cannot show what was promised: demand allows 700 impressions of 1,000 imp" in said
+
+
+def test_a_plans_curves_stand_where_their_times_are() -> None:
+    body = campaign(d.paced([pace_at(0, 0), pace_at(8, 10)])).body
+    assert isinstance(body, CampaignBody)
+    plan = body.pacing
+    assert plan is not None
+    assert plan.spent[1] == (0.5, 8.0)
+    assert plan.plans == [[(0.5, 0.0), (0.5, 10.0), (1.0, 20.0)]]
+    assert plan.forecast[1] == (1.0, 20.0)
+    assert plan.differences[-1] == (0.5, -2.0)
+    assert plan.paces[-1][1] == 41.2
+    assert plan.marks[0] == (0.0, "00:00")
+    assert plan.marks[-1] == (1.0, "24:00")
+    assert [row.difference for row in plan.rows] == [f"{MINUS}2.00", "0.00"], "newest first"
+
+
+def test_a_plan_made_anew_begins_a_line_of_its_own() -> None:
+    again = replace(pace_at(9, 9), ts_us=d.NOW, begins_s=d.NOW // 1_000_000)
+    body = campaign(d.paced([pace_at(8, 10), again])).body
+    assert isinstance(body, CampaignBody)
+    assert body.pacing is not None
+    first, second = body.pacing.plans
+    assert first == [(0.5, 10.0)], "its end is not the plan any more"
+    assert second[-1] == (1.0, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "neither a daily budget nor an end"),
+        ({"pacing": "asap"}, "as soon as it can"),
+        ({"priority": "house"}, "house campaign is not paced"),
+        ({"ends_us": d.NOW * 2, "status": "draft"}, "once it is live"),
+        ({"ends_us": d.NOW * 2}, "within a minute of going live"),
+    ],
+)
+def test_without_a_plan_the_page_says_why(changes: dict[str, object], words: str) -> None:
+    facts = replace(d.PAINTS, campaign=replace(d.PAINTS.campaign, **changes))
+    body = campaign(replace(d.CAMPAIGN, facts=facts)).body
+    assert isinstance(body, CampaignBody)
+    assert body.pacing is None
+    assert words in body.unplanned
+
+
+def test_yesterdays_plan_is_none_for_today() -> None:
+    old = replace(pace_at(8, 10), ends_s=d.DAY // 1_000_000)
+    body = campaign(d.paced([old])).body
+    assert isinstance(body, CampaignBody)
+    assert body.pacing is None
+
+
+def test_the_overview_lists_who_is_off_plan_the_unable_first() -> None:
+    campaigns = [d.campaign_of(id, id.title()) for id in ("calm", "late", "early", "stuck", "old")]
+    paces = {
+        "calm": pace_at(10, 10), "late": pace_at(6, 10), "early": pace_at(12, 10),
+        "stuck": pace_at(9, 10, reach=12), "old": replace(pace_at(0, 10), ends_s=1),
+    }  # fmt: skip
+    body = overview(replace(d.OVERVIEW, campaigns=campaigns, paces=paces)).body
+    assert isinstance(body, Overview)
+    assert [(row.id, row.standing) for row in body.off_plan] == [
+        ("stuck", "cannot spend it"), ("late", "behind"), ("early", "ahead"),
+    ]  # fmt: skip
+    assert body.planned == 4
+
+
+# ---- conversions ---------------------------------------------------------------------------------
+
+
+def test_conversions_say_what_they_followed_and_what_was_paid() -> None:
+    page = conversions(d.CONVERSIONS)
+    assert answer(page).startswith("2 conversions followed a click on Autumn exteriors")
+    body = page.body
+    assert isinstance(body, ConversionsBody)
+    assert [(row.after, row.word, row.ad) for row in body.rows] == [
+        ("a click", "charged", "Exteriors"), ("a click", "late", "Exteriors"),
+        ("a view", "not paid for", "Exteriors"),
+    ]  # fmt: skip
+    assert body.older_href == "/console/campaigns/hp-autumn-26/conversions?before=150"
+
+
 # ---- events and JSON ----------------------------------------------------------------------------
 
 
-def test_every_event_has_words() -> None:
+def test_the_day_in_words() -> None:
     assert plain(describe(d.EVENTS[0].payload, d.NAMES)) == (
         "€ 0.001 874 227 reserved, campaign/hp-autumn-26 to publisher/casa"
     )

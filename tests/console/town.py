@@ -14,6 +14,7 @@ import uvicorn
 
 from ringwork.ads.model import Ask, Context, Pricing, Slot
 from ringwork.ads.requests import NewAdvertiser, NewCampaign, NewCreative, NewPublisher
+from ringwork.ads.settings import AdsSettings
 from ringwork.app.compose import create
 from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
@@ -36,6 +37,7 @@ CAMPAIGNS: tuple[tuple[str, str, Pricing, int, int, int], ...] = (
     ("tram", "Tram pass, yearly", "cpm", 3_000_000, 90_000_000, 1),  # soon spent
     ("bikes", "Bicycle <b>repair</b>", "cpc", 300_000_000, 50 * EURO, 1),
     ("loans", "Spring loans", "cpm", 900_000, 50 * EURO, 0),
+    ("garden", "Garden tools", "cpm", 600_000, 10 * EURO, 1),  # paced, and outbid by all others
 )
 ROUNDS = 120
 STEP_US = 30_000_000
@@ -44,9 +46,10 @@ STEP_US = 30_000_000
 class Town:
     """The server, its address, and the platform behind it."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, review_required: bool = False) -> None:
         self.clock = ManualClock(NOW - ROUNDS * STEP_US)
-        settings = Settings(data=str(data))
+        own = AdsSettings(review_required=review_required)
+        settings = Settings(data=str(data), ads=own)
         self.app = create(settings, clock=self.clock, entropy=SeededEntropy("town"))
         self.platform: Platform = self.app.platform
         self.url = ""
@@ -102,6 +105,8 @@ class Town:
         for number in range(ROUNDS):
             self.clock.advance_us(STEP_US)
             await self.ask(shown=number % 5 != 0, clicked=number % 10 == 1)
+            while self.platform.pace():
+                pass
         stranger = Context(site="else.example", publisher_id="nobody")
         await self.ask(context=stranger)
         while self.platform.expire_due():  # else housekeeping would do it while a test reads
@@ -140,6 +145,7 @@ class Town:
             new = NewCampaign(
                 id=id, advertiser_id="hp", name=name, pricing=pricing, bid_nanos=bid,
                 budget=Money.of_nanos("EUR", budget),
+                daily_budget=Money.of_nanos("EUR", 2 * EURO) if id == "garden" else None,
             )  # fmt: skip
             await self._decide(partial(manage.create_campaign, new=new))
             for number in range(ads):

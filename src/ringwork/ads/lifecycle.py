@@ -61,6 +61,22 @@ def check_first(noun: Noun, status: str, actor: Actor) -> None:
         raise _unreviewed(f"the {noun}", "create it with the status draft or review")
 
 
+def steps(noun: Noun, now: str, actor: Actor) -> tuple[str, ...]:
+    """The statuses that an author may give it from here."""
+    if now == "ended":
+        return ()
+    return tuple(
+        one
+        for one in _next(noun, now)
+        if not (now == "draft" and one == "active" and not actor.may_approve)
+    )
+
+
+def decisions(now: str) -> tuple[Decision, ...]:
+    """What a reviewer may decide on it now."""
+    return tuple(one for one, (_, among) in _DECIDED.items() if now in among)
+
+
 def check_step(noun: Noun, id: str, now: str, wanted: str, actor: Actor) -> None:
     """Refuse a step that an author cannot take; the text says which can be."""
     if wanted == now:

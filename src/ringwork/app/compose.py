@@ -247,7 +247,7 @@ def _console(
         return []
     from ringwork.app.console import console_routes  # noqa: PLC0415  # templates, only where shown
 
-    return console_routes(platform, settings, lambda: log_api.is_closing)
+    return console_routes(platform, settings, ads_api(platform), lambda: log_api.is_closing)
 
 
 def _meta(metrics: Metrics) -> list[ControllerRouterHandler]:

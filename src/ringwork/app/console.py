@@ -10,9 +10,11 @@ from typing import Final
 import msgspec
 from litestar.types import ControllerRouterHandler
 
+from ringwork.ads.http_api import AdsApi
 from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
 from ringwork.app.verify import VERIFICATION
+from ringwork.console.commands import Commands
 from ringwork.console.data import ConsoleData
 from ringwork.console.facts import Verification
 from ringwork.console.http import routes
@@ -26,7 +28,7 @@ WORLD: Final = "world.json"
 
 
 def console_routes(
-    platform: Platform, settings: Settings, is_closing: Callable[[], bool]
+    platform: Platform, settings: Settings, api: AdsApi, is_closing: Callable[[], bool]
 ) -> list[ControllerRouterHandler]:
     """Every page of the console on this platform's stores."""
     data = settings.data_path
@@ -48,6 +50,12 @@ def console_routes(
     )
     return routes(
         data=ConsoleData(sources),
+        commands=Commands(
+            api,
+            sign_in=platform.sign_in,
+            clock=platform.clock,
+            new_key=lambda: platform.ids.new().hex(),
+        ),
         sign_in=platform.sign_in,
         live_values=Live(is_closing=is_closing),
         session_s=settings.console.session_hours * 3600,

@@ -24,6 +24,7 @@ from ringwork.ads.invoices import Invoicing
 from ringwork.ads.management import Management
 from ringwork.ads.model_events import EVENTS as MODEL_EVENTS
 from ringwork.ads.outcomes import Outcomes
+from ringwork.ads.pacing_events import EVENTS as PACING_EVENTS
 from ringwork.ads.payouts import Earnings, Payouts
 from ringwork.ads.personal import Personal
 from ringwork.ads.projections import PROJECTIONS as ADS_PROJECTIONS
@@ -104,6 +105,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     *MODEL_EVENTS,
     *INVOICE_EVENTS,
     *REPORT_EVENTS,
+    *PACING_EVENTS,
 )
 """Every event that this version writes."""
 
@@ -457,9 +459,22 @@ class Platform:
             await asyncio.sleep(0)
 
     async def _pace(self) -> None:
-        """Look at the campaigns that pacing is due for, a few at a time."""
-        while self.ads.pacing.work(self.clock.wall_us() // 1_000_000):  # noqa: ASYNC110
+        """Look at the campaigns that pacing is due for, a few at a time, and record what it did."""
+        while self.pace():  # noqa: ASYNC110  # nothing to wait for
             await asyncio.sleep(0)
+
+    def pace(self) -> bool:
+        """Look at some campaigns and record the notes; True while more are due."""
+        is_more = self.ads.pacing.work(self.clock.wall_us() // 1_000_000)
+        notes = self.ads.pacing.notes.take()
+        if notes:
+            with self.journal.command(
+                tenant=self.settings.tenant, request_id=self.ids.new()
+            ) as command:
+                for note in notes:
+                    command.record(note)
+                command.commit()
+        return is_more
 
     async def _merge_ads(self) -> None:
         """Lay out the live ads anew, in a thread, when enough of them have changed."""

@@ -21,6 +21,8 @@ _UNIT: Final = 1000
 """The inner coordinate system of curves, both ways."""
 _HEADROOM_PX: Final = 24
 _AXIS_PX: Final = 24
+_LOW_PX: Final = 160
+"""A lower chart has room for two grid lines."""
 _SPARK_EDGE: Final = 3.0
 _FAR: Final = 5.0
 """A limit more than five times the highest value would press the curve flat."""
@@ -116,10 +118,10 @@ def line_chart(
     def y_px(value: float) -> float:
         return floor_px - plot_px * value / top
 
-    over = _marked(now) if now else []
+    over = marked(now) if now else []
     if remark:
         over.append(Label(text=remark, x=0.0, y=12.0))
-    grid, named = _grid(ticks(top), y_px, limit)
+    grid, named = _grid(ticks(top, 4 if height > _LOW_PX else 2), y_px, limit)
     free = _settled(over, named, unit, bottom=floor_px - 3)
     return element(
         "svg",
@@ -127,8 +129,8 @@ def line_chart(
         *grid,
         _stretched(curves, top, plot_px),
         element("line", class_="axis-line", x1=0, x2="100%", y1=floor_px, y2=floor_px),
-        *_dot(now, y_px),
-        *[_text(label) for label in (*free, *axis(x_marks, floor_px + 18))],
+        *dot(now, y_px),
+        *[written(label) for label in (*free, *axis(x_marks, floor_px + 18))],
         class_="plot",
         height=height,
         role="img",
@@ -140,7 +142,8 @@ def _headroom(highest: float) -> float:
     return highest * 1.08 if highest > 0 else 1.0
 
 
-def _number(value: float) -> str:
+def number_of(value: float) -> str:
+    """A value at a grid line."""
     return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:g}"
 
 
@@ -157,7 +160,7 @@ def _grid(
     for step in reversed(steps):
         y = y_px(step)
         drawn.append(element("line", class_="grid", x1=0, x2="100%", y1=y, y2=y))
-        named.append(Label(text=_number(step), x=0.0, y=y - 4, css="halo", fixed=True))
+        named.append(Label(text=number_of(step), x=0.0, y=y - 4, css="halo", fixed=True))
     return drawn, named
 
 
@@ -199,7 +202,7 @@ def _stretched(curves: Sequence[Curve], top: float, plot_px: int) -> Markup:
     )
 
 
-def _marked(now: Mark) -> list[Label]:
+def marked(now: Mark) -> list[Label]:
     """The text of the named point: above the plot, on the side with more room."""
     left = now.x > 0.5
     return [
@@ -215,7 +218,8 @@ def _marked(now: Mark) -> list[Label]:
     ]
 
 
-def _dot(now: Mark | None, y_px: Callable[[float], float]) -> list[Markup]:
+def dot(now: Mark | None, y_px: Callable[[float], float]) -> list[Markup]:
+    """The disc of the named point and the leader to its text."""
     if now is None:
         return []
     x, y = f"{now.x * 100:.2f}%", y_px(now.y)
@@ -225,7 +229,8 @@ def _dot(now: Mark | None, y_px: Callable[[float], float]) -> list[Markup]:
     ]
 
 
-def _text(label: Label) -> Markup:
+def written(label: Label) -> Markup:
+    """A label as text of the chart."""
     side = {"start": "", "middle": "mid", "end": "end"}[label.anchor]
     css = " ".join(filter(None, (label.css, side)))
     more: dict[str, str | float] = {"dx": label.dx} if label.dx else {}
@@ -283,11 +288,11 @@ def budget_bar(
         )
     parts += [
         element("line", class_="axis-line", x1=0, x2="100%", y1=32.5, y2=32.5),
-        _text(Label(text=spent_text, x=0.0, y=50)),
-        _text(Label(text=free_text, x=1.0, y=50, anchor="end")),
+        written(Label(text=spent_text, x=0.0, y=50)),
+        written(Label(text=free_text, x=1.0, y=50, anchor="end")),
     ]
     if reserved_text:
-        parts.append(_text(Label(text=reserved_text, x=1.0, y=10, anchor="end", css="")))
+        parts.append(written(Label(text=reserved_text, x=1.0, y=10, anchor="end", css="")))
     return element("svg", element("title", title), *parts, class_="plot", height=56, role="img")
 
 

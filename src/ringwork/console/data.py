@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from msgspec.structs import replace
 
 from ringwork.ads import projections as ads
+from ringwork.ads.lifecycle import Noun
 from ringwork.console import logged
 from ringwork.console.facts import (
     AccountFacts,
     CampaignPageFacts,
     CampaignsFacts,
     Chances,
+    ChangeFacts,
+    ConversionsFacts,
     CreativeFacts,
+    CreativePageFacts,
     HealthFacts,
     LedgerFacts,
     OverviewFacts,
@@ -31,7 +35,16 @@ from ringwork.console.facts import (
     TransferLine,
 )
 from ringwork.console.format import day_start
-from ringwork.console.lines import bin_of, request_line, resolvers_in, tied, transfer_line
+from ringwork.console.lines import (
+    bin_of,
+    change_of,
+    conversion_of,
+    pace_of,
+    request_line,
+    resolvers_in,
+    tied,
+    transfer_line,
+)
 from ringwork.console.memory import Memory, copy_of
 from ringwork.console.pages import Shell
 from ringwork.console.sources import Sources
@@ -49,6 +62,10 @@ if TYPE_CHECKING:
 REQUESTS_PAGE: Final = 50
 TRANSFERS_PAGE: Final = 40
 CAMPAIGN_TRANSFERS: Final = 12
+CAMPAIGN_PACES: Final = 3_000
+"""Notes of a plan that a page reads: a month of a note every quarter of an hour."""
+CHANGES: Final = 20
+CONVERSIONS_PAGE: Final = 50
 ACCOUNTS_PAGE: Final = 100
 _RESOLVERS: Final = 400
 """A post is looked for among so many of the newest; an older one stands in its request."""
@@ -89,12 +106,19 @@ class ConsoleData:
         first = sorted(named, key=lambda id: (-spent.get(id, 0), named[id].name))[:_SPENDERS]
         lifetime = await self._read(lambda c: ads.campaign_counts(c, first))
         latest = await self._latest()
+        looked_at = self._memory.looked_at(spent)
+        paces = await self._read(lambda c: ads.latest_paces(c, [each.id for each in looked_at]))
         campaigns = [
             self._memory.campaign(each, lifetime.get(each.id), spent.get(each.id, 0))
-            for each in self._memory.looked_at(spent)
+            for each in looked_at
         ]
         await self._from.journal.settled()
-        return replace(facts, campaigns=campaigns, latest=latest)
+        return replace(
+            facts,
+            campaigns=campaigns,
+            latest=latest,
+            paces={id: pace_of(row) for id, row in paces.items()},
+        )
 
     async def today(self) -> OverviewFacts:
         """The figures of the overview alone: what changes every second."""
@@ -188,6 +212,9 @@ class ConsoleData:
         hours = await self._read(lambda c: ads.campaign_hours(c, id))
         shown = await self._read(lambda c: ads.creative_counts(c, id))
         transfers = await self._transfers(f"campaign/{id}", limit=CAMPAIGN_TRANSFERS)
+        since = today if campaign.daily_budget is not None else campaign.starts_us
+        paces = await self._read(lambda c: ads.paces(c, id, since_us=since, limit=CAMPAIGN_PACES))
+        changes = await self.changes("campaign", id)
         total = _sum([hour.counts for hour in hours])
         spent = sum(hour.counts.spent_nanos for hour in hours if hour.ts_us >= today)
         facts = self._memory.campaign(campaign, total, spent)
@@ -211,7 +238,53 @@ class ConsoleData:
                 if creative.campaign_id == id
             ],
             transfers=transfers,
+            paces=[pace_of(row) for row in paces],
+            changes=changes,
         )
+
+    async def creative(self, id: str) -> CreativePageFacts | None:
+        """One creative with what became of it, and its changes."""
+        creative = self._from.catalogue.creatives.get(id)
+        if creative is None:
+            return None
+        campaign = self._from.catalogue.campaigns[creative.campaign_id]
+        shown = await self._read(lambda c: ads.creative_counts(c, creative.campaign_id))
+        counts = shown.get(id, ads.Counts())
+        changes = await self.changes("creative", id)
+        await self._from.journal.settled()
+        return CreativePageFacts(
+            now_us=self.now_us(),
+            creative=creative,
+            campaign=campaign.name,
+            currency=campaign.budget.currency,
+            impressions=counts.impressions,
+            clicks=counts.clicks,
+            nanos=counts.spent_nanos,
+            changes=changes,
+        )
+
+    async def conversions(self, id: str, *, before: int = 0) -> ConversionsFacts | None:
+        """A page of a campaign's conversions."""
+        campaign = self._from.catalogue.campaigns.get(id)
+        if campaign is None:
+            return None
+        most = CONVERSIONS_PAGE
+        rows = await self._read(lambda c: ads.conversions(c, id, before_seq=before, limit=most + 1))
+        counts = await self._read(lambda c: ads.campaign_counts(c, [id]))
+        await self._from.journal.settled()
+        return ConversionsFacts(
+            now_us=self.now_us(),
+            campaign=campaign,
+            counted=counts.get(id, ads.Counts()).conversions,
+            lines=[conversion_of(row) for row in rows[:most]],
+            older=rows[most - 1].seq if len(rows) > most else 0,
+            names=self._memory.names,
+        )
+
+    async def changes(self, kind: Noun, id: str) -> list[ChangeFacts]:
+        """The newest changes of a campaign or a creative, newest first."""
+        rows = await self._read(lambda c: ads.history(c, kind, id, limit=CHANGES))
+        return [change_of(row) for row in rows]
 
     async def ledger(self) -> LedgerFacts:
         """Sums, the first accounts, the latest transfers."""

@@ -79,6 +79,20 @@ class CampaignFacts(Struct, frozen=True, kw_only=True):
     """What its daily budget still allows today; None without one."""
 
 
+class Pace(Struct, frozen=True, kw_only=True):
+    """A note of a campaign's plan (``CampaignPaced``); amounts are nanos or impressions."""
+
+    ts_us: int
+    unit: Literal["nanos", "impressions"]
+    begins_s: int
+    ends_s: int
+    budget: int
+    spent: int
+    due: int
+    reach: int | None
+    pace_ppm: int
+
+
 class OverviewFacts(Struct, frozen=True, kw_only=True):
     """For the overview."""
 
@@ -98,6 +112,8 @@ class OverviewFacts(Struct, frozen=True, kw_only=True):
     """Disk waits of the latest sold answers."""
     names: Mapping[str, str]
     """Ad, campaign and advertiser ids -> names."""
+    paces: dict[str, Pace] = {}
+    """Campaign -> the newest note of its plan."""
 
 
 class RequestLine(Struct, frozen=True, kw_only=True):
@@ -184,6 +200,60 @@ class CreativeFacts(Struct, frozen=True, kw_only=True):
     nanos: int = 0
 
 
+class ChangeFacts(Struct, frozen=True, kw_only=True):
+    """A command that created, changed or decided on an item; values are JSON."""
+
+    ts_us: int
+    seq: int
+    actor: str
+    label: str
+    action: str
+    reason: str
+    changes: list[tuple[str, bytes, bytes]]
+    """(JSON pointer, before, after)."""
+
+
+class ConversionFacts(Struct, frozen=True, kw_only=True):
+    """One conversion, without its customer."""
+
+    seq: int
+    ts_us: int
+    request_id: str
+    conversion_id: str
+    ad_id: str
+    value_nanos: int
+    charged_nanos: int
+    currency: str
+    unbilled_reason: str
+    view_through: bool
+
+
+class ConversionsFacts(Struct, frozen=True, kw_only=True):
+    """One page of a campaign's conversions, newest first."""
+
+    now_us: int
+    campaign: Campaign
+    counted: int
+    """All that followed a click."""
+    lines: list[ConversionFacts]
+    older: int
+    """Sequence for the next page's ``before``, 0 when there is none."""
+    names: Mapping[str, str]
+
+
+class CreativePageFacts(Struct, frozen=True, kw_only=True):
+    """For one creative's page."""
+
+    now_us: int
+    creative: Creative
+    campaign: str
+    currency: str
+    impressions: int
+    clicks: int
+    nanos: int
+    changes: list[ChangeFacts]
+
+
 class TransferLine(Struct, frozen=True, kw_only=True):
     """A transfer with what became of it; ``moved_nanos`` is what a pending one posted."""
 
@@ -214,6 +284,10 @@ class CampaignPageFacts(Struct, frozen=True, kw_only=True):
     chances: Chances
     creatives: list[CreativeFacts]
     transfers: list[TransferLine]
+    paces: list[Pace] = []
+    """The notes of its plan's period, oldest first."""
+    changes: list[ChangeFacts] = []
+    """The newest changes of the campaign, newest first."""
 
 
 class LedgerFacts(Struct, frozen=True, kw_only=True):

@@ -23,10 +23,14 @@ from ringwork.console.asked import (
     search_of,
     text,
 )
+from ringwork.console.commands import Commands
 from ringwork.console.data import ConsoleData
+from ringwork.console.http_campaigns import campaign_routes
+from ringwork.console.http_creatives import creative_routes
+from ringwork.console.http_life import life_routes
 from ringwork.console.live import Live
-from ringwork.console.respond import Responder
-from ringwork.console.views.campaign import campaign, campaign_texts
+from ringwork.console.respond import Answer, Responder
+from ringwork.console.views.campaign import campaign_texts
 from ringwork.console.views.campaigns import campaigns
 from ringwork.console.views.found import found
 from ringwork.console.views.health import health, health_texts
@@ -45,13 +49,13 @@ SEE_LEDGER: Final = needs("ledger:read")
 YEAR_S: Final = 31_536_000
 
 Texts: TypeAlias = tuple[Mapping[str, str], int]
-Answer: TypeAlias = Response[str] | Response[bytes] | Redirect
 Ask: TypeAlias = Callable[[], Awaitable[Texts]]
 
 
 def routes(
     *,
     data: ConsoleData,
+    commands: Commands,
     sign_in: SignIn,
     live_values: Live,
     session_s: int,
@@ -75,6 +79,9 @@ def routes(
         route_handlers=[
             *_now(data, respond),
             *_money(data, respond),
+            *life_routes(data, respond, commands),
+            *campaign_routes(respond, commands),
+            *creative_routes(respond, commands),
             *_streams(data, live_values),
             *_doors(respond, sign_in, session_s=session_s, is_secure=is_secure),
             *_rest(data, respond),
@@ -123,15 +130,6 @@ def _money(data: ConsoleData, respond: Responder) -> list[ControllerRouterHandle
         page = number(request, "page", default=1, at_most=100)
         return respond.page(request, campaigns(await data.campaigns(), page=page))
 
-    @get("/campaigns/{id:str}", opt=SEE)
-    async def show_campaign(
-        request: HttpRequest, id: FromPath[str]
-    ) -> Response[str] | Response[bytes]:
-        facts = await data.campaign(id)
-        if facts is None:
-            raise NotFound(f"no campaign {id[:64]}")
-        return respond.page(request, campaign(facts, live=live(request)))
-
     @get("/ledger", opt=SEE_LEDGER)
     async def show_ledger(request: HttpRequest) -> Response[str] | Response[bytes]:
         return respond.page(request, ledger(await data.ledger()))
@@ -152,7 +150,7 @@ def _money(data: ConsoleData, respond: Responder) -> list[ControllerRouterHandle
             raise NotFound(f"no transfer {id[:64]}")
         return respond.page(request, transfer(facts))
 
-    return [show_campaigns, show_campaign, show_ledger, show_account, show_transfer]
+    return [show_campaigns, show_ledger, show_account, show_transfer]
 
 
 def _streams(data: ConsoleData, live_values: Live) -> list[ControllerRouterHandler]:

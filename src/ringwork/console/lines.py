@@ -7,7 +7,14 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from ringwork.ads import projections as ads
-from ringwork.console.facts import Bin, RequestLine, TransferLine
+from ringwork.console.facts import (
+    Bin,
+    ChangeFacts,
+    ConversionFacts,
+    Pace,
+    RequestLine,
+    TransferLine,
+)
 from ringwork.kernel.events import Recorded
 from ringwork.kernel.ids import format_id
 from ringwork.kernel.ledger import Entry, TransferCreated
@@ -42,6 +49,50 @@ def request_line(row: ads.RequestRow) -> RequestLine:
         price_nanos=row.price_nanos,
         currency=row.currency,
         outcome=row.outcome,
+    )
+
+
+def pace_of(row: ads.PaceRow) -> Pace:
+    """A row of the table of pacing."""
+    return Pace(
+        ts_us=row.ts_us,
+        unit=row.unit,
+        begins_s=row.begins_s,
+        ends_s=row.ends_s,
+        budget=row.budget,
+        spent=row.spent,
+        due=row.due,
+        reach=row.reach,
+        pace_ppm=row.pace_ppm,
+    )
+
+
+def change_of(row: ads.ChangeRow) -> ChangeFacts:
+    """A row of the history."""
+    return ChangeFacts(
+        ts_us=row.ts_us,
+        seq=row.seq,
+        actor=row.actor,
+        label=row.label,
+        action=row.action,
+        reason=row.reason,
+        changes=[(one.member, bytes(one.old), bytes(one.new)) for one in row.changes],
+    )
+
+
+def conversion_of(row: ads.ConversionRow) -> ConversionFacts:
+    """A row of the conversions."""
+    return ConversionFacts(
+        seq=row.seq,
+        ts_us=row.ts_us,
+        request_id=format_id(row.request_id),
+        conversion_id=row.conversion_id,
+        ad_id=row.ad_id,
+        value_nanos=row.value_nanos,
+        charged_nanos=row.charged_nanos,
+        currency=row.currency,
+        unbilled_reason=row.unbilled_reason,
+        view_through=row.view_through,
     )
 
 

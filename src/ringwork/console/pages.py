@@ -68,6 +68,8 @@ class Page(Struct, frozen=True, kw_only=True):
     stream: str = ""
     """Address of the event stream; empty where nothing is live."""
     status: int = 200
+    done: str = ""
+    """What the visitor's own action came to."""
 
 
 class NavItem(Struct, frozen=True):

@@ -11,8 +11,9 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec import Struct
 
-from ringwork.console import charts, format
+from ringwork.console import charts, format, plan_charts
 from ringwork.console.pages import NAVIGATION, Page, Shell
+from ringwork.console.views.life import STATES
 from ringwork.kernel.money import Money
 
 Scheme = Literal["", "light", "dark"]
@@ -72,12 +73,16 @@ def environment() -> Environment:
     env.filters["to_the_nano"] = _to_the_nano
     env.globals.update(
         navigation=NAVIGATION,
+        states=STATES,
         sparkline=charts.sparkline,
         bar=charts.bar,
         strip=charts.strip,
         budget_bar=charts.budget_bar,
         flow_chart=charts.flow_chart,
         spend_chart=charts.spend_chart,
+        plan_chart=plan_charts.plan_chart,
+        difference_chart=plan_charts.difference_chart,
+        pace_chart=plan_charts.pace_chart,
     )
     return env
 
@@ -121,6 +126,9 @@ class Renderer:
 _CURRENT: Final = {
     "trace": "requests",
     "campaign": "campaigns",
+    "conversions": "campaigns",
+    "creative": "campaigns",
+    "form": "campaigns",
     "account": "ledger",
     "transfer": "ledger",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from typing import Final, TypeAlias
 
 from litestar import Response
 from litestar.exceptions import HTTPException
@@ -21,6 +21,8 @@ from ringwork.web.app import HttpRequest, request_id
 from ringwork.web.keys import ROLES, Principal
 from ringwork.web.problems import MEDIA_TYPE, Unauthenticated, encode, internal_problem, problem_of
 from ringwork.web.sessions import SignIn
+
+Answer: TypeAlias = Response[str] | Response[bytes] | Redirect
 
 _log: Final = logging.getLogger(__name__)
 

@@ -2,7 +2,10 @@
 
 from ringwork.ads.budgets import DAY_S
 from ringwork.ads.model import Campaign
+from ringwork.ads.pacing import DualPacer
 from ringwork.ads.pacing.desk import EVIDENCE, INTERVAL_S, PacingDesk
+from ringwork.ads.pacing.notes import NOTES_WAITING, Notes, Plan
+from ringwork.ads.pacing_events import CampaignPaced
 from ringwork.kernel.money import Money
 
 NOON_S = 20_000 * DAY_S + DAY_S // 2
@@ -102,3 +105,93 @@ def test_many_campaigns_are_looked_at_a_few_at_a_time():
         rounds += 1
     assert rounds == 3
     assert not market.desk.work(NOON_S + 1)
+
+
+# ---- notes --------------------------------------------------------------------------------------
+
+
+def of(market: Market, now_s: int, seconds: int) -> list[CampaignPaced]:
+    """What is noted while so many seconds pass."""
+    taken = []
+    for _ in range(seconds // 60):
+        now_s = market.live(60, now_s)
+        taken += market.desk.notes.take()
+    return taken
+
+
+def test_a_plan_is_noted_when_it_is_made_and_four_times_an_hour():
+    daily = Money.of_nanos("EUR", 36_000 * 1_000_000)
+    market = Market(one("c", daily_budget=daily))
+    notes = of(market, NOON_S, 3 * 3600)
+    times = [note.begins_s for note in notes]
+    assert len(notes) == 12
+    assert len(set(times)) == 1
+    first, second, last = notes[0], notes[1], notes[-1]
+    assert first.due == first.spent == 10 * 1_000_000, "a second's requests at the whole bid"
+    assert (first.reach, first.pace_ppm) == (None, 1_000_000)
+    assert (first.ends_s, first.budget, first.unit) == (
+        NOON_S + DAY_S // 2,
+        daily.total_nanos,
+        "nanos",
+    )
+    assert second.reach is not None
+    # Requests come evenly, so that the plan is even in time: 2 h 45 min of 12 h have passed.
+    passed = 11 * 900 / (DAY_S // 2)
+    assert abs(last.due / daily.total_nanos - passed) < 0.01
+    assert second.spent < last.spent < market.spent["c"]
+    # The whole bid costs 0.01 of a euro a second: 360 EUR an hour, far more than the 36 EUR.
+    assert last.reach > 5 * daily.total_nanos
+
+
+def test_who_cannot_spend_the_budget_is_told_how_much_demand_allows():
+    # 10 requests a second at 0.001 EUR: 432 EUR in the twelve hours at most, of 1,000.
+    daily = Money.of_nanos("EUR", 1_000 * 10**9)
+    notes = of(Market(one("c", daily_budget=daily)), NOON_S, 6 * 3600)
+    early, late = notes[8], notes[-1]
+    assert early.reach < 0.6 * early.budget
+    # What it did not buy while it bid less is lost; the rest comes at the whole bid.
+    left_s = late.ends_s - (NOON_S + 6 * 3600 - 900)
+    assert late.pace_ppm > 900_000
+    assert abs(late.reach / (late.spent + left_s * 10_000_000) - 1) < 0.05
+
+
+def test_another_budget_is_another_plan_from_what_is_spent():
+    market = Market(one("c", daily_budget=Money.of_nanos("EUR", 36 * 10**9)))
+    of(market, NOON_S, 3600)
+    market.campaigns["c"] = one("c", daily_budget=Money.of_nanos("EUR", 72 * 10**9))
+    first = of(market, NOON_S + 3600, 120)[0]
+    assert NOON_S + 3600 <= first.begins_s <= NOON_S + 3660
+    assert first.budget == 72 * 10**9
+    assert first.due == first.spent > 0
+
+
+def test_a_promise_is_noted_in_impressions():
+    promised = one(
+        "g", priority="guaranteed", goal_impressions=1000, ends_us=(NOON_S + DAY_S) * 1_000_000
+    )
+    market = Market(promised)
+    notes = of(market, NOON_S, 2 * 3600)
+    assert {note.unit for note in notes} == {"impressions"}
+    assert notes[-1].budget == 1000
+    assert notes[-1].reach > 1000, "it is thrown a dice for one request a second"
+
+
+def test_notes_are_bounded_whoever_takes_them():
+    daily = Money.of_nanos("EUR", 10**9)
+    market = Market(*(one(f"c{n}", daily_budget=daily) for n in range(700)))
+    while market.desk.work(NOON_S):
+        pass
+    assert len(market.desk.notes.take()) == NOTES_WAITING
+    while market.desk.work(NOON_S + 60):
+        pass
+    assert len(market.desk.notes.take()) == 700 - NOTES_WAITING, "the others' turn"
+
+
+def test_many_campaigns_are_each_noted_less_often():
+    notes = Notes()
+    notes.spread_over(36_000)
+    plan = Plan("c", NOON_S, NOON_S + DAY_S, 100, 0)
+    pacer = DualPacer(100, NOON_S, NOON_S + DAY_S)
+    for second in range(0, 2 * 3600, 60):
+        notes.note(plan, pacer, NOON_S + second, spent=0, pace_ppm=1, is_known=False)
+    assert len(notes.take()) == 2, "36,000 at ten a second are an hour apart"

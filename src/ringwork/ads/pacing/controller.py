@@ -135,6 +135,11 @@ class DualPacer:
         )
         self._steer()
 
+    def ahead(self) -> float:
+        """Opportunities expected from the last observation to the end."""
+        state = self.state
+        return state.traffic.ahead(self._curve, state.seen_s, state.end_s)
+
     def change(
         self, now_s: float, *, budget_nanos: int | None = None, end_s: float | None = None
     ) -> None:
@@ -163,7 +168,7 @@ class DualPacer:
         """
         state = self.state
         left_nanos = state.budget_nanos - state.spent_nanos
-        ahead = state.traffic.ahead(self._curve, state.seen_s, state.end_s)
+        ahead = self.ahead()
         if left_nanos <= 0 or ahead <= 0.0:
             return
         ahead = max(ahead - math.sqrt(ahead), ahead / 2.0)

@@ -7,7 +7,8 @@ campaign is throttled instead: it takes part in the share of requests that its p
 An opportunity is a request, whoever could have bought it: what a campaign's targeting leaves of
 them is learned by its pacer. A campaign that has seen too little to judge bids its whole bid; what
 it may spend is the ledger's matter in any case. Pacers are not part of the state: after a restart
-they begin with what is left, at the last minute's knowledge of traffic.
+they begin with what is left, at the last minute's knowledge of traffic. What a
+pacer planned and did is noted (``notes``), for whoever records it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from msgspec import Struct
 
 from ringwork.ads.budgets import DAY_S
 from ringwork.ads.model import Campaign
-from ringwork.ads.pacing.controller import DualPacer
+from ringwork.ads.pacing.controller import ONE_PPM, DualPacer
+from ringwork.ads.pacing.notes import Notes, Plan, slope_of
 from ringwork.ads.pacing.throttle import ThrottlePacer
 
 INTERVAL_S: Final = 60
@@ -49,6 +51,9 @@ class _Desk(Struct):
     requests: int
     since: int
     """Requests there had been when it came."""
+    plan: Plan
+    pace_ppm: int = ONE_PPM
+    """What it was last set to."""
 
 
 class PacingDesk:
@@ -72,6 +77,7 @@ class PacingDesk:
         self._desks: dict[str, _Desk] = {}
         self._round: Iterator[Campaign] = iter(())
         self._round_s = -INTERVAL_S
+        self.notes = Notes()
 
     def work(self, now_s: int) -> bool:
         """Look at some campaigns; True while more are due in this round."""
@@ -86,6 +92,7 @@ class PacingDesk:
             for campaign_id in gone:
                 del self._desks[campaign_id]
             self._round = iter(campaigns)
+            self.notes.spread_over(len(campaigns))
             return bool(campaigns)
         return False
 
@@ -95,19 +102,38 @@ class PacingDesk:
         if terms is None:
             if desk is not None:
                 del self._desks[campaign.id]
-                self._set_pace(campaign.id, 1_000_000)
+                self._set_pace(campaign.id, ONE_PPM)
             return
         spent, requests = self._spent(campaign, now_s), self._requests()
         if desk is None or desk.terms != terms:
-            since = requests if desk is None else desk.since
-            made = _pacer(campaign, terms, now_s, spent, desk)
-            self._desks[campaign.id] = _Desk(made, terms, now_s, spent, requests, since)
-            return
-        came = requests - desk.requests
-        desk.pacer.observe(now_s, spent - desk.spent, came)
-        desk.looked_s, desk.spent, desk.requests = now_s, spent, requests
-        if requests - desk.since >= EVIDENCE:
-            self._set_pace(campaign.id, _share(desk.pacer, now_s))
+            desk = _Desk(
+                _pacer(campaign, terms, now_s, spent, desk),
+                terms,
+                now_s,
+                spent,
+                requests,
+                requests if desk is None else desk.since,
+                Plan(campaign.id, max(terms[1], now_s), terms[2], terms[0], spent),
+                ONE_PPM if desk is None else desk.pace_ppm,
+            )
+            self._desks[campaign.id] = desk
+        else:
+            came, more = requests - desk.requests, spent - desk.spent
+            desk.pacer.observe(now_s, more, came)
+            over_s, slope = now_s - desk.looked_s, slope_of(desk.pacer)
+            desk.plan.observe(came, more, desk.pace_ppm, over_s, slope)
+            desk.looked_s, desk.spent, desk.requests = now_s, spent, requests
+            if requests - desk.since >= EVIDENCE:
+                desk.pace_ppm = _share(desk.pacer, now_s)
+                self._set_pace(campaign.id, desk.pace_ppm)
+        self.notes.note(
+            desk.plan,
+            desk.pacer,
+            now_s,
+            spent=spent,
+            pace_ppm=desk.pace_ppm,
+            is_known=desk.plan.came >= EVIDENCE,
+        )
 
     def _terms(self, campaign: Campaign, now_s: int) -> tuple[int, int, int] | None:
         """(budget, begin, end) of the plan that a campaign is in; None where it has none."""

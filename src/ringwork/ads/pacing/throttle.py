@@ -66,7 +66,7 @@ class ThrottlePacer:
         spent = state.spent_nanos + spent_nanos
         state = replace(state, spent_nanos=spent)
         if now_s - state.adjusted_s >= _ADJUST_S:
-            factor = _UP if spent < self._allowed_nanos(now_s) else _DOWN
+            factor = _UP if spent < self.due(now_s) else _DOWN
             rate = max(min(state.rate * factor, 1.0), _LOWEST)
             state = replace(state, adjusted_s=now_s, rate=rate)
         self.state = state
@@ -81,7 +81,8 @@ class ThrottlePacer:
         refuse_campaign(budget_nanos, state.start_s, end_s, 1)
         self.state = replace(state, budget_nanos=budget_nanos, end_s=end_s)
 
-    def _allowed_nanos(self, now_s: float) -> float:
+    def due(self, now_s: float) -> float:
+        """What the plan wants to be spent by now."""
         state = self.state
         early_s = min(_EARLY_S, (state.end_s - state.start_s) / 12.0)
         whole = self._curve.between(state.start_s, state.end_s - early_s)

@@ -1,8 +1,10 @@
 """What the log says about ads, as tables and typed answers; the part's only SQL."""
 
+from ringwork.ads.projections.conversions import AdConversions, ConversionRow, conversions
 from ringwork.ads.projections.counts import HOUR_US, MINUTE_US, AdCounts, Counts
 from ringwork.ads.projections.history import AdHistory, Change
 from ringwork.ads.projections.latest import AdRequests
+from ringwork.ads.projections.paces import AdPaces, PaceRow, latest_paces, paces
 from ringwork.ads.projections.queries import (
     ChangeRow,
     RequestFilter,
@@ -24,19 +26,23 @@ from ringwork.ads.projections.queries import (
 from ringwork.ads.projections.tables import metadata
 from ringwork.ads.projections.view_through import ViewConversions
 
-PROJECTIONS = (AdCounts(), AdRequests(), AdHistory(), ViewConversions())
+PROJECTIONS = (AdCounts(), AdRequests(), AdHistory(), ViewConversions(), AdPaces(), AdConversions())
 """The part's projections, for the composition root."""
 
 __all__ = [
     "HOUR_US",
     "MINUTE_US",
     "PROJECTIONS",
+    "AdConversions",
     "AdCounts",
     "AdHistory",
+    "AdPaces",
     "AdRequests",
     "Change",
     "ChangeRow",
+    "ConversionRow",
     "Counts",
+    "PaceRow",
     "RequestFilter",
     "RequestRow",
     "SaleRow",
@@ -45,10 +51,13 @@ __all__ = [
     "ViewCounts",
     "campaign_counts",
     "campaign_hours",
+    "conversions",
     "creative_counts",
     "history",
+    "latest_paces",
     "metadata",
     "minutes",
+    "paces",
     "requests",
     "sale",
     "totals",

@@ -110,6 +110,42 @@ ads_actors: Final = sa.Table(
     sa.Column("label", sa.Text, nullable=False),
     sqlite_strict=True,
 )
+ads_paces: Final = sa.Table(
+    "ads_paces",
+    metadata,
+    sa.Column("campaign_id", sa.Text, primary_key=True),
+    sa.Column("seq", _Int64, primary_key=True, autoincrement=False),
+    sa.Column("ts_us", _Int64, nullable=False),
+    sa.Column("unit", sa.Text, nullable=False),
+    *_counts("begins_s", "ends_s", "budget", "spent", "due"),
+    sa.Column("reach", _Int64),
+    *_counts("pace_ppm"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+ads_conversions: Final = sa.Table(
+    "ads_conversions",
+    metadata,
+    sa.Column("seq", _Int64, primary_key=True, autoincrement=False),
+    sa.Column("campaign_id", sa.Text, nullable=False),
+    sa.Column("ts_us", _Int64, nullable=False),
+    sa.Column("request_id", sa.LargeBinary, nullable=False),
+    sa.Column("conversion_id", sa.Text, nullable=False),
+    sa.Column("ad_id", sa.Text, nullable=False),
+    *_counts("value_nanos", "charged_nanos"),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("unbilled_reason", sa.Text, nullable=False),
+    *_counts("view_through"),
+    sa.Index("ads_conversions_campaign", "campaign_id", "seq"),
+    sqlite_strict=True,
+)
+ads_paced: Final = sa.Table(
+    "ads_paced",
+    metadata,
+    sa.Column("campaign_id", sa.Text, primary_key=True),
+    *_counts("seq"),
+    sqlite_strict=True,
+)
 
 
 def execute_many(

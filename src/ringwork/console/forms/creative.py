@@ -12,7 +12,7 @@ from ringwork.console.forms import texts
 from ringwork.console.forms.campaign import ID
 from ringwork.console.forms.members import Group, Member
 
-Way = Literal["banner", "tag", "native", "video", "vast-tag", "vast", "audio"]
+Way = Literal["banner", "image", "tag", "native", "video", "vast-tag", "vast", "audio"]
 
 
 class WayOf(Struct, frozen=True, kw_only=True):
@@ -27,16 +27,18 @@ class WayOf(Struct, frozen=True, kw_only=True):
 
 
 _URL: Final = "an address that begins with https:// or http://, in ASCII"
-_SIZE: Final = (
-    Member(
-        pointer="/width", label="Width, pixels", codec=texts.WHOLE, size=8, is_needed=True,
-        expected="0 to 10000",
-    ),
-    Member(
-        pointer="/height", label="Height, pixels", codec=texts.WHOLE, size=8, is_needed=True,
-        expected="0 to 10000",
-    ),
-)  # fmt: skip
+
+
+def _sides(*, is_needed: bool, hint: str = "") -> tuple[Member, ...]:
+    return tuple(
+        Member(
+            pointer=pointer, label=label, codec=texts.WHOLE, size=8, is_needed=is_needed, hint=hint,
+            expected="0 to 10000", empty="value" if is_needed else "absent",
+        )
+        for pointer, label in (("/width", "Width, pixels"), ("/height", "Height, pixels"))
+    )  # fmt: skip
+
+
 _LASTS: Final = Member(
     pointer="/duration_s", label="Duration, seconds", codec=texts.WHOLE, size=8, is_needed=True,
     expected="0 to 3600",
@@ -71,16 +73,27 @@ WAYS: Final[Mapping[Way, WayOf]] = {
         title="Banner",
         format="banner",
         own=(
-            *_SIZE,
-            _html("HTML", "Inert markup, or HTML5 with a declared and used clickTag."),
+            *_sides(is_needed=True),
+            _html("HTML", "Inert markup, or HTML5 with a declared and used clickTag; or its zip."),
         ),
         changeable=("/html",),
+    ),
+    "image": WayOf(
+        title="Image",
+        format="banner",
+        own=(
+            Member(
+                pointer="/html", label="Picture", kind="file", codec=texts.MARKUP, is_needed=True,
+                is_file=True, hint="PNG, JPEG, GIF or WebP of at most 110 kB; its size is read.",
+            ),
+            *_sides(is_needed=False, hint="Empty is the picture's own."),
+        ),
     ),
     "tag": WayOf(
         title="Third-party tag",
         format="banner",
         own=(
-            *_SIZE,
+            *_sides(is_needed=True),
             _html("Tag", "Runs in a frame of its own; ${CLICK_URL} counts its clicks."),
         ),
         fixed={"third_party": True},

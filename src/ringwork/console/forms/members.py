@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ringwork.console.forms.texts import TEXT, Codec, Value
 
-Kind = Literal["text", "area", "select", "checks", "tick"]
+Kind = Literal["text", "area", "select", "checks", "tick", "file"]
 
 _INDEX: Final = "`$["
 

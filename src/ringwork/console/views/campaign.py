@@ -33,7 +33,10 @@ from ringwork.console.views.campaigns import (
     state_of,
 )
 from ringwork.console.views.figures import Figure
+from ringwork.console.views.history import ChangeRow, change_rows
 from ringwork.console.views.ledger import TransferRow, transfer_row
+from ringwork.console.views.life import Life
+from ringwork.console.views.pacing import Pacing, pacing, why_unplanned
 from ringwork.console.views.spend import SpendCurve, spend_curve
 
 
@@ -78,13 +81,21 @@ class CampaignBody(Struct, frozen=True, kw_only=True):
     """Spent and reserved, of what was put in."""
     share_texts: tuple[str, str, str]
     curve: SpendCurve
+    pacing: Pacing | None
+    unplanned: str
+    """Why there is no plan, where there is none."""
     chances: list[ChanceRow]
     creatives: list[CreativeRow]
     transfers: list[TransferRow]
     targeting: list[tuple[str, str]]
+    life: Life | None
+    """What the visitor may do to it."""
+    changes: list[ChangeRow]
 
 
-def campaign(facts: CampaignPageFacts, *, live: bool = True) -> Page:
+def campaign(
+    facts: CampaignPageFacts, *, live: bool = True, life: Life | None = None, done: str = ""
+) -> Page:
     """The page from its facts."""
     subject = facts.facts.campaign
     funds, currency = funds_of(facts.facts), subject.budget.currency
@@ -95,6 +106,7 @@ def campaign(facts: CampaignPageFacts, *, live: bool = True) -> Page:
         funds.reserved.total_nanos / put_in if put_in else 0.0,
     )
     figures = _figures(facts, funds)
+    plan = pacing(facts.facts, facts.paces, facts.now_us)
     body = CampaignBody(
         id=subject.id,
         state=state,
@@ -106,23 +118,28 @@ def campaign(facts: CampaignPageFacts, *, live: bool = True) -> Page:
         shares=shares,
         share_texts=_share_texts(funds),
         curve=spend_curve(facts.spent, put_in=funds.put_in, now_us=facts.now_us),
+        pacing=plan,
+        unplanned="" if plan else why_unplanned(subject),
         chances=_chances(facts),
         creatives=[_creative(each) for each in facts.creatives],
         transfers=[transfer_row(line) for line in facts.transfers],
         targeting=_targeting(facts),
+        life=life,
+        changes=change_rows(facts.changes),
     )
     return Page(
         name="campaign",
         title="Campaign",
         subject=subject.id,
         question="Will it spend what it should, at what price?",
-        answer=say(*_answer(facts, funds, state)),
+        answer=say(*_answer(facts, funds, state, plan)),
         now_us=facts.now_us,
         body=body,
         notes=(f"{facts.facts.advertiser}, {subject.name}", flight(subject), bid_text(subject)),
         command=f"ringwork ads campaigns {subject.id}",
         live=campaign_texts(facts),
         stream=f"/console/live/campaign?id={quote(subject.id)}" if live else "",
+        done=done,
     )
 
 
@@ -141,7 +158,9 @@ def campaign_texts(facts: CampaignPageFacts) -> dict[str, str]:
     }
 
 
-def _answer(facts: CampaignPageFacts, funds: Funds, state: State) -> list[str | Bold]:
+def _answer(
+    facts: CampaignPageFacts, funds: Funds, state: State, plan: Pacing | None
+) -> list[str | Bold]:
     currency = funds.spent.currency
     opening = {
         "running": "Running.",
@@ -149,6 +168,9 @@ def _answer(facts: CampaignPageFacts, funds: Funds, state: State) -> list[str | 
         "spent out": "Spent out.",
         "too small": "Budget too small.",
         "no ad": "Nothing to show.",
+        "draft": "A draft.",
+        "in review": "In review.",
+        "rejected": "Rejected.",
         "paused": "Paused.",
         "ended": "Ended.",
         "not begun": "Not begun.",
@@ -171,6 +193,8 @@ def _answer(facts: CampaignPageFacts, funds: Funds, state: State) -> list[str | 
         return [*parts, "; the whole budget does not pay for one bid, so it cannot win."]
     if state == "no ad":
         return [*parts, "; it has no active creative, so it cannot win."]
+    if state == "running" and plan is not None and plan.verdict.tag == "warn":
+        return [*parts, ". ", plan.verdict.text.partition(". ")[0].rstrip("."), "."]
     return [*parts, ". It cannot spend more than was put in."]
 
 

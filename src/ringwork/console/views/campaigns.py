@@ -34,6 +34,9 @@ State = Literal[
     "spent out",
     "too small",
     "no ad",
+    "draft",
+    "in review",
+    "rejected",
     "paused",
     "ended",
     "not begun",
@@ -46,6 +49,9 @@ VERDICTS: Final[dict[State, str]] = {
     "spent out": "warn",
     "too small": "warn",
     "no ad": "warn",
+    "draft": "off",
+    "in review": "open",
+    "rejected": "bad",
     "paused": "off",
     "ended": "off",
     "not begun": "off",
@@ -53,6 +59,14 @@ VERDICTS: Final[dict[State, str]] = {
 }
 """The tag of each state: disc, diamond or hollow disc."""
 
+_AS_THEY_ARE: Final[dict[str, State]] = {
+    "draft": "draft",
+    "review": "in review",
+    "rejected": "rejected",
+    "paused": "paused",
+    "ended": "ended",
+}
+"""Status -> state, of what does not run."""
 PAGE_ROWS: Final = 100
 PRICED_PER: Final = {"cpm": "impression", "cpc": "click", "cpa": "conversion"}
 
@@ -111,7 +125,7 @@ def state_of(facts: CampaignFacts, now_us: int) -> State:
         if not facts.creatives:
             return "no ad"
         return "done for today" if is_done_for_today(facts) else "running"
-    return "paused" if campaign.status == "paused" else "ended"
+    return _AS_THEY_ARE[campaign.status]
 
 
 def funds_of(facts: CampaignFacts) -> Funds:

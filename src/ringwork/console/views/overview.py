@@ -26,6 +26,7 @@ from ringwork.console.views.campaigns import CampaignRow, campaign_row
 from ringwork.console.views.events import EventRow, event_row
 from ringwork.console.views.figures import Figure, overview_figures
 from ringwork.console.views.matters import Matter, matters, shown
+from ringwork.console.views.pacing import PlanRow, off_plan
 
 _CAMPAIGNS: Final = 8
 
@@ -79,6 +80,10 @@ class Overview(Struct, frozen=True, kw_only=True):
     more_matters: int
     campaigns: list[CampaignRow]
     campaign_count: int
+    off_plan: list[PlanRow]
+    off_plan_more: int
+    planned: int
+    """How many campaigns have a plan."""
     promises: Promises | None
     events: list[EventRow]
     seq: int
@@ -95,6 +100,7 @@ def overview(facts: OverviewFacts, *, live: bool = True) -> Page:
         (campaign_row(each, facts.now_us) for each in facts.campaigns),
         key=lambda row: (-row.today_nanos, row.name),
     )
+    off, planned = off_plan(facts.campaigns, facts.paces, facts.now_us)
     body = Overview(
         totals=today,
         currency=facts.currency,
@@ -104,6 +110,9 @@ def overview(facts: OverviewFacts, *, live: bool = True) -> Page:
         more_matters=more,
         campaigns=spenders[:_CAMPAIGNS],
         campaign_count=len(spenders),
+        off_plan=off[:_CAMPAIGNS],
+        off_plan_more=max(0, len(off) - _CAMPAIGNS),
+        planned=planned,
         promises=promises,
         seq=facts.log.events,
         events=[event_row(recorded, facts.names) for recorded in facts.latest],

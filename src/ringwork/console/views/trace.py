@@ -28,7 +28,7 @@ from ringwork.console.format import (
     price,
 )
 from ringwork.console.pages import Bold, Page, say
-from ringwork.console.views.events import EventRow, Names, event_row, event_type
+from ringwork.console.views.events import EventRow, event_row, event_type
 from ringwork.console.views.price import (
     Recomputed,
     least_bid,
@@ -38,6 +38,7 @@ from ringwork.console.views.price import (
 )
 from ringwork.console.views.reasons import reason_in_words
 from ringwork.console.views.stages import Step, scale_text, steps
+from ringwork.console.views.words import Names
 from ringwork.kernel.events import Recorded
 from ringwork.kernel.ids import format_id
 

@@ -1,0 +1,174 @@
+"""The console's pages that create and change campaigns."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from litestar import get, post
+from litestar.params import FromPath
+from litestar.types import ControllerRouterHandler
+
+from ringwork.ads.model import Campaign
+from ringwork.ads.requests import CampaignChange, NewCampaign
+from ringwork.console.commands import WRITE_SCOPE, Commands
+from ringwork.console.editing import (
+    FIRST,
+    SAVE,
+    Said,
+    change,
+    chosen,
+    converted,
+    done,
+    first_buttons,
+    known,
+    said_of,
+    seen,
+)
+from ringwork.console.forms.body import FormBody, sections, summary
+from ringwork.console.forms.campaign import campaign_groups
+from ringwork.console.forms.members import Group, Option
+from ringwork.console.forms.reading import Typed, read_new, written
+from ringwork.console.forms.sent import sent
+from ringwork.console.pages import Page
+from ringwork.console.respond import Answer, Responder
+from ringwork.console.views.form import form_page
+from ringwork.console.views.life import item_href
+from ringwork.kernel.money import Money
+from ringwork.web.app import HttpRequest
+from ringwork.web.auth import needs
+
+_WRITE: Final = needs(WRITE_SCOPE)
+_ADVERTISERS: Final = 200
+"""Offered for the advertiser's input; the id of any other can be typed."""
+_WHO: Final = "Its budget leaves its advertiser's account at once; a lower one brings it back."
+
+
+def campaign_routes(respond: Responder, commands: Commands) -> list[ControllerRouterHandler]:
+    """The handlers."""
+    pages = _Pages(commands)
+    campaigns = commands.api.catalogue.campaigns
+    management = commands.api.management
+
+    @get("/new-campaign", opt=_WRITE, sync_to_thread=False)
+    def show_new_campaign(request: HttpRequest) -> Answer:
+        return respond.page(request, pages.new(request, written(pages.groups(), _blank())))
+
+    @post("/new-campaign", opt=_WRITE, status_code=200)
+    async def create_campaign(request: HttpRequest) -> Answer:
+        await commands.check(request)
+        groups = pages.groups()
+        given = await sent(request, groups)
+        read = read_new(groups, given.typed, NewCampaign)
+        read.values["status"] = await chosen(request, FIRST)
+        said, new = converted(read, given.faults, NewCampaign)
+        if new is not None:
+            outcome = await commands.run(
+                request,
+                read.values,
+                lambda command, actor: management.create_campaign(command, new, actor)[0],
+            )
+            if outcome.is_done:
+                return done("campaign", new.id, "created")
+            said = said_of(groups, outcome)
+        return respond.page(request, pages.new(request, given.typed, said))
+
+    @get("/campaigns/{id:str}/edit", opt=_WRITE, sync_to_thread=False)
+    def show_edit_campaign(request: HttpRequest, id: FromPath[str]) -> Answer:
+        item = known("campaign", campaigns, id)
+        typed = written(pages.groups(item), msgspec.to_builtins(item))
+        return respond.page(request, pages.edit(item, typed))
+
+    @post("/campaigns/{id:str}/edit", opt=_WRITE, status_code=200)
+    async def change_campaign(request: HttpRequest, id: FromPath[str]) -> Answer:
+        await commands.check(request)
+        item = known("campaign", campaigns, id)
+        typed, said = await change(
+            request,
+            commands,
+            pages.groups(item),
+            item,
+            CampaignChange,
+            lambda command, asked, actor: management.change_campaign(command, id, asked, actor),
+        )
+        if said is None:
+            return done("campaign", id, "changed")
+        return respond.page(request, pages.edit(campaigns[id], typed, said))
+
+    return [show_new_campaign, create_campaign, show_edit_campaign, change_campaign]
+
+
+class _Pages:
+    """The form's page, of a new campaign or of one that exists."""
+
+    def __init__(self, commands: Commands) -> None:
+        self._commands = commands
+
+    def groups(self, item: Campaign | None = None) -> tuple[Group, ...]:
+        known = list(self._commands.api.catalogue.advertisers.values())[-_ADVERTISERS:]
+        return campaign_groups(
+            self._commands.api.ads.currency,
+            is_new=item is None,
+            advertisers=[Option(one.id, one.name) for one in known],
+        )
+
+    def new(self, request: HttpRequest, typed: Typed, said: Said | None = None) -> Page:
+        said = said or Said()
+        groups = self.groups()
+        body = FormBody(
+            action="/console/new-campaign",
+            sections=sections(groups, typed, said.faults),
+            buttons=first_buttons(self._commands, request),
+            who=_WHO,
+            cancel="/console/campaigns",
+            wrong=summary(groups, said.faults),
+            trouble=said.trouble,
+            hidden=[("key", self._commands.new_key())],
+        )
+        return form_page(
+            body,
+            title="New campaign",
+            question="What is advertised, for how much, when and where?",
+            now_us=self._commands.now_us(),
+            status=said.status,
+        )
+
+    def edit(self, item: Campaign, typed: Typed, said: Said | None = None) -> Page:
+        said = said or Said()
+        groups = self.groups(item)
+        body = FormBody(
+            action=f"{item_href('campaign', item.id)}/edit",
+            sections=sections(groups, typed, said.faults),
+            buttons=[SAVE],
+            who="What is not changed stays as it is; a new budget moves the difference.",
+            cancel=item_href("campaign", item.id),
+            wrong=summary(groups, said.faults),
+            trouble=said.trouble,
+            fixed=[("Advertiser", item.advertiser_id), ("Pays for", item.pricing.upper())],
+            hidden=[("key", self._commands.new_key()), ("seen", seen(item))],
+        )
+        return form_page(
+            body,
+            title="Edit campaign",
+            subject=item.id,
+            question="What is to be different from now on?",
+            now_us=self._commands.now_us(),
+            status=said.status,
+        )
+
+
+def _blank() -> dict[str, Any]:
+    """A campaign of defaults; what has to be said is not."""
+    zero = Money("XXX", 0, 0)
+    blank: dict[str, Any] = msgspec.to_builtins(
+        Campaign(
+            id="",
+            advertiser_id="",
+            name="",
+            pricing="cpm",
+            bid_nanos=0,
+            budget=zero,
+            status="draft",
+        )
+    )
+    return {**blank, "bid_nanos": None, "budget": None}

@@ -1,0 +1,261 @@
+"""Every event of the log in a few words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
+
+from ringwork.ads import events as ads
+from ringwork.ads.exchange import events as exchange
+from ringwork.ads.invoice_events import CreditNoteIssued, InvoiceIssued, PayoutMade
+from ringwork.ads.model_events import ModelPublished
+from ringwork.ads.pacing_events import CampaignPaced
+from ringwork.ads.reports.schedules import ReportMade, ReportScheduled, ReportScheduleEnded
+from ringwork.console.format import (
+    count,
+    day,
+    duration,
+    money,
+    percent,
+    plural,
+    price,
+)
+from ringwork.kernel.events import Event, UnknownEvent
+from ringwork.kernel.ledger import (
+    AccountOpened,
+    TransferCreated,
+    TransferExpired,
+    TransferRefused,
+)
+from ringwork.web.execute import CommandAnswered
+from ringwork.web.keys import ApiKeyCreated, ApiKeyRevoked
+
+Names = Mapping[str, str]
+"""Ids of ads, campaigns, advertisers and publishers -> their names."""
+
+
+def describe(event: Event, names: Names) -> str:
+    """What happened; the type's name in words for an event no page knows."""
+    known = _WORDS.get(event.TYPE)
+    if known is not None:
+        event_type, words = known
+        if isinstance(event, event_type):
+            return words(event, names)
+    if isinstance(event, UnknownEvent):
+        return f"{plural(len(event.raw), 'byte')} of a type this version does not know"
+    return _SAID.get(event.TYPE) or event.TYPE.replace("_", " ")
+
+
+def has_words(event_type: str) -> bool:
+    """Whether the console knows what to say of an event."""
+    return event_type in _WORDS or event_type in _SAID
+
+
+def _named(id: str, names: Names) -> str:
+    return names.get(id, id)
+
+
+def _cleared(event: ads.AuctionCleared, names: Names) -> str:
+    sold = [slot for slot in event.slots if slot.ad_id]
+    if not sold:
+        eligible = sum(slot.eligible for slot in event.slots)
+        return "not sold: " + (
+            "nobody was eligible" if not eligible else f"none of {count(eligible)} cleared"
+        )
+    first = sold[0]
+    text = f"{_named(first.campaign_id, names)} at {price(first.price_nanos, event.currency)}"
+    if first.pricing != "cpm":
+        text += {"cpc": " a click", "cpa": " a conversion"}.get(first.pricing, "")
+    return text + (f" and {len(sold) - 1} more" if len(sold) > 1 else "")
+
+
+def _billed(event: ads.ImpressionBilled, names: Names) -> str:
+    if event.price_nanos == 0:
+        return f"{_named(event.campaign_id, names)}, paid by {_paid_by(event.pricing)}"
+    return f"{_named(event.campaign_id, names)}, {price(event.price_nanos, event.currency)}"
+
+
+def _measured(event: ads.ImpressionMeasured, names: Names) -> str:
+    what = "viewable" if event.measure == "viewable" else "viewed to the end"
+    text = f"{_named(event.campaign_id, names)}, {what}"
+    if event.charged_nanos:
+        return f"{text}, {price(event.charged_nanos, event.currency)}"
+    return f"{text}, unbilled: {event.unbilled_reason}" if event.unbilled_reason else text
+
+
+def _settled(event: ads.BidSettled, names: Names) -> str:
+    text = f"{_named(event.campaign_id, names)}: the exchange says {event.outcome}"
+    if event.reason is not None:
+        text += f", reason {event.reason}"
+    return (
+        text if event.price_nanos is None else f"{text}, {price(event.price_nanos, event.currency)}"
+    )
+
+
+def _reviewed(name: str, decision: str, reason: str) -> str:
+    word = {"approve": "approved", "reject": "rejected", "return": "returned"}.get(
+        decision, decision
+    )
+    return f"{name}, {word}{f': {reason}' if reason else ''}"
+
+
+def _paced(event: CampaignPaced, names: Names) -> str:
+    where = percent(event.spent, event.budget, 0)
+    plan = percent(event.due, event.budget, 0)
+    return (
+        f"{_named(event.campaign_id, names)}, {where} of its plan's budget spent, plan {plan}, "
+        f"multiplier {percent(event.pace_ppm, 1_000_000)}"
+    )
+
+
+def _gathered(event: exchange.BidsGathered, names: Names) -> str:
+    bids = sum(bidder.bids for bidder in event.bidders)
+    return f"{plural(bids, 'bid')} from {plural(len(event.bidders), 'outside bidder')}"
+
+
+def _external(event: exchange.ExternalBidWon, names: Names) -> str:
+    return f"{event.bidder_id} for {event.domain}, {price(event.price_nanos, event.currency)}"
+
+
+def _notice(event: exchange.BillingNoticeEnded, names: Names) -> str:
+    end = "taken" if event.was_taken else "given up"
+    return f"billing notice to {event.bidder_id} {end} after {plural(event.attempts, 'attempt')}"
+
+
+def _minor(minor: int, exponent: int, currency: str) -> str:
+    return money(minor * 10 ** (9 - exponent), currency)
+
+
+def _invoiced(event: InvoiceIssued, names: Names) -> str:
+    net = _minor(event.net_minor, event.exponent, event.currency)
+    return f"invoice {event.id} of {event.month} to {_named(event.advertiser_id, names)}, {net} net"
+
+
+def _credited(event: CreditNoteIssued, names: Names) -> str:
+    net = _minor(event.net_minor, event.exponent, event.currency)
+    return f"credit note {event.id} on invoice {event.invoice_id}, {net} net: {event.reason}"
+
+
+def _paid_out(event: PayoutMade, names: Names) -> str:
+    sent = _minor(event.amount_minor, event.exponent, event.currency)
+    to = _named(event.publisher_id, names)
+    return f"payout {event.id} to {to} to the end of {event.month}, {sent}"
+
+
+def _report(event: ReportMade, names: Names) -> str:
+    end = day(event.until_us - 1)
+    return f"report of {event.schedule_id} up to {end}, {plural(event.rows, 'row')}"
+
+
+def _paid_by(pricing: str) -> str:
+    return {"cpc": "click", "cpa": "conversion"}.get(pricing, "impression")
+
+
+def _clicked(event: ads.ClickRecorded, names: Names) -> str:
+    text = _named(event.campaign_id, names)
+    if event.charged_nanos:
+        return f"{text}, {price(event.charged_nanos, event.currency)}"
+    return f"{text}, unbilled: {event.unbilled_reason}" if event.unbilled_reason else text
+
+
+def _converted(event: ads.ConversionRecorded, names: Names) -> str:
+    text = f"{_named(event.campaign_id, names)}, worth {price(event.value_nanos, event.currency)}"
+    return f"{text}, unbilled: {event.unbilled_reason}" if event.unbilled_reason else text
+
+
+def _transfer(event: TransferCreated, names: Names) -> str:
+    if event.kind == "void":
+        return "reservation released"
+    verb = {"pending": "reserved", "post": "posted"}.get(event.kind, "moved")
+    amount = price(event.amount_nanos, event.currency) if event.currency else ""
+    if event.kind == "post":
+        return f"{verb} from its reservation{', ' + amount if amount else ''}"
+    return f"{amount} {verb}, {event.debit_account} to {event.credit_account}"
+
+
+_E = TypeVar("_E", bound=Event)
+_Words = tuple[type[Event], Callable[[Event, Names], str]]
+
+
+def _of(event_type: type[_E], words: Callable[[_E, Names], str]) -> tuple[str, _Words]:
+    def checked(event: Event, names: Names) -> str:
+        assert isinstance(event, event_type)
+        return words(event, names)
+
+    return event_type.TYPE, (event_type, checked)
+
+
+_WORDS: Final[Mapping[str, _Words]] = dict(
+    (
+        # Selling and what follows.
+        _of(ads.AuctionCleared, _cleared),
+        _of(ads.AnswerTimed, lambda e, _: f"waited {duration(e.disk_ns)} for the disk"),
+        _of(ads.ImpressionBilled, _billed),
+        _of(
+            ads.ImpressionUnbilled,
+            lambda e, n: f"{_named(e.campaign_id, n)}, not charged: {e.reason}",
+        ),
+        _of(ads.ImpressionMeasured, _measured),
+        _of(ads.BidSettled, _settled),
+        _of(ads.ClickRecorded, _clicked),
+        _of(ads.ConversionRecorded, _converted),
+        _of(CampaignPaced, _paced),
+        _of(
+            ModelPublished,
+            lambda e, _: (
+                f"version {e.version}, learned from {plural(sum(e.learned.values()), 'response')}"
+            ),
+        ),
+        # The catalogue.
+        _of(ads.AdvertiserRegistered, lambda e, _: e.advertiser.name),
+        _of(ads.CampaignCreated, lambda e, _: f"{e.campaign.name}, budget {e.campaign.budget}"),
+        _of(ads.CampaignChanged, lambda e, _: f"{e.campaign.name}, {e.campaign.status}"),
+        _of(
+            ads.CampaignReviewed,
+            lambda e, _: _reviewed(e.campaign.name, e.decision, e.campaign.review_reason),
+        ),
+        _of(ads.CreativeCreated, lambda e, _: f"{e.creative.name}, {e.creative.format}"),
+        _of(ads.CreativeChanged, lambda e, _: f"{e.creative.name}, {e.creative.status}"),
+        _of(
+            ads.CreativeReviewed,
+            lambda e, _: _reviewed(e.creative.name, e.decision, e.creative.review_reason),
+        ),
+        _of(ads.PublisherRegistered, lambda e, _: e.publisher.name),
+        _of(ads.PublisherChanged, lambda e, _: f"{e.publisher.name}, changed"),
+        _of(ads.SiteRegistered, lambda e, n: f"{e.site.name} of {_named(e.site.publisher_id, n)}"),
+        _of(ads.SiteChanged, lambda e, _: f"{e.site.name}, changed"),
+        _of(
+            ads.PlacementCreated,
+            lambda e, n: f"{e.placement.id} of {_named(e.placement.publisher_id, n)}",
+        ),
+        _of(ads.PlacementChanged, lambda e, _: f"{e.placement.id}, changed"),
+        # Outside bidders.
+        _of(exchange.BidsGathered, _gathered),
+        _of(exchange.ExternalBidWon, _external),
+        _of(exchange.BillingNoticeEnded, _notice),
+        # Money.
+        _of(AccountOpened, lambda e, _: f"{e.id}, {e.currency}{', limited' if e.limited else ''}"),
+        _of(TransferCreated, _transfer),
+        _of(TransferRefused, lambda e, _: f"refused: {e.result}"),
+        _of(TransferExpired, lambda e, _: "reservation ran out, released"),
+        _of(InvoiceIssued, _invoiced),
+        _of(CreditNoteIssued, _credited),
+        _of(PayoutMade, _paid_out),
+        # Reports, keys, commands.
+        _of(ReportScheduled, lambda e, _: f"{e.schedule.name}, every {e.schedule.every}"),
+        _of(ReportScheduleEnded, lambda e, _: f"no more reports of {e.id}"),
+        _of(ReportMade, _report),
+        _of(
+            ApiKeyCreated, lambda e, _: f"key {e.key_id} for {e.label or 'nobody named'}, {e.role}"
+        ),
+        _of(ApiKeyRevoked, lambda e, _: f"key {e.key_id} opens nothing from here on"),
+        _of(
+            CommandAnswered,
+            lambda e, _: f"{e.scope}, {e.status}: nothing changed, the answer is kept",
+        ),
+    )
+)
+_SAID: Final = {
+    "subject_erased": "a person's keys were deleted: what was sealed for them cannot be read again",
+}
+"""Of events whose struct is of a layer above the console's."""
