@@ -87,6 +87,7 @@ class House:
         self.ads = Ads(
             catalogue=self.catalogue, budgets=self.folds.budgets, ledger=self.ledger,
             tokens=self.tokens, ids=self.ids, entropy=self.entropy, settings=self.settings,
+            forecast=lambda: None,
         )  # fmt: skip
         self.billing = Billing(
             catalogue=self.catalogue, budgets=self.folds.budgets, outcomes=self.folds.outcomes,

@@ -8,7 +8,7 @@ reserves its price as a pending ledger transfer with the impression's id; what b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -21,6 +21,7 @@ from ringwork.ads.events import SlotOutcome
 from ringwork.ads.exploration import explored
 from ringwork.ads.index import Contender, Index, Shortlist
 from ringwork.ads.model import Ask, Campaign, Pricing, Sale, Served, Slot
+from ringwork.ads.pacing.curve import Forecast
 from ringwork.ads.pacing.desk import PacingDesk
 from ringwork.ads.page import Page
 from ringwork.ads.priorities import Turns, draw_ppm
@@ -60,7 +61,9 @@ class Ads:
         ids: IdGenerator,
         entropy: Entropy,
         settings: AdsSettings,
+        forecast: Callable[[], Forecast | None],
     ) -> None:
+        """``forecast``: of the requests to come, for pacing."""
         self.settings = settings
         self.currency = settings.currency
         self.index = Index(catalogue, budgets, p_ppb=settings.p_ppb)
@@ -80,6 +83,7 @@ class Ads:
             requests=lambda: self.requests,
             sold=lambda campaign_id: self._guaranteed.get(campaign_id, 0),
             set_pace=self.index.set_pace,
+            forecast=forecast,
         )
 
     def use_model(self, snapshot: Snapshot) -> None:

@@ -24,6 +24,7 @@ from ringwork.ads.invoices import Invoicing
 from ringwork.ads.management import Management
 from ringwork.ads.model_events import EVENTS as MODEL_EVENTS
 from ringwork.ads.outcomes import Outcomes
+from ringwork.ads.pacing.known_traffic import KnownTraffic
 from ringwork.ads.pacing_events import EVENTS as PACING_EVENTS
 from ringwork.ads.payouts import Earnings, Payouts
 from ringwork.ads.personal import Personal
@@ -126,6 +127,7 @@ class Memory:
         self.catalogue = Catalogue()
         self.budgets = Budgets(self.ledger)
         self.outcomes = Outcomes()
+        self.known_traffic = KnownTraffic()
         self.books = Books()
         self.earnings = Earnings()
         self.report_schedules = Schedules()
@@ -135,6 +137,7 @@ class Memory:
             self.catalogue,
             self.budgets,
             self.outcomes,
+            self.known_traffic,
             self.books,
             self.earnings,
             self.report_schedules,
@@ -251,6 +254,7 @@ class Platform:
             ids=self.ids,
             entropy=self.entropy,
             settings=settings.ads,
+            forecast=memory.known_traffic.forecast,
         )
         self.billing = Billing(
             catalogue=memory.catalogue,

@@ -2,7 +2,7 @@
 
 from ringwork.ads.budgets import DAY_S
 from ringwork.ads.model import Campaign
-from ringwork.ads.pacing import DualPacer
+from ringwork.ads.pacing import DualPacer, Forecast
 from ringwork.ads.pacing.desk import EVIDENCE, INTERVAL_S, PacingDesk
 from ringwork.ads.pacing.notes import NOTES_WAITING, Notes, Plan
 from ringwork.ads.pacing_events import CampaignPaced
@@ -195,3 +195,26 @@ def test_many_campaigns_are_each_noted_less_often():
     for second in range(0, 2 * 3600, 60):
         notes.note(plan, pacer, NOON_S + second, spent=0, pace_ppm=1, is_known=False)
     assert len(notes.take()) == 2, "36,000 at ten a second are an hour apart"
+
+
+def test_a_plan_follows_the_traffic_that_is_expected():
+    """Three quarters of the requests come in the day's second half: a quarter is due at noon."""
+    halves = Forecast.of_minutes([600.0] * 720 + [1_800.0] * 720)
+    market = Market(one("c", daily_budget=Money.of_nanos("EUR", 10**11)), per_s=10)
+    market.desk = PacingDesk(
+        market,
+        live=lambda: iter(list(market.campaigns.values())),
+        requests=lambda: market.came,
+        sold=lambda id: market.shown[id],
+        set_pace=market.paces.__setitem__,
+        forecast=lambda: halves,
+    )
+    midnight_s = 20_000 * DAY_S
+    now_s = midnight_s
+    for hour in range(24):
+        market.per_s = 10 if hour < 12 else 30
+        now_s = market.live(3_600, now_s)
+        if hour == 11:
+            at_noon = market.spent["c"]
+    assert 0.20 < at_noon / 10**11 < 0.30
+    assert 0.95 < market.spent["c"] / 10**11 <= 1.0

@@ -21,6 +21,7 @@ from msgspec import Struct
 from ringwork.ads.budgets import DAY_S
 from ringwork.ads.model import Campaign
 from ringwork.ads.pacing.controller import ONE_PPM, DualPacer
+from ringwork.ads.pacing.curve import Forecast
 from ringwork.ads.pacing.notes import Notes, Plan, slope_of
 from ringwork.ads.pacing.throttle import ThrottlePacer
 
@@ -67,13 +68,18 @@ class PacingDesk:
         requests: Callable[[], int],
         sold: Callable[[str], int],
         set_pace: Callable[[str, int], None],
+        forecast: Callable[[], Forecast | None] = lambda: None,
     ) -> None:
-        """``requests`` and ``sold`` (of a campaign) are counts since the start."""
+        """``requests`` and ``sold`` (of a campaign) are counts since the start.
+
+        ``forecast`` is of requests; a plan keeps to the one that it began with.
+        """
         self._spending = spending
         self._live = live
         self._requests = requests
         self._sold = sold
         self._set_pace = set_pace
+        self._forecast = forecast
         self._desks: dict[str, _Desk] = {}
         self._round: Iterator[Campaign] = iter(())
         self._round_s = -INTERVAL_S
@@ -107,7 +113,7 @@ class PacingDesk:
         spent, requests = self._spent(campaign, now_s), self._requests()
         if desk is None or desk.terms != terms:
             desk = _Desk(
-                _pacer(campaign, terms, now_s, spent, desk),
+                self._pacer(campaign, terms, now_s, spent, desk),
                 terms,
                 now_s,
                 spent,
@@ -162,20 +168,25 @@ class PacingDesk:
             return self._spending.spent_nanos(campaign.id, now_s // DAY_S)
         return campaign.budget.total_nanos - self._spending.free_nanos(campaign, now_s)
 
-
-def _pacer(
-    campaign: Campaign, terms: tuple[int, int, int], now_s: int, spent: int, before: _Desk | None
-) -> DualPacer | ThrottlePacer:
-    """A pacer for what is left of the budget and of the time."""
-    budget, begin_s, end_s = terms
-    left, begin_s = max(budget - spent, 0), max(begin_s, now_s)
-    if campaign.priority == "guaranteed":
-        return ThrottlePacer(left, begin_s, end_s)
-    if before is not None and isinstance(before.pacer, DualPacer):
-        known_ppm = before.pacer.multiplier(before.looked_s)
+    def _pacer(
+        self,
+        campaign: Campaign,
+        terms: tuple[int, int, int],
+        now_s: int,
+        spent: int,
+        before: _Desk | None,
+    ) -> DualPacer | ThrottlePacer:
+        """A pacer for what is left of the budget and of the time."""
+        budget, begin_s, end_s = terms
+        left, begin_s = max(budget - spent, 0), max(begin_s, now_s)
+        if campaign.priority == "guaranteed":
+            return ThrottlePacer(left, begin_s, end_s, self._forecast())
+        known_ppm = 0
+        if before is not None and isinstance(before.pacer, DualPacer):
+            known_ppm = before.pacer.multiplier(before.looked_s)
         if known_ppm:
-            return DualPacer(left, begin_s, end_s, start_ppm=known_ppm)
-    return DualPacer(left, begin_s, end_s)
+            return DualPacer(left, begin_s, end_s, self._forecast(), start_ppm=known_ppm)
+        return DualPacer(left, begin_s, end_s, self._forecast())
 
 
 def _share(pacer: DualPacer | ThrottlePacer, now_s: int) -> int:
