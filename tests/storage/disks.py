@@ -25,7 +25,7 @@ def sqlite_error(code: int) -> sqlite3.OperationalError:
 
 
 class Disk:
-    """Faults of the disk below a log: every COMMIT goes through here."""
+    """Faults of the disk below a log: every commit goes through here."""
 
     def __init__(self) -> None:
         self.running = threading.Event()
@@ -33,7 +33,7 @@ class Disk:
         self.arrived = threading.Semaphore(0)
         self.commits = 0
         self.fail_with: int | None = None
-        """A SQLite result code for every COMMIT from now on."""
+        """A SQLite result code for every commit from now on."""
         self.connections: list[sqlite3.Connection] = []
 
     def commit(self) -> None:
@@ -62,7 +62,8 @@ class Disk:
 
         class Connection(sqlite3.Connection):
             def execute(self, sql: str, parameters: tuple[object, ...] = ()) -> sqlite3.Cursor:
-                if sql == "COMMIT":
+                # Outside a transaction a statement that writes is one by itself.
+                if sql == "COMMIT" or (sql.startswith("INSERT") and not self.in_transaction):
                     disk.commit()
                 return super().execute(sql, parameters)
 

@@ -8,7 +8,7 @@ nobody's data may be read).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Annotated, Final, Literal
 
@@ -387,8 +387,11 @@ class Ask(Struct, frozen=True, kw_only=True):
     supply_chain: str = ""
     """Who resold the impression, in the standard's text form; recorded with the auction."""
 
-    def lots(self) -> Iterator[tuple[Slot, ...]]:
+    def lots(self) -> Iterable[tuple[Slot, ...]]:
         """What is sold at once, in order: a slot, or all places of a slate."""
+        return self._lots() if len(self.slots) > 1 else (self.slots,)
+
+    def _lots(self) -> Iterator[tuple[Slot, ...]]:
         for (group, is_slate), slots in groupby(
             self.slots, lambda one: (one.group, one.slate_ppm > 0)
         ):
