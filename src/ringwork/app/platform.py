@@ -85,6 +85,8 @@ TICK_S: Final = 1.0
 SETTLED_ADS: Final = 1_000
 """New ads that make a pass of the garbage collector worth its while: it takes milliseconds, and one
 over all that an import made tenths of a second."""
+PACED_EVERY_S: Final = 0.01
+"""From one slice of a pacing round to the next: 3,000 slices are half of the interval."""
 REPORTS_S: Final = 60.0
 """Between two looks for scheduled reports that are due; their periods are days or longer."""
 INDEXED_WITHIN_S: Final = 5.0
@@ -393,7 +395,10 @@ class Platform:
         # over it find nothing and stop every request meanwhile.
         gc.collect()
         self._settle()
-        tasks = [asyncio.create_task(self._housekeep()), asyncio.create_task(self._make_reports())]
+        tasks = [
+            asyncio.create_task(work)
+            for work in (self._housekeep(), self._keep_pace(), self._make_reports())
+        ]
         try:
             yield
         finally:
@@ -430,7 +435,6 @@ class Platform:
                 if self.geo is not None:
                     await asyncio.to_thread(self.geo.reload_if_changed)
                 await self._merge_ads()
-                await self._pace()
                 if len(self.memory.catalogue.creatives) >= self._settled_ads + SETTLED_ADS:
                     gc.collect(1)
                     self._settle()
@@ -462,10 +466,15 @@ class Platform:
         while self.expire_due() == EXPIRE_AT_ONCE:  # noqa: ASYNC110  # nothing to wait for
             await asyncio.sleep(0)
 
-    async def _pace(self) -> None:
-        """Look at the campaigns that pacing is due for, a few at a time, and record what it did."""
-        while self.pace():  # noqa: ASYNC110  # nothing to wait for
-            await asyncio.sleep(0)
+    async def _keep_pace(self) -> None:
+        """Look at the campaigns that pacing is due for, a few at a time: requests go first."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            try:
+                while self.pace():  # noqa: ASYNC110  # nothing to wait for
+                    await asyncio.sleep(PACED_EVERY_S)
+            except Unavailable:  # as above
+                continue
 
     def pace(self) -> bool:
         """Look at some campaigns and record the notes; True while more are due."""

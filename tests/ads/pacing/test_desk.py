@@ -73,7 +73,7 @@ def test_it_bids_all_of_its_bid_until_there_is_evidence():
     market = Market(one("c", daily_budget=Money.of_nanos("EUR", 10**10)), per_s=0)
     market.live(3 * INTERVAL_S, NOON_S)
     assert market.paces == {}
-    market.came = EVIDENCE
+    market.came, market.per_s = EVIDENCE, 1
     market.live(2 * INTERVAL_S, NOON_S + 3 * INTERVAL_S)
     assert 0 < market.paces["c"] < 1_000_000
 
@@ -98,13 +98,29 @@ def test_a_guaranteed_campaign_takes_part_in_a_share_of_requests():
 
 
 def test_many_campaigns_are_looked_at_a_few_at_a_time():
-    market = Market(*(one(f"c{n}", daily_budget=Money.of_nanos("EUR", 10**9)) for n in range(250)))
-    market.came = 1000
-    rounds = 0
-    while market.desk.work(NOON_S):
-        rounds += 1
-    assert rounds == 3
-    assert not market.desk.work(NOON_S + 1)
+    daily = Money.of_nanos("EUR", 10**9)
+    for count, slices in ((60, 3), (2_500, 101), (90_000, 3_001)):
+        market = Market(*(one(f"c{n}", daily_budget=daily) for n in range(count)))
+        market.came = 1000
+        rounds = 0
+        while market.desk.work(NOON_S):
+            rounds += 1
+        assert rounds == slices
+        assert not market.desk.work(NOON_S + 1)
+
+
+def test_who_buys_nothing_is_not_paced_but_told_so():
+    market = Market(one("c", daily_budget=Money.of_nanos("EUR", 10**10)), per_s=0)
+    market.desk.notes.take()
+    for minute in range(30):
+        market.came += 100
+        while market.desk.work(NOON_S + 60 * minute):
+            pass
+    assert market.paces == {}, "it bids its whole bid"
+    first, last = market.desk.notes.take()
+    assert (first.due, first.spent) == (0, 0)
+    assert (last.reach, last.pace_ppm) == (0, 1_000_000)
+    assert last.due == round(10**10 * 900 / (DAY_S // 2))
 
 
 # ---- notes --------------------------------------------------------------------------------------

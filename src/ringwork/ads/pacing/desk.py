@@ -29,8 +29,10 @@ INTERVAL_S: Final = 60
 """From one look at a campaign to the next: what the controllers are tuned for."""
 EVIDENCE: Final = 50
 """Requests that a campaign must have seen before it is paced."""
-AT_ONCE: Final = 100
-"""Campaigns looked at before other work gets its turn: about two milliseconds."""
+AT_ONCE: Final = 25
+"""Campaigns looked at before other work gets its turn: less than a millisecond."""
+SLICES: Final = 3_000
+"""Of a round, at most: with many campaigns more of them are looked at each time."""
 
 
 class Spending(Protocol):
@@ -44,7 +46,8 @@ class Spending(Protocol):
 class _Desk(Struct):
     """One campaign on the desk."""
 
-    pacer: DualPacer | ThrottlePacer
+    pacer: DualPacer | ThrottlePacer | None
+    """None until it has spent: who bids its whole bid and buys nothing has nothing to be paced."""
     terms: tuple[int, int, int]
     """Budget, begin and end that the pacer was made for; others make another."""
     looked_s: int
@@ -83,13 +86,14 @@ class PacingDesk:
         self._desks: dict[str, _Desk] = {}
         self._round: Iterator[Campaign] = iter(())
         self._round_s = -INTERVAL_S
+        self._at_once = AT_ONCE
         self.notes = Notes()
 
     def work(self, now_s: int) -> bool:
         """Look at some campaigns; True while more are due in this round."""
         for looked, campaign in enumerate(self._round, 1):
             self._look(campaign, now_s)
-            if looked == AT_ONCE:
+            if looked == self._at_once:
                 return True
         if now_s >= self._round_s + INTERVAL_S or now_s < self._round_s:
             self._round_s = now_s
@@ -98,6 +102,7 @@ class PacingDesk:
             for campaign_id in gone:
                 del self._desks[campaign_id]
             self._round = iter(campaigns)
+            self._at_once = max(AT_ONCE, -(-len(campaigns) // SLICES))
             self.notes.spread_over(len(campaigns))
             return bool(campaigns)
         return False
@@ -125,11 +130,14 @@ class PacingDesk:
             self._desks[campaign.id] = desk
         else:
             came, more = requests - desk.requests, spent - desk.spent
-            desk.pacer.observe(now_s, more, came)
             over_s, slope = now_s - desk.looked_s, slope_of(desk.pacer)
             desk.plan.observe(came, more, desk.pace_ppm, over_s, slope)
             desk.looked_s, desk.spent, desk.requests = now_s, spent, requests
-            if requests - desk.since >= EVIDENCE:
+            if desk.pacer is None:
+                desk.pacer = self._pacer(campaign, terms, now_s, spent, desk)
+            else:
+                desk.pacer.observe(now_s, more, came)
+            if desk.pacer is not None and requests - desk.since >= EVIDENCE:
                 desk.pace_ppm = _share(desk.pacer, now_s)
                 self._set_pace(campaign.id, desk.pace_ppm)
         self.notes.note(
@@ -175,12 +183,14 @@ class PacingDesk:
         now_s: int,
         spent: int,
         before: _Desk | None,
-    ) -> DualPacer | ThrottlePacer:
-        """A pacer for what is left of the budget and of the time."""
+    ) -> DualPacer | ThrottlePacer | None:
+        """A pacer for what is left of the budget and of the time, once there is what to pace."""
         budget, begin_s, end_s = terms
         left, begin_s = max(budget - spent, 0), max(begin_s, now_s)
         if campaign.priority == "guaranteed":
             return ThrottlePacer(left, begin_s, end_s, self._forecast())
+        if not spent:
+            return None
         known_ppm = 0
         if before is not None and isinstance(before.pacer, DualPacer):
             known_ppm = before.pacer.multiplier(before.looked_s)

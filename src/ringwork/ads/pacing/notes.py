@@ -71,7 +71,7 @@ class Notes:
     def note(
         self,
         plan: Plan,
-        pacer: DualPacer | ThrottlePacer,
+        pacer: DualPacer | ThrottlePacer | None,
         now_s: int,
         *,
         spent: int,
@@ -99,7 +99,11 @@ class Notes:
         )
 
 
-def _due(plan: Plan, pacer: DualPacer | ThrottlePacer, now_s: int) -> int:
+def _due(plan: Plan, pacer: DualPacer | ThrottlePacer | None, now_s: int) -> int:
+    """What it should have spent by now; evenly in time where no pacer knows better."""
+    if pacer is None:
+        passed = (now_s - plan.begins_s) / max(plan.ends_s - plan.begins_s, 1)
+        return plan.opened + round(max(plan.budget - plan.opened, 0) * min(max(passed, 0.0), 1.0))
     if isinstance(pacer, ThrottlePacer):
         return plan.opened + round(pacer.due(now_s))
     if not plan.came:
@@ -108,20 +112,20 @@ def _due(plan: Plan, pacer: DualPacer | ThrottlePacer, now_s: int) -> int:
     return plan.opened + round(max(plan.budget - plan.opened, 0) * share)
 
 
-def slope_of(pacer: DualPacer | ThrottlePacer) -> float:
+def slope_of(pacer: DualPacer | ThrottlePacer | None) -> float:
     """How spend rises with the pace: with the share of requests, or like the square of a bid."""
     return 1.0 if isinstance(pacer, ThrottlePacer) else 2.0
 
 
-def _ahead(plan: Plan, pacer: DualPacer | ThrottlePacer, now_s: int) -> int:
+def _ahead(plan: Plan, pacer: DualPacer | ThrottlePacer | None, now_s: int) -> int:
     """What the requests that are left would cost at the whole bid, or bring if it took part in all.
 
     Measured, and not the pacer's own line: that begins as a guess around the plan. Lower paces tell
     less of the whole bid; as they count with their square, the estimate tends to what is so where
     it matters, at paces near one.
     """
-    if not plan.recent_whole:
-        return 0
+    if not plan.recent_whole or pacer is None:
+        return 0  # nothing was spent
     if isinstance(pacer, DualPacer):
         requests = pacer.ahead()
     else:
