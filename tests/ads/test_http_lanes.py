@@ -52,7 +52,7 @@ class Site:
                 serve=serve, impression=record.impression, measured=record.measured,
                 notice=record.notice, click=record.click,
             ),
-            tag=b"// tag", proxies=Networks([]), locate=lambda address: None,
+            tag=b"// tag", adapter=b"// adapter", proxies=Networks([]), locate=lambda address: None,
         ).lanes()  # fmt: skip
         self.app = FastLane(
             lanes, nothing_else, new_request_id=house.ids.new,

@@ -1,7 +1,7 @@
 """The whole application in this process, asked over HTTP like any client's."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import httpx
@@ -66,6 +66,7 @@ def serve(
     *,
     clock: ManualClock | None = None,
     seed: int = 5,
+    settings: Mapping[str, object] | None = None,
     **options: object,
 ) -> None:
     """Run ``scenario`` against the store in ``data``, then close it.
@@ -73,7 +74,8 @@ def serve(
     A second run on the same store needs another ``seed``, and its ``clock`` where time went on.
     """
     clock = clock or ManualClock(EPOCH_US)
-    app = create(Settings(data=str(data)), clock=clock, entropy=SeededEntropy(seed), **options)
+    wanted = Settings(data=str(data), **(settings or {}))
+    app = create(wanted, clock=clock, entropy=SeededEntropy(seed), **options)
 
     async def live() -> None:
         async with app.platform.lifespan(app):

@@ -24,6 +24,7 @@ from ringwork.ads.events import (
 from ringwork.ads.model import Pricing
 from ringwork.ads.openrtb.notices import Notice
 from ringwork.ads.outcomes import Outcomes
+from ringwork.ads.outside import bidder_of, is_external
 from ringwork.ads.personal import Personal
 from ringwork.ads.settings import AdsSettings
 from ringwork.ads.tokens import Claim, Kind, Tokens
@@ -260,9 +261,15 @@ class Billing:
         """Record an advertiser's conversion once and charge it where conversions are paid.
 
         ``customer`` is sealed under its own subject. ``view_only``: it is reported for an
-        impression that nobody clicked on. Conflict when the id was used for another impression, or
-        when the impression was not seen or was clicked on.
+        impression that nobody clicked on. Conflict when the id was used for another impression,
+        when the impression was not seen or was clicked on, or when the ad is an outside bidder's.
         """
+        if is_external(claim.campaign_id):
+            raise Conflict(
+                "outside-ad",
+                f"the impression was sold to bidder {bidder_of(claim.campaign_id)!r}: it counts"
+                " conversions itself, and none is charged here",
+            )
         known = self._outcomes.conversion(claim.campaign_id, conversion_id)
         if known is not None:
             if known != claim.impression_id:

@@ -112,11 +112,12 @@ class Markup:
         return f"{first}{impression_url}{second}{third}{click_url}{last}"
 
     def beacons(self, served: Served, *, billable: bool = True) -> tuple[str, str]:
-        """(impression URL, click URL)."""
+        """(impression URL, click URL); an outside bidder's ad has no click URL of ours: empty."""
         tokens, urls = served.tokens, self.urls
         if not billable:
             return urls.impression("test"), urls.click("test")
-        return urls.impression(tokens["impression"]), urls.click(tokens["click"])
+        click_url = urls.click(tokens["click"]) if "click" in tokens else ""
+        return urls.impression(tokens["impression"]), click_url
 
     def kept(
         self, served: Served, kind: str, write: Callable[[Creative, str], tuple[str, ...]]

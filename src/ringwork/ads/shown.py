@@ -10,9 +10,10 @@ from typing import Final
 
 from ringwork.ads import vast
 from ringwork.ads.creatives import Frame, frame_of, is_scripted
-from ringwork.ads.creatives.vast_served import tracked, wrapper
+from ringwork.ads.creatives.vast_served import tracked, with_impression, wrapper
 from ringwork.ads.markup import Markup
 from ringwork.ads.model import Creative, Served
+from ringwork.ads.outside import is_external
 
 KEPT_MAX: Final = 4096
 """Creatives whose frames are kept ready; past that the store starts anew."""
@@ -45,6 +46,8 @@ class Shown:
         if not creative.vast_tag_url and not creative.vast_xml:
             return self._markup.video(served, version, billable=billable)
         impression_url, click_url = self._markup.beacons(served, billable=billable)
+        if is_external(creative.id):
+            return with_impression(creative.vast_xml, impression_url)
         if creative.vast_xml:
             return tracked(
                 creative,
@@ -67,6 +70,8 @@ class Shown:
     def _frame(self, served: Served) -> Frame | None:
         """The frame of a scripted banner, made once; None for anything else."""
         creative, advertiser = served.creative, served.advertiser_domain
+        if is_external(creative.id):  # the markup of this one impression
+            return frame_of(creative, advertiser) if creative.format == "banner" else None
         kept = self._frames.get(creative.id)
         # The catalogue replaces a changed creative by another object.
         if kept is None or kept[0] is not creative or kept[1] != advertiser:

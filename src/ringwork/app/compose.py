@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,6 +16,7 @@ from ringwork.ads import http as ads_http
 from ringwork.ads.http_api import AdsApi
 from ringwork.ads.http_lanes import AdFlow, AdLanes
 from ringwork.ads.http_paths import LANE_PATHS, LANE_TYPES
+from ringwork.ads.http_supply_files import SupplyFiles, supply_file_routes
 from ringwork.ads.markup import Markup, Urls
 from ringwork.ads.model import Region
 from ringwork.ads.openrtb import BidderTerms
@@ -26,6 +27,7 @@ from ringwork.app.settings import Settings
 from ringwork.app.traffic import networks
 from ringwork.kernel.clock import ScaledClock, SystemClock
 from ringwork.kernel.entropy import SystemEntropy
+from ringwork.kernel.errors import ConfigurationError
 from ringwork.kernel.ports import Clock, Entropy
 from ringwork.storage.sqlite.files import Connect, connect
 from ringwork.storage.sqlite.indexes import RequestIndex
@@ -36,8 +38,14 @@ from ringwork.web.auth import Authentication, needs
 from ringwork.web.lane import ASGI, FastLane, Receive, Scope, Send
 from ringwork.web.metrics import Metrics
 
-TAG: Final = Path(ads_http.__file__).parent / "static" / "ringwork.js"
+if TYPE_CHECKING:
+    from httpx import AsyncBaseTransport
+
+STATIC: Final = Path(ads_http.__file__).parent / "static"
+TAG: Final = STATIC / "ringwork.js"
 """The script for publishers' pages."""
+ADAPTER: Final = STATIC / "ringworkBidAdapter.js"
+"""The module for a Prebid.js build."""
 
 
 class Application:
@@ -73,12 +81,14 @@ def create(
     entropy: Entropy | None = None,
     on_fatal: Callable[[Exception], None] = exit_at_once,
     open_database: Connect = connect,
+    network: AsyncBaseTransport | None = None,
     follower_process: bool = False,
 ) -> Application:
     """Open the store of ``settings`` and build the application on it.
 
     Background work runs between the lifespan's startup and shutdown; shutdown closes the store.
-    ``follower_process`` gives projections and snapshots a process of their own, as a server does.
+    ``network`` replaces the one over which outside bidders are asked; ``follower_process`` gives
+    projections and snapshots a process of their own, as a server does.
     Raises LogCorrupt, Busy, ConfigurationError.
     """
     platform = Platform(
@@ -87,6 +97,7 @@ def create(
         entropy=entropy or SystemEntropy(),
         on_fatal=on_fatal,
         open_database=open_database,
+        network=network,
         follower_process=follower_process,
     )
     log_api = LogApi(
@@ -102,6 +113,7 @@ def create(
             *platform_http.routes(platform, log_api),
             *ledger_http.routes(platform),
             *ads_http.routes(ads_api(platform)),
+            *supply_file_routes(supply_files(platform)),
             *_console(platform, settings, log_api),
             *_meta(metrics),
         ],
@@ -156,8 +168,10 @@ def ad_lanes(platform: Platform) -> AdLanes:
             measured=platform.record_outcome.measured,
             notice=platform.record_outcome.notice,
             click=platform.record_outcome.click,
+            asks_outside=platform.bidding is not None,
         ),
         tag=TAG.read_bytes(),
+        adapter=ADAPTER.read_bytes(),
         proxies=networks(settings.http.trusted_proxies, "http.trusted_proxies"),
         locate=platform.geo or _nowhere,
     )
@@ -166,6 +180,15 @@ def ad_lanes(platform: Platform) -> AdLanes:
 def _nowhere(address: str) -> Region | None:
     """Where no geo file is set, no address has a region."""
     return None
+
+
+def supply_files(platform: Platform) -> SupplyFiles:
+    """Who may sell what, for everybody to read; ConfigurationError for what no file could hold."""
+    settings = platform.settings
+    try:
+        return SupplyFiles(platform.memory.catalogue, settings.supply, domain=settings.domain)
+    except ValueError as error:
+        raise ConfigurationError(f"supply: {error}") from None
 
 
 def ads_api(platform: Platform) -> AdsApi:

@@ -18,6 +18,8 @@ from ringwork.ads.billing import Billing
 from ringwork.ads.budgets import Budgets
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.events import EVENTS as ADS_EVENTS
+from ringwork.ads.exchange.awaiting import Awaiting
+from ringwork.ads.exchange.events import EVENTS as EXCHANGE_EVENTS
 from ringwork.ads.management import Management
 from ringwork.ads.model_events import EVENTS as MODEL_EVENTS
 from ringwork.ads.outcomes import Outcomes
@@ -25,6 +27,7 @@ from ringwork.ads.personal import Personal
 from ringwork.ads.projections import PROJECTIONS as ADS_PROJECTIONS
 from ringwork.ads.service import Ads
 from ringwork.ads.tokens import Tokens
+from ringwork.app.bidding import Bidding
 from ringwork.app.erasure import Erasures, SubjectErased
 from ringwork.app.following import Following
 from ringwork.app.learner import LearnerThread
@@ -66,6 +69,8 @@ from ringwork.web.sessions import SignIn
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from httpx import AsyncBaseTransport
+
 SNAPSHOT_EVENTS: Final = 200_000
 """Events between two snapshots: about half a second of replay at the next start."""
 EXPIRE_AT_ONCE: Final = 50
@@ -91,6 +96,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     SubjectErased,
     *ADS_EVENTS,
     *MODEL_EVENTS,
+    *EXCHANGE_EVENTS,
 )
 """Every event that this version writes."""
 
@@ -111,12 +117,14 @@ class Memory:
         self.catalogue = Catalogue()
         self.budgets = Budgets(self.ledger)
         self.outcomes = Outcomes()
+        self.awaiting = Awaiting()
         self.api_keys = ApiKeys()
         self.folds = (
             self.ledger,
             self.catalogue,
             self.budgets,
             self.outcomes,
+            self.awaiting,
             self.api_keys,
         )
 
@@ -132,6 +140,7 @@ class Platform:
         entropy: Entropy,
         on_fatal: Callable[[Exception], None] = exit_at_once,
         open_database: Connect = connect,
+        network: AsyncBaseTransport | None = None,
         follower_process: bool = False,
     ) -> None:
         """Open or begin the store. Raises LogCorrupt, Busy, ConfigurationError.
@@ -140,9 +149,11 @@ class Platform:
         the lifespan lasts, as a server wants it; else threads and the lifespan's housekeeping do
         them here.
         ``on_fatal`` is told when the log fails beyond repair; by default the process ends at once.
-        ``open_database`` opens the log's files: a test gives it a disk that fails.
+        ``open_database`` opens the log's files: a test gives it a disk that fails. ``network``
+        replaces the one over which outside bidders are asked.
         """
         self.settings = settings
+        self._network = network
         self.clock = clock
         self.entropy = entropy
         self.ids = IdGenerator(clock, entropy)
@@ -259,12 +270,26 @@ class Platform:
         )
         self.traffic = traffic_filter(settings.ads.traffic, self.entropy)
         self.geo = geo_file(settings.http.geo_file)
-        self.serve_ad = ServeAd(ads=self.ads, journal=self.journal, tenant=settings.tenant)
+        self.bidding = None
+        if settings.exchange.bidders:
+            self.bidding = Bidding(
+                settings,
+                journal=self.journal,
+                catalogue=memory.catalogue,
+                ledger=memory.ledger,
+                awaiting=memory.awaiting,
+                network=self._network,
+            )
+        exchange = None if self.bidding is None else self.bidding.desk
+        self.serve_ad = ServeAd(
+            ads=self.ads, journal=self.journal, tenant=settings.tenant, exchange=exchange
+        )
         self.record_outcome = RecordOutcome(
             billing=self.billing,
             traffic=self.traffic,
             journal=self.journal,
             tenant=settings.tenant,
+            exchange=exchange,
         )
         self.execute = Executor(self.journal, self.answers, secret=self.secrets.fingerprint)
         self.erasures = Erasures(
@@ -338,6 +363,8 @@ class Platform:
         self.model.begin()
         self.ads.warm_up(self.clock.wall_us() // 1_000_000)
         self._learn_here()
+        if self.bidding is not None:
+            await self.bidding.begin()
         # What was folded at the start lives as long as the process: passes of the garbage collector
         # over it find nothing and stop every request meanwhile.
         gc.collect()
@@ -350,6 +377,8 @@ class Platform:
             try:
                 with suppress(asyncio.CancelledError):
                     await housekeeping
+                if self.bidding is not None:
+                    await self.bidding.close()
                 with suppress(Unavailable):
                     await self.journal.settled()
                     if not isinstance(self.projections, Following):
@@ -373,6 +402,8 @@ class Platform:
             try:
                 await self._expire()
                 await self.model.tick()
+                if self.bidding is not None:
+                    self.bidding.tick()
                 if self.geo is not None:
                     await asyncio.to_thread(self.geo.reload_if_changed)
                 await self._merge_ads()

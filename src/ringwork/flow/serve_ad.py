@@ -1,4 +1,4 @@
-"""An ad request, top to bottom: candidates, rank, clear, log.
+"""An ad request, top to bottom: gather outside bids, candidates, rank, clear, log.
 
 Read this file to know what happens to a request between its bytes and its answer. Whatever a later
 part does to it (admission, consent, fairness) stands here as one more line.
@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from ringwork.ads.events import AnswerTimed, AuctionCleared, SlotOutcome
+from ringwork.ads.exchange.desk import ExchangeDesk
+from ringwork.ads.exchange.outbound import Signals
 from ringwork.ads.model import Ask, Served
 from ringwork.ads.service import Ads
 from ringwork.kernel.errors import Unavailable
@@ -27,16 +29,23 @@ class ServeAd:
     A request that sold nothing waits for no disk.
     """
 
-    def __init__(self, *, ads: Ads, journal: Journal, tenant: str) -> None:
+    def __init__(
+        self, *, ads: Ads, journal: Journal, tenant: str, exchange: ExchangeDesk | None = None
+    ) -> None:
+        """``exchange``: where outside bidders are configured."""
+        self.exchange = exchange
         self._ads = ads
         self._journal = journal
         self._tenant = tenant
         self._timed_ns = -TIMED_EVERY_NS
 
-    async def __call__(self, ask: Ask) -> list[Served]:
+    async def __call__(
+        self, ask: Ask, *, tmax_ms: int | None = None, signals: Signals | None = None
+    ) -> list[Served]:
         """The sold slots of ``ask``.
 
-        Raises Overloaded or StorageFull before anything is decided.
+        ``tmax_ms`` and ``signals`` are for outside bidders: what the request leaves them, and what
+        regulates it. Raises Overloaded or StorageFull before anything is decided.
         """
         journal, ads = self._journal, self._ads
         auction_id = journal.ids.new()
@@ -44,22 +53,33 @@ class ServeAd:
         outcomes: list[SlotOutcome] = []
         stages = StageTimes(journal)
 
+        outside = None
+        if self.exchange is not None:
+            outside = await self.exchange.gather(ask, tmax_ms=tmax_ms, signals=signals)
+            stages.end("outside bids")
+
         with journal.command(
             tenant=self._tenant, request_id=ask.request_id, cause_id=auction_id
         ) as command:
             page = ads.begin(ask, auction_id, now_s=command.now_s)
-            for slot in ask.slots:
+            for number, slot in enumerate(ask.slots):
                 shortlist = ads.candidates(ask, slot, page, now_s=command.now_s)
+                if outside is not None:
+                    shortlist = outside.join(number, slot, page, shortlist)
                 stages.end("candidates")
                 ranked = ads.rank(shortlist, slot, page)
                 stages.end("rank")
                 outcome, sold = ads.clear(
                     command, ask, slot, page, shortlist, ranked, auction_id=auction_id
                 )
+                if outside is not None:
+                    sold = outside.settle(command, number, slot, outcome, sold)
                 stages.end("clear")
                 outcomes.append(outcome)
                 if sold is not None:
                     served.append(sold)
+            if outside is not None:
+                outside.record(command)
             command.record(
                 AuctionCleared(
                     ask.source,
@@ -77,6 +97,8 @@ class ServeAd:
         if served:
             await durable
             self._time_the_disk(ask, auction_id, stages)
+        if outside is not None:
+            outside.tell()
         return served
 
     def _time_the_disk(self, ask: Ask, auction_id: bytes, stages: StageTimes) -> None:

@@ -74,6 +74,19 @@ def tracked(
     return document.toxml(encoding="UTF-8").decode()
 
 
+def with_impression(vast_xml: str, impression_url: str) -> str:
+    """An outside bidder's document with our impression before its own; its click stays its own."""
+    document = read(vast_xml)
+    for kind in ("InLine", "Wrapper"):
+        for inner in children(document, "VAST", "Ad", kind):
+            ours = document.createElement("Impression")
+            ours.setAttribute("id", "ringwork")
+            ours.appendChild(document.createCDATASection(impression_url))
+            own = children(inner, "Impression")
+            inner.insertBefore(ours, own[0] if own else inner.firstChild)
+    return document.toxml(encoding="UTF-8").decode()
+
+
 def _track_click(document: Document, inner: Element, click_url: str) -> None:
     """``Creatives/Creative/Linear/VideoClicks/ClickTracking``, made as far as it is missing."""
     parent = inner

@@ -33,6 +33,8 @@ from ringwork.ads.openrtb.reasons import NO_BIDS, NoBid
 from ringwork.ads.openrtb.slots import VAST_PROTOCOLS
 from ringwork.ads.openrtb.structs import BidRequest, Dsa
 from ringwork.ads.openrtb.terms import BidderTerms
+from ringwork.ads.outside import is_external
+from ringwork.ads.shown import Shown
 from ringwork.ads.vast import Version
 from ringwork.kernel.ids import format_id
 
@@ -85,6 +87,7 @@ class Seller(Struct, gc=False):
     dsa: Dsa | None
     terms: BidderTerms
     markup: Markup
+    shown: Shown
     rate: Decimal | None
     """Of the answer's currency; None for ours."""
 
@@ -103,6 +106,7 @@ def to_response(
     *,
     terms: BidderTerms,
     markup: Markup,
+    shown: Shown,
     now_us: int,
     warnings: Sequence[str] = (),
 ) -> bytes | None:
@@ -116,7 +120,7 @@ def to_response(
     if request.cur and currency not in request.cur:
         currency = terms.currency_of_bids(request.cur, now_us) or currency
         rate = terms.rate(currency, now_us)
-    seller = Seller(request, asked, terms, markup, rate)
+    seller = Seller(request, asked, terms, markup, shown, rate)
     bids = [_bid(one, seller) for one in served]
     if asked is not None:
         bids = [bid for bid in bids if bid]
@@ -124,8 +128,8 @@ def to_response(
             return None
     ext = ""
     if warnings and request.test:
-        shown = {"ringwork": {"warnings": list(warnings)}}
-        ext = f',"ext":{_encoder.encode(shown).decode()}'
+        told = {"ringwork": {"warnings": list(warnings)}}
+        ext = f',"ext":{_encoder.encode(told).decode()}'
     return (
         f'{{"id":{_quoted(request.id)},"seatbid":[{{"bid":[{",".join(bids)}],'
         f'"seat":{_quoted(terms.seat)}}}],"bidid":"{format_id(served[0].impression_id)}",'
@@ -177,33 +181,17 @@ def _notices(served: Served, markup: Markup) -> str:
     return f'"nurl":"{won}{WON_QUERY}","lurl":"{lost}{LOST_QUERY}",'
 
 
-def _constant(creative: Creative, advertiser: str) -> tuple[str]:
-    """The end of a bid: what does not change, without the opening brace."""
-    bid = Bid(
-        adid=creative.id,
-        adomain=[advertiser],
-        cid=creative.campaign_id,
-        crid=creative.id,
-        cattax=CATEGORY_TAXONOMY if creative.categories else 1,
-        cat=creative.categories,
-        attr=creative.attributes,
-        bundle=creative.app_bundle,
-        language=creative.language.partition("-")[0].lower(),
-        w=creative.width,
-        h=creative.height,
-        dur=creative.duration_s,
-        mtype=MTYPES[creative.format],
-    )
-    return (_encoder.encode(bid).decode()[1:],)
-
-
 def _shown(
     served: Served, imp: Imp, seller: Seller, urls: tuple[str, str], given: BidDsa | None
 ) -> str:
     """``"adm"`` and the end of the bid; ``urls`` are those of the impression and the click."""
     creative, markup = served.creative, seller.markup
     impression_url, click_url = urls
-    if creative.format == "banner":
+    is_banner = creative.format == "banner"
+    is_scripted = is_banner and seller.shown.is_scripted(served)
+    if is_scripted or creative.vast_xml or creative.vast_tag_url:
+        adm, end = _theirs(served, imp, seller, given)
+    elif is_banner:
         before, after, end = markup.kept(served, "bid banner", _banner_parts)
         statement = ""
         if given is not None and given.adrender:
@@ -221,6 +209,22 @@ def _shown(
     if dsa.MACRO_MARK in adm:
         adm = dsa.substitute(adm, seller.dsa, given)
     return f'"adm":"{adm}",{end}'
+
+
+def _theirs(served: Served, imp: Imp, seller: Seller, given: BidDsa | None) -> tuple[str, str]:
+    """(another server's markup inside quotes, the end of the bid): in a frame, or as its VAST."""
+    creative, by = served.creative, served.advertiser_domain
+    is_billed = not seller.request.test
+    if creative.format == "banner":
+        adm = seller.shown.banner(served, pixel=True, billable=is_billed)
+        if given is not None and given.adrender:
+            adm = f'<div style="position:relative">{adm}{writers.statement(served)}</div>'
+        return _inside(adm), _end(creative, by)
+    stream = imp.video if creative.format == "video" else imp.audio
+    assert stream is not None
+    protocol = _protocol(stream)
+    adm = seller.shown.video(served, _VERSIONS[protocol], billable=is_billed)
+    return _inside(adm), _end(creative, by, protocol)
 
 
 def _vast(served: Served, protocol: int, markup: Markup, urls: tuple[str, str]) -> tuple[str, str]:
@@ -253,7 +257,7 @@ def _end(creative: Creative, advertiser: str, protocol: int = 0) -> str:
         adid=creative.id,
         adomain=[advertiser],
         cid=creative.campaign_id,
-        crid=creative.id,
+        crid=creative.name if is_external(creative.id) else creative.id,
         cattax=CATEGORY_TAXONOMY if creative.categories else 1,
         cat=creative.categories,
         attr=creative.attributes,
