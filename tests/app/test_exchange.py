@@ -115,7 +115,8 @@ def test_an_outside_bid_wins_is_shown_is_billed_and_told(tmp_path):
         assert "Its bidder was told the place (pub.example)" in ad["why"]
         assert "click" not in ad
         assert ad["scripts"] is True
-        assert "sandbox=" in ad["markup"] and "allow-same-origin" not in ad["markup"]
+        assert "sandbox=" in ad["markup"]
+        assert "allow-same-origin" not in ad["markup"]
         # The ad of c has 2,000,000; its id "c.a" sorts before "x:dsp:b1", so one nano more.
         assert balance(client, "bidder/dsp") == -2_000_001
         await told(market, "/won")
@@ -185,7 +186,8 @@ def test_a_guaranteed_campaign_is_asked_before_outside_bids(tmp_path):
     async def scenario(client: Client) -> None:
         await stock(client)
         change = {"priority": "sponsorship", "share_ppm": 1_000_000}
-        made = await client.admin.patch("/v1/campaigns/c", json=change)
+        headers = {"idempotency-key": "sponsor"}
+        made = await client.admin.patch("/v1/campaigns/c", json=change, headers=headers)
         assert made.status_code == 200, made.text
         (ad,) = await ask(client)
         assert ad["ad"] == "c.a"
@@ -351,7 +353,8 @@ def test_an_exchange_that_asks_us_is_sold_outside_bids_too(tmp_path):
         assert (found["adid"], found["crid"], found["cid"]) == ("x:dsp:b1", "c9", "x:dsp")
         assert found["adomain"] == ["adv.example"]
         assert found["price"] == 2.000001
-        assert "sandbox=" in found["adm"] and "/b/" in found["adm"]
+        assert "sandbox=" in found["adm"]
+        assert "/b/" in found["adm"]
         ((_, sent, _),) = market.world.asked
         assert sent["regs"] == {"coppa": 0, "gdpr": 1, "gpp": "DBABMA", "gpp_sid": [2]}
         assert sent["user"] == {"consent": "CPabc"}
@@ -498,7 +501,7 @@ def test_a_bidder_in_a_currency_without_a_rate_stops_the_start(tmp_path):
     wanted = Settings(
         data=str(tmp_path / "data"), exchange=ExchangeSettings(bidders=[bidder(currency="USD")])
     )
-    with pytest.raises(ConfigurationError, match="dsp bids in USD.*expected EUR"):
+    with pytest.raises(ConfigurationError, match=r"dsp bids in USD.*expected EUR"):
         create(wanted, clock=ManualClock(EPOCH_US), entropy=SeededEntropy(5))
 
 

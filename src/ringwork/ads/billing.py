@@ -21,7 +21,7 @@ from ringwork.ads.events import (
     ImpressionMeasured,
     ImpressionUnbilled,
 )
-from ringwork.ads.model import Pricing
+from ringwork.ads.model import Measure, Pricing
 from ringwork.ads.openrtb.notices import Notice
 from ringwork.ads.outcomes import Outcomes
 from ringwork.ads.outside import bidder_of, is_external
@@ -35,8 +35,6 @@ from ringwork.kernel.ledger import CREATED, Ledger, Transfer
 
 Outcome = Literal["recorded", "repeated", "late"]
 """A genuine beacon is the first in time, counts already, or comes too late to charge anything."""
-Measure = Literal["viewable", "view"]
-
 _PAID_BY: Final[dict[Pricing, str]] = {"cpm": "impression", "vcpm": "viewable", "cpv": "view"}
 """The beacon that posts the hold of a sale."""
 FEES_ACCOUNT: Final = "platform/fees"

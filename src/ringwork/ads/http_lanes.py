@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from ringwork.ads import openrtb
-from ringwork.ads.billing import Billing, Measure, Outcome
+from ringwork.ads.billing import Billing, Outcome
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.exchange.outbound import Signals
 from ringwork.ads.exchange.signals import signals_of
@@ -21,7 +21,7 @@ from ringwork.ads.geo import Locate
 from ringwork.ads.http_native import AdRequest, NativeAds
 from ringwork.ads.landing import with_rwclid
 from ringwork.ads.markup import Markup
-from ringwork.ads.model import Ask, DeviceType, Served
+from ringwork.ads.model import Ask, DeviceType, Measure, Served
 from ringwork.ads.openrtb import BidderTerms, NoBid, Notice
 from ringwork.ads.openrtb.reasons import DSA, NOTHING_ELIGIBLE
 from ringwork.ads.service import Ads

@@ -10,7 +10,7 @@ from typing import Final
 
 from ringwork.ads import vast
 from ringwork.ads.creatives import Frame, frame_of, is_scripted
-from ringwork.ads.creatives.vast_served import tracked, with_impression, wrapper
+from ringwork.ads.creatives.vast_served import Beacons, tracked, with_impression, wrapper
 from ringwork.ads.markup import Markup
 from ringwork.ads.model import Creative, Served
 from ringwork.ads.outside import is_external
@@ -48,20 +48,16 @@ class Shown:
         impression_url, click_url = self._markup.beacons(served, billable=billable)
         if is_external(creative.id):
             return with_impression(creative.vast_xml, impression_url)
-        if creative.vast_xml:
-            return tracked(
-                creative,
-                impression_url=impression_url,
-                click_url=click_url,
-                impression_id=served.impression_id,
-            )
-        return wrapper(
-            creative,
-            version=version,
-            impression_url=impression_url,
-            click_url=click_url,
-            impression_id=served.impression_id,
+        tokens, urls = served.tokens if billable else {}, self._markup.urls
+        beacons = Beacons(
+            impression_url,
+            click_url,
+            urls.viewable(tokens["viewable"]) if "viewable" in tokens else "",
+            urls.viewed(tokens["view"]) if "view" in tokens else "",
         )
+        if creative.vast_xml:
+            return tracked(creative, beacons, impression_id=served.impression_id)
+        return wrapper(creative, beacons, version=version, impression_id=served.impression_id)
 
     def is_scripted(self, served: Served) -> bool:
         """Whether the banner's frame runs scripts, which a frame around it must allow too."""

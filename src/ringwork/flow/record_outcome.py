@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ringwork.ads.billing import Billing, Measure, Outcome
+from ringwork.ads.billing import Billing, Outcome
 from ringwork.ads.exchange.desk import ExchangeDesk
+from ringwork.ads.model import Measure
 from ringwork.ads.openrtb.notices import Notice
 from ringwork.ads.tokens import Claim
 from ringwork.ads.traffic import Sender, TrafficFilter

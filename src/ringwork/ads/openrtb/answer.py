@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from ringwork.ads import markup as writers
 from ringwork.ads.markup import Markup
-from ringwork.ads.model import Creative, Served
+from ringwork.ads.model import Creative, Measure, Served
 from ringwork.ads.openrtb import dsa
 from ringwork.ads.openrtb.dsa import BidDsa
 from ringwork.ads.openrtb.impressions import Audio, Imp, Video
@@ -46,7 +46,6 @@ PRICE_MACRO: Final = "?price=${AUCTION_PRICE}"
 
 _VAST_4_2: Final = 13
 _VERSIONS: Final[dict[int, Version]] = {13: "4.2", 11: "4.1", 7: "4.0", 3: "3.0", 2: "2.0"}
-_WITH_SERVING_ID: Final = frozenset({"4.1", "4.2"})
 _PIXEL_BEFORE: Final = '<img src=\\"'
 _PIXEL_AFTER: Final = (
     '\\" alt=\\"\\" width=\\"1\\" height=\\"1\\" style=\\"position:absolute\\"></div>'
@@ -200,12 +199,15 @@ def _shown(
     elif creative.format == "native":
         assert imp.native is not None
         assert isinstance(imp.native.request, NativeAsk)
-        adm = _inside(write_native(served, imp.native.request, impression_url, click_url))
+        token = served.tokens.get("viewable")
+        seen_url = None if token is None else markup.urls.viewable(token)
+        adm = _inside(write_native(served, imp.native.request, impression_url, click_url, seen_url))
         (end,) = markup.kept(served, "bid native", _native_parts)
     else:
         stream = imp.video if creative.format == "video" else imp.audio
         assert stream is not None
-        adm, end = _vast(served, _protocol(stream), markup, urls)
+        is_billed = not seller.request.test
+        adm, end = _vast(served, _protocol(stream), markup, is_billed=is_billed)
     if dsa.MACRO_MARK in adm:
         adm = dsa.substitute(adm, seller.dsa, given)
     return f'"adm":"{adm}",{end}'
@@ -227,14 +229,15 @@ def _theirs(served: Served, imp: Imp, seller: Seller, given: BidDsa | None) -> t
     return _inside(adm), _end(creative, by, protocol)
 
 
-def _vast(served: Served, protocol: int, markup: Markup, urls: tuple[str, str]) -> tuple[str, str]:
+def _vast(served: Served, protocol: int, markup: Markup, *, is_billed: bool) -> tuple[str, str]:
     """(the document inside quotes, the end of the bid)."""
-    version = _VERSIONS[protocol]
-    first, second, third, last, end = markup.kept(
-        served, f"bid {version}", lambda creative, by: _vast_parts(creative, by, protocol)
+    measures = writers.measures_of(served) if is_billed else ()
+    *pieces, end = markup.kept(
+        served,
+        f"bid {protocol} {measures}",
+        lambda creative, by: _vast_parts(creative, by, protocol, measures),
     )
-    serving_id = format_id(served.impression_id) if version in _WITH_SERVING_ID else ""
-    return f"{first}{urls[0]}{second}{serving_id}{third}{urls[1]}{last}", end
+    return markup.filled(pieces, served, billable=is_billed), end
 
 
 def _banner_parts(creative: Creative, advertiser: str) -> tuple[str, ...]:
@@ -246,8 +249,10 @@ def _native_parts(creative: Creative, advertiser: str) -> tuple[str, ...]:
     return (_end(creative, advertiser),)
 
 
-def _vast_parts(creative: Creative, advertiser: str, protocol: int) -> tuple[str, ...]:
-    pieces = writers.vast_pieces(creative, advertiser, _VERSIONS[protocol])
+def _vast_parts(
+    creative: Creative, advertiser: str, protocol: int, measures: Sequence[Measure]
+) -> tuple[str, ...]:
+    pieces = writers.vast_pieces(creative, advertiser, _VERSIONS[protocol], measures)
     return (*map(_inside, pieces), _end(creative, advertiser, protocol))
 
 

@@ -19,6 +19,7 @@ class SupplySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     contact_email: Annotated[str, Meta(max_length=254)] = ""
     """Whom to ask about sellers.json."""
     contact_address: Annotated[str, Meta(max_length=500)] = ""
+    """Where to write about it."""
     certification: Annotated[str, Meta(pattern=r"^[^\s,;#]{0,128}$")] = ""
     """The platform's id at a certification authority (TAG-ID)."""
     records: Annotated[list[Record], Meta(max_length=5000)] = []
