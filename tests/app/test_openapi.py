@@ -11,7 +11,9 @@ from tests.crash.shop import BID_REQUEST
 
 METHODS = ("get", "put", "post", "delete", "patch")
 BEACONS = {f"/{letter}/{{token}}" for letter in "bvwcnl"}
-LANES = {"/openrtb2/auction", "/v1/ads/request", "/ringwork.js", *BEACONS}
+SCRIPTS = {"/ringwork.js", "/ringworkBidAdapter.js"}
+LANES = {"/openrtb2/auction", "/v1/ads/request", *SCRIPTS, *BEACONS}
+FILES = {"/ads.txt", "/app-ads.txt", "/sellers.json"}
 UNDOCUMENTED = {"/metrics", "/openapi.json", "/"}
 """For monitoring, the document itself, and the way to the console."""
 
@@ -97,7 +99,7 @@ def test_what_moves_money_requires_a_key(document):
 def test_what_is_open_says_so_and_nothing_else_is(document):
     assert document["security"] == [{"key": []}]
     open_to_all = {path for _, path, one in operations(document) if one.get("security") == []}
-    assert open_to_all == {"/healthz", "/readyz", "/ringwork.js", *BEACONS}
+    assert open_to_all == {"/healthz", "/readyz", *FILES, *SCRIPTS, *BEACONS}
 
 
 def test_every_route_is_in_it(tmp_path, document):

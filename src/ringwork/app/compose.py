@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
 from ringwork.ads import http as ads_http
+from ringwork.ads.exchange.gather import ASKED
 from ringwork.ads.http_api import AdsApi
 from ringwork.ads.http_lanes import AdFlow, AdLanes
 from ringwork.ads.http_paths import LANE_PATHS, LANE_TYPES
@@ -219,7 +220,21 @@ def metrics_of(platform: Platform) -> Metrics:
             "ringwork_model_version": lambda: platform.model.version,
             "ringwork_model_learned_total": lambda: platform.model.rows_learned,
             "ringwork_holds_pending": lambda: sum(1 for _ in platform.memory.ledger.pending()),
+            "ringwork_bidders_asked_total": lambda: _asked(platform, ASKED),
+            "ringwork_bidders_late_total": lambda: _asked(platform, {"late"}),
         }
+    )
+
+
+def _asked(platform: Platform, outcomes: Set[str]) -> int:
+    """How often an outside bidder was asked and the request ended so."""
+    if platform.bidding is None:
+        return 0
+    return sum(
+        count
+        for counts in platform.bidding.gather.counts().values()
+        for outcome, count in counts.items()
+        if outcome in outcomes
     )
 
 
