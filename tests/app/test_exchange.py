@@ -546,3 +546,20 @@ def test_ids_of_outside_ads_are_reserved(tmp_path, path, body):
         assert "'x:'" in refused.json()["detail"]
 
     serve(tmp_path / "data", scenario)
+
+
+# ---- who may sell what --------------------------------------------------------------------------
+
+
+def test_the_files_of_a_seller_are_public(tmp_path):
+    async def scenario(client: Client) -> None:
+        await client.stock()
+        own = await client.outside.get("/ads.txt", params={"publisher": "pub"})
+        assert own.status_code == 200
+        assert "ads.example, pub, DIRECT" in own.text
+        sellers = (await client.outside.get("/sellers.json")).json()["sellers"]
+        assert [(one["seller_id"], one["domain"]) for one in sellers] == [("pub", "pub.example")]
+        missing = await client.outside.get("/ads.txt", params={"publisher": "nobody"})
+        assert missing.status_code == 404
+
+    serve(tmp_path / "data", scenario, settings={"supply": SupplySettings(domain="ads.example")})

@@ -173,6 +173,7 @@ def test_real_answers_are_as_documented(tmp_path, document):
             none = "00000000-0000-7000-8000-000000000000"
             missing = await check("GET", re.sub(r"{\w+}", none, template), template)
             assert missing.status_code == 404
+        await check("GET", "/sellers.json")
         gone = await check("DELETE", f"/v1/keys/{made.json()['id']}", "/v1/keys/{key_id}")
         assert gone.status_code == 200
         await check("POST", "/v1/conversions", json={"rwclid": "x", "conversion_id": "1"})
@@ -181,7 +182,8 @@ def test_real_answers_are_as_documented(tmp_path, document):
     serve(tmp_path / "data", scenario)
     all_gets = {(method, path) for method, path, _ in operations(document) if method == "get"}
     # These are no JSON.
-    unseen = {"/v1/log/stream", "/v1/creatives/{creative_id}/preview", "/ringwork.js", *BEACONS}
+    texts = {"/ads.txt", "/app-ads.txt", *SCRIPTS, *BEACONS}
+    unseen = {"/v1/log/stream", "/v1/creatives/{creative_id}/preview", *texts}
     assert {path for _, path in all_gets - seen} == unseen
 
 

@@ -35,6 +35,7 @@ from ringwork.ads.requests import (
     ReviewDecision,
     SiteChange,
 )
+from ringwork.ads.supply import SellersJson
 from ringwork.ads.views import (
     Advertisers,
     AdvertiserView,
@@ -82,7 +83,7 @@ TYPES: Final[tuple[type[Struct], ...]] = (
     NewCreative, CreativeChange, Creative, Creatives, CreativeCheck, ReviewDecision, History,
     NewPublisher, PublisherChange, Publisher, Publishers, NewSite, SiteChange, Site, Sites,
     NewPlacement, PlacementChange, Placement, Placements, NewConversion, Conversion, Why,
-    LedgerTotals, *LINES, Imported,
+    LedgerTotals, *LINES, Imported, SellersJson,
 )  # fmt: skip
 """Structs whose schemas the OpenAPI document takes from msgspec."""
 

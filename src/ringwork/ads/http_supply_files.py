@@ -17,9 +17,10 @@ from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.model import Publisher
 from ringwork.ads.supply import ads_txt, sellers_json
 from ringwork.ads.supply.ads_txt import AdsTxt, Record
-from ringwork.ads.supply.sellers_json import Identifier
+from ringwork.ads.supply.sellers_json import Identifier, SellersJson
 from ringwork.ads.supply.settings import SupplySettings
 from ringwork.kernel.errors import NotFound
+from ringwork.web.openapi import described
 
 MAX_AGE_S: Final = 3600
 """Crawlers ask once a day; a publisher that was just registered should not wait as long."""
@@ -108,7 +109,7 @@ def supply_file_routes(files: SupplyFiles) -> list[ControllerRouterHandler]:
         media_type = "text/plain"
         return Response(files.ads_txt(publisher_id), media_type=media_type, headers=_KEPT)
 
-    @get("/sellers.json", sync_to_thread=False, opt={"open": True})
+    @get("/sellers.json", sync_to_thread=False, opt={"open": True, **described(SellersJson)})
     def read_sellers_json() -> Response[bytes]:
         """Whom the platform pays for what it sells (IAB sellers.json 1.0)."""
         return Response(files.sellers_json(), media_type="application/json", headers=_KEPT)
