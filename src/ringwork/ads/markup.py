@@ -106,22 +106,26 @@ class Markup:
         measures = measures_of(served) if billable else ()
         pieces = self.kept(
             served,
-            f"video {version} {measures}",
+            f"video {version} {' '.join(measures)}",
             lambda creative, by: vast_pieces(creative, by, version, measures),
         )
-        return self.filled(pieces, served, billable=billable)
+        return self.filled(pieces, served, self.beacons(served, billable=billable))
 
-    def filled(self, pieces: Sequence[str], served: Served, *, billable: bool = True) -> str:
-        """A document of ``vast_pieces`` with what one sale puts in."""
-        tokens, urls = served.tokens, self.urls
-        impression_url, click_url = self.beacons(served, billable=billable)
+    def filled(self, pieces: Sequence[str], served: Served, urls: tuple[str, str]) -> str:
+        """A document of ``vast_pieces`` with what one sale puts in.
+
+        ``urls`` are those of the impression and the click.
+        """
+        tokens = served.tokens
         values = {
-            _IMPRESSION: impression_url,
-            _CLICK: click_url,
+            _IMPRESSION: urls[0],
+            _CLICK: urls[1],
             _SERVING_ID: format_id(served.impression_id),
-            _VIEWABLE: urls.viewable(tokens["viewable"]) if "viewable" in tokens else "",
-            _VIEWED: urls.viewed(tokens["view"]) if "view" in tokens else "",
         }
+        if "viewable" in tokens:
+            values[_VIEWABLE] = self.urls.viewable(tokens["viewable"])
+        if "view" in tokens:
+            values[_VIEWED] = self.urls.viewed(tokens["view"])
         parts = list(pieces)
         parts[1::2] = [values[mark] for mark in pieces[1::2]]
         return "".join(parts)
@@ -193,7 +197,9 @@ def _card_pieces(creative: Creative, advertiser: str) -> tuple[str, str]:
 def measures_of(served: Served) -> tuple[Measure, ...]:
     """What of a sale has a beacon after the impression."""
     tokens = served.tokens
-    return tuple([one for one in MEASURES if one in tokens])
+    if "viewable" in tokens or "view" in tokens:
+        return tuple([one for one in MEASURES if one in tokens])
+    return ()
 
 
 def vast_pieces(

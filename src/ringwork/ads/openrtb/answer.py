@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from ringwork.ads import markup as writers
+from ringwork.ads.creatives import is_scripted
 from ringwork.ads.markup import Markup
 from ringwork.ads.model import Creative, Measure, Served
 from ringwork.ads.openrtb import dsa
@@ -186,16 +187,16 @@ def _shown(
     """``"adm"`` and the end of the bid; ``urls`` are those of the impression and the click."""
     creative, markup = served.creative, seller.markup
     impression_url, click_url = urls
-    is_banner = creative.format == "banner"
-    is_scripted = is_banner and seller.shown.is_scripted(served)
-    if is_scripted or creative.vast_xml or creative.vast_tag_url:
+    if creative.third_party or creative.vast_xml or creative.vast_tag_url:
         adm, end = _theirs(served, imp, seller, given)
-    elif is_banner:
+    elif creative.format == "banner":
         before, after, end = markup.kept(served, "bid banner", _banner_parts)
         statement = ""
         if given is not None and given.adrender:
             statement = _inside(writers.statement(served))
         adm = f"{before}{click_url}{after}{statement}{_PIXEL_BEFORE}{impression_url}{_PIXEL_AFTER}"
+        if not before:  # it runs scripts
+            adm, end = _theirs(served, imp, seller, given)
     elif creative.format == "native":
         assert imp.native is not None
         assert isinstance(imp.native.request, NativeAsk)
@@ -207,7 +208,7 @@ def _shown(
         stream = imp.video if creative.format == "video" else imp.audio
         assert stream is not None
         is_billed = not seller.request.test
-        adm, end = _vast(served, _protocol(stream), markup, is_billed=is_billed)
+        adm, end = _vast(served, _protocol(stream), markup, urls, is_billed=is_billed)
     if dsa.MACRO_MARK in adm:
         adm = dsa.substitute(adm, seller.dsa, given)
     return f'"adm":"{adm}",{end}'
@@ -229,18 +230,22 @@ def _theirs(served: Served, imp: Imp, seller: Seller, given: BidDsa | None) -> t
     return _inside(adm), _end(creative, by, protocol)
 
 
-def _vast(served: Served, protocol: int, markup: Markup, *, is_billed: bool) -> tuple[str, str]:
+def _vast(
+    served: Served, protocol: int, markup: Markup, urls: tuple[str, str], *, is_billed: bool
+) -> tuple[str, str]:
     """(the document inside quotes, the end of the bid)."""
     measures = writers.measures_of(served) if is_billed else ()
-    *pieces, end = markup.kept(
+    parts = markup.kept(
         served,
-        f"bid {protocol} {measures}",
+        f"bid {protocol} {' '.join(measures)}",
         lambda creative, by: _vast_parts(creative, by, protocol, measures),
     )
-    return markup.filled(pieces, served, billable=is_billed), end
+    return markup.filled(parts[:-1], served, urls), parts[-1]
 
 
 def _banner_parts(creative: Creative, advertiser: str) -> tuple[str, ...]:
+    if is_scripted(creative):  # it has a frame of its own (``Shown``)
+        return "", "", ""
     before, after = writers.banner_pieces(creative, advertiser)
     return _inside(before), _inside(after), _end(creative, advertiser)
 
