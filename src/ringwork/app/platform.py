@@ -27,7 +27,6 @@ from ringwork.ads.personal import Personal
 from ringwork.ads.projections import PROJECTIONS as ADS_PROJECTIONS
 from ringwork.ads.service import Ads
 from ringwork.ads.tokens import Tokens
-from ringwork.app.bidding import Bidding
 from ringwork.app.erasure import Erasures, SubjectErased
 from ringwork.app.following import Following
 from ringwork.app.learner import LearnerThread
@@ -70,6 +69,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from httpx import AsyncBaseTransport
+
+    from ringwork.app.bidding import Bidding
 
 SNAPSHOT_EVENTS: Final = 200_000
 """Events between two snapshots: about half a second of replay at the next start."""
@@ -270,16 +271,7 @@ class Platform:
         )
         self.traffic = traffic_filter(settings.ads.traffic, self.entropy)
         self.geo = geo_file(settings.http.geo_file)
-        self.bidding = None
-        if settings.exchange.bidders:
-            self.bidding = Bidding(
-                settings,
-                journal=self.journal,
-                catalogue=memory.catalogue,
-                ledger=memory.ledger,
-                awaiting=memory.awaiting,
-                network=self._network,
-            )
+        self.bidding = self._bidding()
         exchange = None if self.bidding is None else self.bidding.desk
         self.serve_ad = ServeAd(
             ads=self.ads, journal=self.journal, tenant=settings.tenant, exchange=exchange
@@ -305,6 +297,21 @@ class Platform:
             entropy=self.entropy,
             tenant=settings.tenant,
             session_s=settings.console.session_hours * 3600,
+        )
+
+    def _bidding(self) -> Bidding | None:
+        """Outside bidders, where some are configured."""
+        if not self.settings.exchange.bidders:
+            return None
+        from ringwork.app.bidding import Bidding  # noqa: PLC0415  # httpx, only where it is used
+
+        return Bidding(
+            self.settings,
+            journal=self.journal,
+            catalogue=self.memory.catalogue,
+            ledger=self.memory.ledger,
+            awaiting=self.memory.awaiting,
+            network=self._network,
         )
 
     def _learned(self) -> Learned:
