@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 
 from ringwork.ads.auction import recompute
+from ringwork.ads.exchange.entrants import join
+from ringwork.ads.exchange.inbound import read
+from ringwork.ads.exploration import explored
+from ringwork.ads.page import Page
+from ringwork.ads.priorities import Turns
 from ringwork.ads.rank import features
 from ringwork.ads.rank.response import HEADS, ResponseModel
 from ringwork.ads.rank.snapshot import TIERS
 from ringwork.ads.retrieval.scoring import TIER
 from ringwork.ads.settings import AdsSettings
+from tests.ads.exchange.market import bid, reply, request_to
 from tests.ads.house import BANNER, SITE, House, euros
 
 
@@ -35,6 +41,23 @@ def house_with_model(explore_ppm: int) -> House:
     house.serve()
     house.ads.index.merged(house.ads.index.merge().run())
     return house
+
+
+def test_an_outside_bid_among_those_that_are_tried_keeps_its_own_worth():
+    """It is worth what it bids: nothing about it is uncertain, and no draw changes it."""
+    (outside,) = read(reply(bid(price=9.0)), request_to()).bids
+    with house_with_model(explore_ppm=1_000_000) as house:
+        index = house.ads.index
+        assert index.sigma_of("x:dsp:b1") == 0.0
+        page = Page(Turns(bytes(16), lambda campaign_id: 1_000_000))
+        found = index.shortlist(SITE, BANNER, now_us=house.clock.wall_us(), page=page)
+        joined = join(found, [outside], BANNER, page, currency="EUR").shortlist
+        for _ in range(50):
+            tried = explored(joined, BANNER, index, house.entropy)
+            assert tried is not None
+            own = next(one for one in tried[0] if one.candidate.ad_id == "x:dsp:b1")
+            assert (own.candidate.bid_nanos, own.candidate.p_ppb) == (9_000_000, 10**9)
+            assert own.score_nanos == 9_000_000
 
 
 def test_what_is_not_known_well_is_tried_as_often_as_its_propensity_says():

@@ -52,7 +52,7 @@ class Site:
                 serve=serve, impression=record.impression, measured=record.measured,
                 notice=record.notice, click=record.click,
             ),
-            tag=b"// tag", proxies=Networks([]), locate=lambda address: None,
+            tag=b"// tag", adapter=b"// adapter", proxies=Networks([]), locate=lambda address: None,
         ).lanes()  # fmt: skip
         self.app = FastLane(
             lanes, nothing_else, new_request_id=house.ids.new,
@@ -181,7 +181,7 @@ def test_other_media_types_and_methods_are_refused(site):
     )
     assert answer.status_code == 415
     answer = site.send("GET", "/openrtb2/auction")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST, OPTIONS")
 
 
 def test_beyond_loopback_an_exchange_needs_a_supply_key(site):
@@ -296,6 +296,63 @@ def test_only_registered_origins_of_the_placement_s_publisher_may_ask(site):
         assert answer.status_code == 403
     assert site.ask(client=REMOTE).status_code == 401
     assert site.house.payloads(AuctionCleared) == []
+
+
+PAGE_REQUEST = {**BID_REQUEST, "site": {"domain": "news.example", "publisher": {"id": "pub"}}}
+
+
+def test_a_page_of_a_registered_origin_asks_for_bids_without_a_key(site):
+    asked = {"json": PAGE_REQUEST, "client": REMOTE}
+    answer = site.send("POST", "/openrtb2/auction", headers={"origin": ORIGIN}, **asked)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert answer.headers["vary"] == "origin"
+    assert answer.headers["x-openrtb-version"] == "2.6"
+    dear = {**PAGE_REQUEST, "imp": [{**BID_REQUEST["imp"][0], "bidfloor": 9.0}]}
+    answer = site.send("POST", "/openrtb2/auction", REMOTE, json=dear, headers={"origin": ORIGIN})
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (204, ORIGIN)
+
+
+@pytest.mark.parametrize(
+    ("origin", "publisher", "readable"),
+    [
+        ("https://evil.example", {"id": "pub"}, False),
+        (ORIGIN, {"id": "other"}, True),
+        (ORIGIN, {}, True),
+        ("null", {"id": "pub"}, False),
+    ],
+)
+def test_a_page_of_another_publisher_needs_a_key(site, origin, publisher, readable):
+    body = {**BID_REQUEST, "site": {"domain": "news.example", "publisher": publisher}}
+    answer = site.send("POST", "/openrtb2/auction", REMOTE, json=body, headers={"origin": origin})
+    assert answer.status_code == 401
+    assert ("access-control-allow-origin" in answer.headers) == readable
+    supply = {**site.key("supply"), "origin": origin}
+    assert site.send(
+        "POST", "/openrtb2/auction", REMOTE, json=body, headers=supply
+    ).status_code in (200, 204)
+
+
+def test_a_refusal_of_bids_can_be_read_by_its_page(site):
+    answer = site.send(
+        "POST", "/openrtb2/auction", REMOTE, content=b"{}", headers={"origin": ORIGIN}
+    )
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (400, ORIGIN)
+
+
+def test_preflight_for_bids(site):
+    for headers, status in (
+        ({"origin": ORIGIN}, 204), ({"origin": "https://evil.example"}, 403), ({}, 403),
+    ):  # fmt: skip
+        answer = site.send("OPTIONS", "/openrtb2/auction", REMOTE, headers=headers)
+        assert answer.status_code == status
+        assert ("access-control-allow-origin" in answer.headers) == (status == 204)
+
+
+def test_the_adapter_is_served(site):
+    answer = site.send("GET", "/ringworkBidAdapter.js", REMOTE)
+    assert (answer.status_code, answer.content) == (200, b"// adapter")
+    assert answer.headers["content-type"].startswith("text/javascript")
 
 
 def test_preflight(site):

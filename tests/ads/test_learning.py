@@ -27,7 +27,7 @@ from ringwork.ads.rank import features
 from ringwork.ads.rank.reliability import reliability
 from ringwork.ads.rank.response import ResponseModel
 from ringwork.kernel.events import Event, Recorded
-from tests.ads.house import BANNER, SITE, House
+from tests.ads.house import BANNER, SITE, House, changed
 
 SECOND = 1_000_000
 START_US = 1_764_158_400 * SECOND
@@ -97,6 +97,23 @@ def test_what_was_sold_and_never_shown_is_not_learned():
     with shop() as house:
         house.serve()
         assert taught(house).calls == []
+
+
+def test_an_outside_bidders_ad_is_sold_shown_and_not_learned():
+    with shop() as house:
+        house.serve()
+        [cleared] = house.payloads(AuctionCleared)
+        [slot] = cleared.slots
+        id = slot.impression_id
+        outside = changed(slot, ad_id="x:dsp:b1", campaign_id="x:dsp", pricing="cpm")
+        model, billed = (
+            Told(),
+            ImpressionBilled(id, "x:dsp", "x:dsp:b1", "pub", "", "cpm", 1, "EUR"),
+        )
+        fold = Learning(model)
+        for event in (changed(cleared, slots=[outside]), billed):
+            fold.apply(recorded(event, START_US))
+        assert model.calls == []
 
 
 FORMATS = ("banner", "video", "native", "audio")

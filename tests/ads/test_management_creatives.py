@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ringwork.ads.creatives import frame_of, is_scripted
 from ringwork.ads.creatives.macros import Template, Values, unknown_macros
 from ringwork.ads.creatives.vast import NotReadable, read, seconds_of
-from ringwork.ads.creatives.vast_served import tracked, wrapper
+from ringwork.ads.creatives.vast_served import Beacons, tracked, wrapper
 from ringwork.ads.markup import Markup, Urls
 from ringwork.ads.model import Creative, Served
 from ringwork.ads.shown import Shown
@@ -355,6 +355,8 @@ def test_static_markup_is_shown_as_before_and_scripted_in_its_frame():
 
 # ---- VAST as it is served -----------------------------------------------------------------------
 
+URLS = {"impression_url": "https://ads.example/b/I", "click_url": "https://ads.example/c/C"}
+
 
 def video(**members):
     return banner(**{**VIDEO, **members})
@@ -363,10 +365,7 @@ def video(**members):
 @pytest.mark.parametrize("version", ["3.0", "4.2"])
 def test_a_tag_is_wrapped_with_our_impression_and_click(version):
     creative = video(vast_tag_url="https://other.example/vast?a=1&n=${CACHEBUSTER}&t=[timestamp]")
-    text = wrapper(
-        creative, version=version, impression_url="https://ads.example/b/I",
-        click_url="https://ads.example/c/C", impression_id=bytes(15) + b"\x09",
-    )  # fmt: skip
+    text = wrapper(creative, Beacons(**URLS), version=version, impression_id=bytes(15) + b"\x09")
     root = ElementTree.fromstring(text)
     assert root.attrib == {"version": version}
     inner = root.find("Ad/Wrapper")
@@ -380,10 +379,7 @@ def test_a_tag_is_wrapped_with_our_impression_and_click(version):
 
 
 def test_a_document_gets_our_impression_beside_its_own_and_our_click():
-    text = tracked(
-        video(vast_xml=VAST), impression_url="https://ads.example/b/I",
-        click_url="https://ads.example/c/C", impression_id=bytes(15) + b"\x09",
-    )  # fmt: skip
+    text = tracked(video(vast_xml=VAST), Beacons(**URLS), impression_id=bytes(15) + b"\x09")
     in_line = ElementTree.fromstring(text).find("Ad/InLine")
     assert [one.text for one in in_line.findall("Impression")] == [
         "https://ads.example/b/I", "https://other.example/i?t=9",
@@ -400,12 +396,51 @@ def test_a_document_that_is_a_wrapper_is_tracked():
         "<Impression>https://o.example/i</Impression></Wrapper></Ad></VAST>"
     )
     creative = video(vast_xml=document)
-    text = tracked(
-        creative, impression_url="https://a/b", click_url="https://a/c", impression_id=bytes(16)
-    )
+    text = tracked(creative, Beacons("https://a/b", "https://a/c"), impression_id=bytes(16))
     inner = ElementTree.fromstring(text).find("Ad/Wrapper")
     assert len(inner.findall("Impression")) == 2
     assert inner.findtext("Creatives/Creative/Linear/VideoClicks/ClickTracking") == "https://a/c"
+
+
+MEASURED = {"viewable_url": "https://ads.example/v/V", "viewed_url": "https://ads.example/w/W"}
+
+
+@pytest.mark.parametrize("version", ["3.0", "4.2"])
+def test_a_tag_reports_what_is_measured(version):
+    creative = video(vast_tag_url="https://other.example/vast")
+    beacons = Beacons(**URLS, **MEASURED)
+    text = wrapper(creative, beacons, version=version, impression_id=bytes(16))
+    inner = ElementTree.fromstring(text).find("Ad/Wrapper")
+    linear = inner.find("Creatives/Creative/Linear")
+    assert [child.tag for child in linear] == ["TrackingEvents", "VideoClicks"]
+    assert linear.find("TrackingEvents/Tracking").attrib == {"event": "complete"}
+    assert linear.findtext("TrackingEvents/Tracking") == "https://ads.example/w/W"
+    seen = inner.findtext("ViewableImpression/Viewable")
+    assert seen == ("https://ads.example/v/V" if version == "4.2" else None)
+
+
+def test_a_document_reports_what_is_measured_beside_its_own():
+    own = (
+        "<ViewableImpression><NotViewable>https://o.example/n</NotViewable></ViewableImpression>"
+        "<Creatives>"
+    )
+    tracking = (
+        '<Linear><TrackingEvents><Tracking event="start">https://o.example/s</Tracking>'
+        "</TrackingEvents>"
+    )
+    whole = VAST.replace("<Creatives>", own).replace("<Linear>", tracking)
+    for document in (VAST, whole):
+        beacons = Beacons(**URLS, **MEASURED)
+        text = tracked(video(vast_xml=document), beacons, impression_id=bytes(16))
+        in_line = ElementTree.fromstring(text).find("Ad/InLine")
+        assert in_line.findtext("ViewableImpression/Viewable") == "https://ads.example/v/V"
+        assert len(in_line.findall("ViewableImpression")) == 1
+        (linear,) = in_line.findall("Creatives/Creative/Linear")
+        (tracked_events,) = linear.findall("TrackingEvents")
+        assert tracked_events[-1].attrib == {"event": "complete"}
+        assert tracked_events[-1].text == "https://ads.example/w/W"
+    assert in_line.findtext("ViewableImpression/NotViewable") == "https://o.example/n"
+    assert [one.get("event") for one in tracked_events] == ["start", "complete"]
 
 
 def test_shown_takes_the_right_one():

@@ -10,6 +10,7 @@ from ringwork.ads.http_native import AdRequest, NativeAds, Page
 from ringwork.ads.markup import Markup, Urls
 from ringwork.ads.model import Placement, Publisher, Site
 from ringwork.ads.requests import NewPlacement, NewSite, PlacementChange, PublisherChange
+from ringwork.ads.shown import Shown
 from tests.ads.house import House
 from tests.ads.office import BODIES, Office, slug
 from tests.ads.test_http_lanes import Site as Lanes
@@ -134,7 +135,8 @@ def native_of(publisher, site, placement):
     if site is not None:
         catalogue.sites["front"] = site
     catalogue.placements["top"] = placement
-    return NativeAds(catalogue, Markup(Urls("https://ads.example"))), catalogue
+    markup = Markup(Urls("https://ads.example"))
+    return NativeAds(catalogue, markup, Shown(markup)), catalogue
 
 
 PUBLISHER = Publisher(

@@ -122,6 +122,28 @@ def test_a_document_has_the_elements_of_its_version_in_order(version):
         assert universal.get("idValue") == "a1"
 
 
+@pytest.mark.parametrize("version", list(ORDERS))
+def test_a_document_reports_what_its_sale_is_measured_by(version):
+    tokens = {"impression": "i", "click": "c", "viewable": "s", "view": "w"}
+    sold = served(video_creative(), tokens=tokens)
+    in_line = ElementTree.fromstring(markup().video(sold, version)).find("Ad/InLine")
+    order = list(ORDERS[version])
+    if version >= "4":
+        order.insert(2, "ViewableImpression")
+    assert [child.tag for child in in_line] == order
+    seen = in_line.findtext("ViewableImpression/Viewable")
+    assert seen == (f"{BASE}/v/s" if version >= "4" else None)
+    linear = in_line.find("Creatives/Creative/Linear")
+    assert linear.find("TrackingEvents/Tracking").attrib == {"event": "complete"}
+    assert linear.findtext("TrackingEvents/Tracking") == f"{BASE}/w/w"
+    tags = [child.tag for child in linear]
+    assert tags.index("TrackingEvents") == (0 if version >= "4" else 1)
+    # What is not measured for the sale is in no document, whichever was written before it.
+    again = markup().video(served(video_creative()), version)
+    assert "/v/" not in again
+    assert "Tracking" not in again
+
+
 def test_what_a_document_says():
     sold = served(video_creative())
     text = markup().video(sold)

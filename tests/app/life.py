@@ -3,17 +3,35 @@
 from pathlib import Path
 from random import Random
 
+import httpx
+
+from ringwork.ads.exchange import ExchangeSettings
 from ringwork.app.compose import create
 from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
 from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.entropy import SeededEntropy
+from tests.ads.exchange.market import SimulatedBidders, bid, bidder, reply
 from tests.app.served import EPOCH_US, Client
 from tests.crash.shop import BID_REQUEST, euros
 
 HOUR_US = 3_600_000_000
 DECEMBER_US = 1_764_633_600_000_000
 """The second of December, 2025: the afternoon's month is over."""
+
+
+async def _bids_for_places(request: dict) -> tuple[int, bytes]:
+    """An outside bidder that wants what is asked for a placement of ours, and nothing else."""
+    if request["imp"][0].get("tagid") != "p":
+        return 204, b""
+    wanted = bid(price=2.5, burl="https://dsp.example/billed")
+    return 200, reply(wanted, id=request["id"])
+
+
+def outside() -> dict[str, object]:
+    """What ``serve`` takes for a life with an outside bidder."""
+    network = httpx.ASGITransport(app=SimulatedBidders(dsp=_bids_for_places))
+    return {"settings": {"exchange": ExchangeSettings(bidders=[bidder()])}, "network": network}
 
 
 def opened(data: Path, seed: int = 6) -> Platform:

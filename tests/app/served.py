@@ -1,7 +1,7 @@
 """The whole application in this process, asked over HTTP like any client's."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import httpx
@@ -67,6 +67,7 @@ def serve(
     *,
     clock: ManualClock | None = None,
     seed: int = 5,
+    settings: Mapping[str, object] | None = None,
     http: HttpSettings = HttpSettings(),  # noqa: B008  # frozen
     supply: SupplySettings = SupplySettings(),  # noqa: B008  # frozen
     **options: object,
@@ -76,8 +77,8 @@ def serve(
     A second run on the same store needs another ``seed``, and its ``clock`` where time went on.
     """
     clock = clock or ManualClock(EPOCH_US)
-    settings = Settings(data=str(data), http=http, supply=supply)
-    app = create(settings, clock=clock, entropy=SeededEntropy(seed), **options)
+    wanted = Settings(data=str(data), **{"http": http, "supply": supply, **(settings or {})})
+    app = create(wanted, clock=clock, entropy=SeededEntropy(seed), **options)
 
     async def live() -> None:
         async with app.platform.lifespan(app):

@@ -13,7 +13,9 @@ from tests.crash.shop import BID_REQUEST, euros
 METHODS = ("get", "put", "post", "delete", "patch")
 FILES = {"/ads.txt", "/app-ads.txt", "/sellers.json"}
 BEACONS = {f"/{letter}/{{token}}" for letter in "bvwcnl"}
-LANES = {"/openrtb2/auction", "/v1/ads/request", "/ringwork.js", *BEACONS}
+SCRIPTS = {"/ringwork.js", "/ringworkBidAdapter.js"}
+LANES = {"/openrtb2/auction", "/v1/ads/request", *SCRIPTS, *BEACONS}
+FILES = {"/ads.txt", "/app-ads.txt", "/sellers.json"}
 UNDOCUMENTED = {"/metrics", "/openapi.json", "/"}
 """For monitoring, the document itself, and the way to the console."""
 
@@ -102,7 +104,7 @@ def test_what_moves_money_requires_a_key(document):
 def test_what_is_open_says_so_and_nothing_else_is(document):
     assert document["security"] == [{"key": []}]
     open_to_all = {path for _, path, one in operations(document) if one.get("security") == []}
-    assert open_to_all == {"/healthz", "/readyz", "/ringwork.js", *FILES, *BEACONS}
+    assert open_to_all == {"/healthz", "/readyz", *FILES, *SCRIPTS, *BEACONS}
 
 
 def test_every_route_is_in_it(tmp_path, document):
@@ -177,6 +179,7 @@ def test_real_answers_are_as_documented(tmp_path, document):
             none = "00000000-0000-7000-8000-000000000000"
             missing = await check("GET", re.sub(r"{\w+}", none, template), template)
             assert missing.status_code == 404
+        await check("GET", "/sellers.json")
         gone = await check("DELETE", f"/v1/keys/{made.json()['id']}", "/v1/keys/{key_id}")
         assert gone.status_code == 200
         await account(check, client)
@@ -186,10 +189,8 @@ def test_real_answers_are_as_documented(tmp_path, document):
     serve(tmp_path / "data", scenario)
     all_gets = {(method, path) for method, path, _ in operations(document) if method == "get"}
     # These are no JSON.
-    unseen = {
-        "/v1/log/stream", "/v1/creatives/{creative_id}/preview", "/v1/reports/{name}", "/ads.txt",
-        "/app-ads.txt", "/ringwork.js", *BEACONS,
-    }  # fmt: skip
+    texts = {"/v1/reports/{name}", "/ads.txt", "/app-ads.txt", *SCRIPTS, *BEACONS}
+    unseen = {"/v1/log/stream", "/v1/creatives/{creative_id}/preview", *texts}
     assert {path for _, path in all_gets - seen} == unseen
 
 

@@ -11,9 +11,9 @@ from ringwork.app.erasure import envelopes
 from ringwork.app.platform import EVENTS, Memory, Platform
 from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.journal import appliers_of, replay
-from tests.app.life import live, move, opened
+from tests.app.life import live, move, opened, outside
 from tests.app.logged import unbroken
-from tests.app.served import EPOCH_US, Client, serve
+from tests.app.served import EPOCH_US, Client, serve, until
 
 
 def dumps(platform: Platform) -> dict[str, bytes]:
@@ -27,10 +27,11 @@ def test_a_restart_finds_the_state_that_life_left(tmp_path, seed):
 
     async def scenario(client: Client) -> None:
         await live(client, Random(seed))
+        await until(lambda: not client.app.platform.memory.awaiting.due())
         await client.app.platform.journal.settled()
         lived.update(dumps(client.app.platform))
 
-    serve(data, scenario)
+    serve(data, scenario, **outside())
     again = opened(data)
     lived_through = {envelope.type for envelope, _ in envelopes(again.log.rows())}
     expected = {event.TYPE for event in EVENTS} - {event.TYPE for event in MODEL_EVENTS}

@@ -131,6 +131,38 @@ def test_a_wrong_variable_is_told_by_its_name(name: str, text: str, message: str
     assert message in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        (
+            '[[exchange.bidders]]\nid = "dsp"',
+            r"toml:1: exchange.bidders\[0\]: Object missing.*endpoint",
+        ),
+        (
+            '[[exchange.bidders]]\nid = "dsp"\nendpoint = "ftp://a"',
+            r"toml:1: exchange.bidders\[0\].endpoint: Expected `str` matching",
+        ),
+        (
+            '[[exchange.bidders]]\nid = "dsp"\nendpoint = "https://a"\ntmaxms = 3',
+            r"toml:1: exchange.bidders\[0\]: Object contains unknown field `tmaxms`",
+        ),
+        (
+            'exchange.bidders = [{id = "a", endpoint = "https://a"}, {id = "a", endpoint = "https://b"}]',
+            "toml:1: exchange: every bidder needs an id of its own, got one twice",
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_item_of_a_list_is_told(toml: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        loaded(toml)
+
+
+def test_a_list_of_tables_can_be_given_in_a_variable() -> None:
+    text = '[{id = "dsp", endpoint = "https://dsp.example/bid"}]'
+    (bidder,) = loaded(None, {"RINGWORK_EXCHANGE__BIDDERS": text}).settings.exchange.bidders
+    assert (bidder.id, bidder.endpoint, bidder.tmax_ms) == ("dsp", "https://dsp.example/bid", 150)
+
+
 def test_a_wrong_flag_is_told_as_one() -> None:
     with pytest.raises(ConfigurationError, match=re.escape("flag: http.port = 0, expected int")):
         loaded(flags={"http.port": 0})

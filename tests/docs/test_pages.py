@@ -14,6 +14,7 @@ from ringwork.ads.http_reports import SLUGS as REPORT_SLUGS
 from ringwork.app.ledger_http import SLUGS as LEDGER_SLUGS
 from ringwork.app.platform import EVENTS
 from ringwork.app.settings import Settings
+from ringwork.kernel.config import load
 from ringwork.kernel.setting import settings_of
 from ringwork.web.metrics import NAMES
 from ringwork.web.problems import SLUGS
@@ -48,6 +49,18 @@ def test_every_endpoint_event_setting_metric_slug_and_command_is_in_the_referenc
 def test_the_pages_are_those_that_the_code_writes() -> None:
     for name, write in generate.PAGES.items():
         assert (DOCS / name).read_text() == write(), f"{name}: run make docs"
+
+
+def test_the_settings_that_a_page_shows_are_settings() -> None:
+    page = (DOCS / "how-to" / "run-as-an-exchange.md").read_text()
+    (toml,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    found = load(Settings, toml=toml, toml_name="page", environment={}, flags={}).settings
+    (bidder,) = found.exchange.bidders
+    assert (bidder.id, bidder.notice_hosts) == (
+        "north-dsp",
+        ("bid.north.example", "notice.north.example"),
+    )
+    assert found.domain == "ads.example.org"
 
 
 def test_the_slugs_in_the_code_are_all_documented() -> None:

@@ -22,9 +22,10 @@ from ringwork.ads.events import (
     ImpressionMeasured,
     ImpressionUnbilled,
 )
-from ringwork.ads.model import Pricing
+from ringwork.ads.model import Measure, Pricing
 from ringwork.ads.openrtb.notices import Notice
 from ringwork.ads.outcomes import Outcomes
+from ringwork.ads.outside import bidder_of, is_external
 from ringwork.ads.personal import Personal
 from ringwork.ads.settings import AdsSettings
 from ringwork.ads.tokens import Claim, Kind, Tokens
@@ -36,8 +37,6 @@ from ringwork.kernel.ledger import CREATED, Ledger, Transfer
 
 Outcome = Literal["recorded", "repeated", "late"]
 """A genuine beacon is the first in time, counts already, or comes too late to charge anything."""
-Measure = Literal["viewable", "view"]
-
 _PAID_BY: Final[dict[Pricing, str]] = {"cpm": "impression", "vcpm": "viewable", "cpv": "view"}
 """The beacon that posts the hold of a sale."""
 FEES_ACCOUNT: Final = "platform/fees"
@@ -263,9 +262,15 @@ class Billing:
 
         ``customer`` is sealed under its own subject. ``view_only``: it is reported for an
         impression that nobody clicked on. One that follows an invalid click is invalid as well and
-        charges nothing. Conflict when the id was used for another impression, or
-        when the impression was not seen or was clicked on.
+        charges nothing. Conflict when the id was used for another impression, when the impression
+        was not seen or was clicked on, or when the ad is an outside bidder's.
         """
+        if is_external(claim.campaign_id):
+            raise Conflict(
+                "outside-ad",
+                f"the impression was sold to bidder {bidder_of(claim.campaign_id)!r}: it counts"
+                " conversions itself, and none is charged here",
+            )
         known = self._outcomes.conversion(claim.campaign_id, conversion_id)
         if known is not None:
             if known != claim.impression_id:

@@ -35,6 +35,7 @@ from ringwork.ads.requests import (
     ReviewDecision,
     SiteChange,
 )
+from ringwork.ads.supply import SellersJson
 from ringwork.ads.views import (
     Advertisers,
     AdvertiserView,
@@ -63,6 +64,10 @@ SLUGS: Final[Mapping[str, tuple[int, str]]] = {
     "unseen-impression": (409, "No beacon said in time that the ad was shown."),
     "clicked-impression": (409, "Its click has the say; report with the rwclid that it carried."),
     "conversion-exists": (409, "The conversion is recorded for another impression."),
+    "outside-ad": (
+        409,
+        "The ad is an outside bidder's, who counts conversions itself.",
+    ),
     "conversion-late": (409, "The conversion came after its window; it does not count."),
     "account-exists": (409, "The ledger has an account of that id that is not the part's own."),
     "insufficient-funds": (409, "The advertiser's account has less than the budget needs."),
@@ -78,7 +83,7 @@ TYPES: Final[tuple[type[Struct], ...]] = (
     NewCreative, CreativeChange, Creative, Creatives, CreativeCheck, ReviewDecision, History,
     NewPublisher, PublisherChange, Publisher, Publishers, NewSite, SiteChange, Site, Sites,
     NewPlacement, PlacementChange, Placement, Placements, NewConversion, Conversion, Why,
-    LedgerTotals, *LINES, Imported,
+    LedgerTotals, *LINES, Imported, SellersJson,
 )  # fmt: skip
 """Structs whose schemas the OpenAPI document takes from msgspec."""
 

@@ -8,21 +8,24 @@ of a publisher's registered origins.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from ringwork.ads import openrtb
-from ringwork.ads.billing import Billing, Measure, Outcome
+from ringwork.ads.billing import Billing, Outcome
 from ringwork.ads.catalogue import Catalogue
+from ringwork.ads.exchange.outbound import Signals
+from ringwork.ads.exchange.signals import signals_of
 from ringwork.ads.geo import Locate
 from ringwork.ads.http_native import AdRequest, NativeAds
 from ringwork.ads.landing import with_rwclid
 from ringwork.ads.markup import Markup
-from ringwork.ads.model import Ask, DeviceType, Served
+from ringwork.ads.model import Ask, DeviceType, Measure, Served
 from ringwork.ads.openrtb import BidderTerms, NoBid, Notice
 from ringwork.ads.openrtb.reasons import DSA, NOTHING_ELIGIBLE
 from ringwork.ads.service import Ads
+from ringwork.ads.shown import Shown
 from ringwork.ads.tokens import Claim
 from ringwork.ads.traffic import Networks, Sender, hints_of, read_agent, sender_of
 from ringwork.kernel.errors import NotFound, Refused
@@ -32,7 +35,17 @@ from ringwork.web.keys import ApiKeys
 from ringwork.web.lane import Exchange, Lane, Reply, problem_reply
 from ringwork.web.strict import check_json
 
-Serve = Callable[[Ask], Awaitable[list[Served]]]
+
+class Serve(Protocol):
+    """Sells the slots of an ask."""
+
+    def __call__(
+        self, ask: Ask, *, tmax_ms: int | None = None, signals: Signals | None = None
+    ) -> Awaitable[list[Served]]:
+        """What was sold; ``tmax_ms`` and ``signals`` are for outside bidders."""
+        ...
+
+
 RecordImpression = Callable[[str, Sender | None], Awaitable[Outcome | None]]
 RecordMeasured = Callable[[str, Measure, Sender | None], Awaitable[Outcome | None]]
 RecordClick = Callable[[str, Sender | None], Awaitable[Claim | None]]
@@ -42,10 +55,14 @@ RecordNotice = Callable[[str, Notice], Awaitable[bool]]
 OPENRTB_VERSION: Final = (b"x-openrtb-version", b"2.6")
 TEST_BEACON: Final = "test"
 """What beacons of a test request carry: they are answered and record nothing."""
-TAG_MAX_AGE_S: Final = 3600
+SCRIPT_MAX_AGE_S: Final = 3600
 
 _JSON: Final = (b"content-type", b"application/json")
 _NOT_KEPT: Final = (b"cache-control", b"no-store")
+_SCRIPT: Final = (
+    (b"content-type", b"text/javascript; charset=utf-8"),
+    (b"cache-control", b"public, max-age=%d" % SCRIPT_MAX_AGE_S),
+)
 _EMPTY: Final = Reply(204, b"", (_NOT_KEPT,))
 
 
@@ -64,10 +81,14 @@ class AdLanes:
         terms: BidderTerms,
         flow: AdFlow,
         tag: bytes,
+        adapter: bytes,
         proxies: Networks,
         locate: Locate,
     ) -> None:
-        """``tag``: the script for publishers' pages. ``proxies``: our own, in front of us."""
+        """``tag``: the script for publishers' pages; ``adapter``: the module for a Prebid.js build.
+
+        ``proxies``: our own, in front of us.
+        """
         self._ads = ads
         self._billing = billing
         self._catalogue = catalogue
@@ -76,20 +97,27 @@ class AdLanes:
         self._markup = markup
         self._terms = terms
         self._flow = flow
-        self._native = NativeAds(catalogue, markup)
+        self._shown = Shown(markup)
+        self._native = NativeAds(catalogue, markup, self._shown)
         self._tag = tag
+        self._adapter = adapter
         self._proxies = proxies
         self._locate = locate
 
     def lanes(self) -> Sequence[Lane]:
         """Every hot endpoint of the part."""
         return (
-            Lane(path="/openrtb2/auction", methods=("POST",), handle=self.auction),
+            Lane(
+                path="/openrtb2/auction",
+                methods=("POST", "OPTIONS"),
+                handle=self.auction,
+                error_form=self._refusal,
+            ),
             Lane(
                 path="/v1/ads/request",
                 methods=("POST", "OPTIONS"),
                 handle=self.native,
-                error_form=self._native_refusal,
+                error_form=self._refusal,
             ),
             Lane(path="/b/", methods=("GET",), handle=self.beacon),
             Lane(path="/v/", methods=("GET",), handle=self.viewable),
@@ -98,14 +126,43 @@ class AdLanes:
             Lane(path="/n/", methods=("GET",), handle=self.won),
             Lane(path="/l/", methods=("GET",), handle=self.lost),
             Lane(path="/ringwork.js", methods=("GET",), handle=self.tag),
+            Lane(path="/ringworkBidAdapter.js", methods=("GET",), handle=self.adapter),
         )
 
     async def auction(self, exchange: Exchange) -> Reply:
-        """An exchange asks for bids: 200 with bids, 204 with the reason in a header, or 400."""
+        """An exchange asks for bids: 200 with bids, 204 with the reason in a header, or 400.
+
+        So does a page of a publisher's registered origins, whose own auction Prebid.js runs.
+        """
+        if exchange.origin or exchange.method == "OPTIONS":
+            return await self._page_auction(exchange)
         self._require_key(exchange)
         check_json(exchange.content_type, b"", required=False)
         warnings: list[str] = []
+        return await self._auction(exchange, openrtb.decode(exchange.body, warnings), warnings)
+
+    async def _page_auction(self, exchange: Exchange) -> Reply:
+        """The same for a browser, which names the origin of its page."""
+        if exchange.method == "OPTIONS":
+            return self._native.preflight(exchange.origin)
+        check_json(exchange.content_type, b"", required=False)
+        warnings: list[str] = []
         request = openrtb.decode(exchange.body, warnings)
+        if exchange.authorization or not self._is_page_of(request, exchange.origin):
+            self._require_key(exchange)
+        reply = await self._auction(exchange, request, warnings)
+        headers = (*reply.headers, *self._native.cors(exchange.origin))
+        return Reply(reply.status, reply.body, headers)
+
+    def _is_page_of(self, request: openrtb.BidRequest, origin: bytes) -> bool:
+        """Whether a page of that origin is one of the publisher that the request names."""
+        id = request.site.publisher.id if request.site and request.site.publisher else None
+        publisher = self._catalogue.publishers.get(id or "")
+        return publisher is not None and origin.decode("latin-1") in publisher.origins
+
+    async def _auction(
+        self, exchange: Exchange, request: openrtb.BidRequest, warnings: list[str]
+    ) -> Reply:
         now_us = self._clock.wall_us()
         ask = openrtb.to_ask(
             request,
@@ -118,6 +175,10 @@ class AdLanes:
             return _no_bid(request, ask)
         if request.test:
             served = self._ads.rehearse(ask, now_s=now_us // 1_000_000)
+        elif self._flow.asks_outside:
+            served = await self._flow.serve(
+                ask, tmax_ms=request.tmax or None, signals=signals_of(request)
+            )
         else:
             served = await self._flow.serve(ask)
         if not served:
@@ -127,6 +188,7 @@ class AdLanes:
             served,
             terms=self._terms,
             markup=self._markup,
+            shown=self._shown,
             now_us=now_us,
             warnings=warnings,
         )
@@ -154,7 +216,7 @@ class AdLanes:
         body = self._native.answer(ask, served, with_prices=privileged)
         return Reply(200, body, (_JSON, _NOT_KEPT, *self._native.cors(exchange.origin)))
 
-    def _native_refusal(self, refused: Refused, exchange: Exchange) -> Reply:
+    def _refusal(self, refused: Refused, exchange: Exchange) -> Reply:
         """A refusal that a page of a registered origin may read."""
         reply = problem_reply(refused, exchange)
         return Reply(
@@ -213,9 +275,11 @@ class AdLanes:
 
     async def tag(self, exchange: Exchange) -> Reply:
         """The script that fills a publisher's placements."""
-        age = b"public, max-age=%d" % TAG_MAX_AGE_S
-        kind = (b"content-type", b"text/javascript; charset=utf-8")
-        return Reply(200, self._tag, (kind, (b"cache-control", age)))
+        return Reply(200, self._tag, _SCRIPT)
+
+    async def adapter(self, exchange: Exchange) -> Reply:
+        """The module by which a Prebid.js build asks us; its page does not load it from here."""
+        return Reply(200, self._adapter, _SCRIPT)
 
     def _surroundings(self, exchange: Exchange, request: AdRequest) -> tuple[DeviceType, str]:
         """(kind of device, region): as the publisher says, else as a page's own request shows.
@@ -259,6 +323,8 @@ class AdFlow(Struct, frozen=True, kw_only=True):
     measured: RecordMeasured
     click: RecordClick
     notice: RecordNotice
+    asks_outside: bool = False
+    """Whether outside bidders are configured, who are told what else a request says."""
 
 
 def _no_bid(request: openrtb.BidRequest, no_bid: NoBid) -> Reply:

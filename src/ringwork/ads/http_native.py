@@ -38,6 +38,7 @@ from ringwork.ads.model import (
     Url,
     Value,
 )
+from ringwork.ads.outside import is_external
 from ringwork.ads.shown import Shown
 from ringwork.kernel.errors import NotFound
 from ringwork.kernel.ids import format_id
@@ -102,7 +103,8 @@ class ShownAd(Struct, frozen=True, kw_only=True, omit_defaults=True):
     markup: str | UnsetType = UNSET
     vast: str | UnsetType = UNSET
     beacons: Beacons
-    click: str
+    click: str | UnsetType = UNSET
+    """Where its click leads; absent for an outside bidder's ad, whose markup has its own."""
     scripts: bool = False
     """The markup's own frame runs scripts: a sandboxed frame around it has to allow them."""
     advertiser: str
@@ -145,10 +147,10 @@ class _Place(Struct, frozen=True):
 class NativeAds:
     """From a request to an ``Ask``, from sold slots to an answer, and who may ask from where."""
 
-    def __init__(self, catalogue: Catalogue, markup: Markup) -> None:
+    def __init__(self, catalogue: Catalogue, markup: Markup, shown: Shown) -> None:
         self._catalogue = catalogue
         self._markup = markup
-        self._shown_by = Shown(markup)
+        self._shown_by = shown
         self._places: dict[str, _Place] = {}
         self._origins: frozenset[str] = frozenset()
         self._generation = -1
@@ -246,7 +248,10 @@ class NativeAds:
             markup = self._markup.card(served)
         else:
             markup = self._shown_by.banner(served, pixel=False)
-        targeting = self._catalogue.campaigns[served.campaign_id].targeting
+        if is_external(served.campaign_id):
+            why = _why_outside(context)
+        else:
+            why = _why(context, self._catalogue.campaigns[served.campaign_id].targeting)
         return ShownAd(
             impression_id=format_id(served.impression_id),
             slot=served.slot_id,
@@ -257,10 +262,10 @@ class NativeAds:
             markup=markup,
             vast=vast,
             beacons=beacons,
-            click=click_url,
+            click=click_url or UNSET,
             scripts=self._shown_by.is_scripted(served),
             advertiser=served.advertiser_domain,
-            why=_why(context, targeting),
+            why=why,
             price_nanos=served.price_nanos if with_prices else UNSET,
             currency=served.currency if with_prices else UNSET,
         )
@@ -337,6 +342,18 @@ def _site(url: str | None, domain: str) -> str:
     except ValueError:  # an IPv6 literal that is none
         return domain
     return host if host == domain or host.endswith(f".{domain}") else domain
+
+
+def _why_outside(context: Context) -> str:
+    """The same for an outside bidder's ad: what its bidder was told."""
+    told = [f"the place ({context.app or context.site})"]
+    if context.categories:
+        told.append("what the page is about")
+    if context.region:
+        told.append(f"the region ({context.region})")
+    if context.device_type != "other":
+        told.append(f"the kind of device ({context.device_type})")
+    return f"Chosen by its bid for this place. Its bidder was told {', '.join(told)}, and not you."
 
 
 def _why(context: Context, targeting: Targeting) -> str:

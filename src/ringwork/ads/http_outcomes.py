@@ -13,6 +13,7 @@ from ringwork.ads import projections
 from ringwork.ads.budgets import CAMPAIGN_PREFIX, PUBLISHER_PREFIX
 from ringwork.ads.events import AuctionCleared
 from ringwork.ads.http_api import AdsApi, event_at, status_of
+from ringwork.ads.outside import BIDDER_PREFIX
 from ringwork.ads.requests import NewConversion
 from ringwork.ads.tokens import Claim
 from ringwork.ads.views import Conversion, LedgerTotals, Why
@@ -46,7 +47,7 @@ def outcome_routes(api: AdsApi) -> list[ControllerRouterHandler]:
 
     @get("/v1/ledger/totals", opt=needs("ledger:read"))
     async def ledger_totals() -> LedgerTotals:
-        """What campaigns were charged and publishers credited: equal, whatever happened."""
+        """What campaigns and bidders were charged and publishers credited: equal, always."""
         await api.indexed()
         debits, credits = _charged(api), _credited(api)
         counts = await asyncio.to_thread(_counts, api)
@@ -80,8 +81,12 @@ def _counts(api: AdsApi) -> projections.Counts:
 
 
 def _charged(api: AdsApi) -> Money:
-    """What has left the campaigns' accounts: their budgets less what they still hold."""
-    nanos = 0
+    """What campaigns have paid, their budgets less what they still hold, and bidders owe."""
+    nanos = sum(
+        account.debits_posted
+        for id, account in api.ledger.accounts.items()
+        if id.startswith(BIDDER_PREFIX)
+    )
     for campaign in api.catalogue.campaigns.values():
         account = api.ledger.accounts[CAMPAIGN_PREFIX + campaign.id]
         held = account.credits_posted - account.debits_posted

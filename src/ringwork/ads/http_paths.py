@@ -187,5 +187,13 @@ LANE_PATHS: Final[Mapping[str, object]] = {
             open_to_all=True,
         )
     },
+    "/ringworkBidAdapter.js": {
+        "get": _operation(
+            "BidAdapter",
+            "The module by which a Prebid.js build asks this server for bids",
+            {"200": {"description": "JavaScript", "content": {"text/javascript": {}}}},
+            open_to_all=True,
+        )
+    },
 }
 """Path -> operations, to be merged into the document."""

@@ -227,10 +227,14 @@ class Index:
         return scorer.of_request(context, slot)
 
     def sigma_of(self, ad_id: str) -> float:
-        """How uncertain the log-odds of a live ad's response are; 0 without a model."""
-        if self._scorer is None:
+        """How uncertain the log-odds of an ad's response are; 0 without a model.
+
+        An ad that is not in the index, an outside bidder's, is paid by no response.
+        """
+        handle = self._handles.get(ad_id)
+        if self._scorer is None or handle is None:
             return 0.0
-        position = self._position[self._handles[ad_id]]
+        position = self._position[handle]
         pricing = int(self._table.ads[position, columns.PRICING])
         return self._scorer.sigma(pricing, self._table.keys[position])
 

@@ -45,6 +45,7 @@ from ringwork.ads.events import (
 )
 from ringwork.ads.model import Campaign, Creative, Format, Placement, Slot
 from ringwork.ads.model_events import ModelPublished
+from ringwork.ads.outside import is_external
 from ringwork.ads.rank import features
 from ringwork.ads.rank.snapshot import Snapshot, Tier
 from ringwork.ads.traffic.rules import INVALID_PREFIX
@@ -218,7 +219,12 @@ class Learning:
         return _Ad(features.ad_keys([values])[0].tobytes(), _size(creative))
 
     def _sold(self, event: AuctionCleared, outcome: SlotOutcome, impression_id: bytes) -> None:
-        """Remember the sale, with what its ad is predicted from, as it is at this moment."""
+        """Remember the sale, with what its ad is predicted from, as it is at this moment.
+
+        An outside bidder's ad is bought by the impression: nothing is predicted of it.
+        """
+        if is_external(outcome.ad_id):
+            return
         if len(self._sales) >= self._sales_max:
             self.refused += 1
             return

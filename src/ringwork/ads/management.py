@@ -63,6 +63,7 @@ from ringwork.ads.rules import (
     HOUSE_BID_NANOS,
     check_advertiser,
     check_campaign,
+    check_new_id,
     check_placement,
     check_publisher,
     check_site,
@@ -106,7 +107,7 @@ class Management:
             return _again("advertiser", replace(existing, contact=None), wanted), False
         if existing is not None:
             raise _exists("advertiser", new.id)
-        _refuse(check_advertiser(wanted, currency=self._currency))
+        _refuse(check_new_id(new.id) + check_advertiser(wanted, currency=self._currency))
         account = ADVERTISER_PREFIX + new.id
         self._funding.refuse_other_account(account)
         event_id, subject, purpose = self._ids.new(), None, None
@@ -152,7 +153,8 @@ class Management:
         if existing is not None:
             return _again("campaign", existing, wanted), False
         check_first("campaign", wanted.status, actor)
-        _refuse(check_campaign(self._catalogue, wanted, currency=self._currency))
+        faults = check_campaign(self._catalogue, wanted, currency=self._currency)
+        _refuse(check_new_id(new.id) + faults)
         self._funding.refuse_unfunded(wanted)
         self._funding.fund(command, wanted)
         command.record(CampaignCreated(wanted, actor.id))
@@ -211,7 +213,7 @@ class Management:
             return _again("creative", existing, wanted), False
         check_first("creative", wanted.status, actor)
         campaign = self._catalogue.campaigns.get(wanted.campaign_id)
-        _refuse(faults_of(check_creative(wanted, campaign)))
+        _refuse(check_new_id(new.id) + faults_of(check_creative(wanted, campaign)))
         command.record(CreativeCreated(wanted, actor.id))
         return wanted, True
 
@@ -258,7 +260,7 @@ class Management:
         existing = self._catalogue.publishers.get(new.id)
         if existing is not None:
             return _again("publisher", existing, wanted), False
-        _refuse(check_publisher(wanted))
+        _refuse(check_new_id(new.id) + check_publisher(wanted))
         account = PUBLISHER_PREFIX + new.id
         self._funding.refuse_other_account(account)
         self._funding.open_account(command, account)
@@ -284,7 +286,7 @@ class Management:
         existing = self._catalogue.sites.get(new.id)
         if existing is not None:
             return _again("site", existing, wanted), False
-        _refuse(check_site(self._catalogue, wanted))
+        _refuse(check_new_id(new.id) + check_site(self._catalogue, wanted))
         command.record(SiteRegistered(wanted, actor.id))
         return wanted, True
 
@@ -306,7 +308,7 @@ class Management:
         existing = self._catalogue.placements.get(new.id)
         if existing is not None:
             return _again("placement", existing, wanted), False
-        _refuse(check_placement(self._catalogue, wanted))
+        _refuse(check_new_id(new.id) + check_placement(self._catalogue, wanted))
         command.record(PlacementCreated(wanted, actor.id))
         return wanted, True
 

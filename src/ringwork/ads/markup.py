@@ -7,7 +7,8 @@ the page nor forge a click. Everything written by an advertiser is escaped where
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Final
 from urllib.parse import quote
@@ -16,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ringwork.ads import vast
-from ringwork.ads.model import Creative, Served
+from ringwork.ads.model import MEASURES, Creative, Measure, Served
 from ringwork.kernel.ids import format_id
 
 KEPT_MAX: Final = 16_384
@@ -25,9 +26,9 @@ KEPT_MAX: Final = 16_384
 _LINK: Final = 'target="_blank" rel="noopener noreferrer nofollow sponsored"'
 # Private-use characters mark where URLs go in a VAST template; the advertiser's texts and URLs lose
 # theirs first, so that a mark is ours.
-_IMPRESSION_MARK: Final = "\ue0001\ue000"
-_CLICK_MARK: Final = "\ue0002\ue000"
-_ID_MARK: Final = "\ue0003\ue000"
+_MARK: Final = "\ue000{}\ue000"
+_MARKS: Final = re.compile("\ue000([1-5])\ue000")
+_IMPRESSION, _CLICK, _SERVING_ID, _VIEWABLE, _VIEWED = "12345"
 _URL_CHARS: Final = ":/?#[]@!$&'()*+,;=%~"
 
 
@@ -102,21 +103,40 @@ class Markup:
 
     def video(self, served: Served, version: vast.Version = "4.2", *, billable: bool = True) -> str:
         """The VAST document of a video or audio ad."""
-        first, second, third, last = self.kept(
-            served, f"video {version}", lambda creative, by: vast_pieces(creative, by, version)
+        measures = measures_of(served) if billable else ()
+        pieces = self.kept(
+            served,
+            f"video {version} {' '.join(measures)}",
+            lambda creative, by: vast_pieces(creative, by, version, measures),
         )
-        impression_url, click_url = self.beacons(served, billable=billable)
-        if version >= "4.1":
-            serving_id = format_id(served.impression_id)
-            return f"{first}{impression_url}{second}{serving_id}{third}{click_url}{last}"
-        return f"{first}{impression_url}{second}{third}{click_url}{last}"
+        return self.filled(pieces, served, self.beacons(served, billable=billable))
+
+    def filled(self, pieces: Sequence[str], served: Served, urls: tuple[str, str]) -> str:
+        """A document of ``vast_pieces`` with what one sale puts in.
+
+        ``urls`` are those of the impression and the click.
+        """
+        tokens = served.tokens
+        values = {
+            _IMPRESSION: urls[0],
+            _CLICK: urls[1],
+            _SERVING_ID: format_id(served.impression_id),
+        }
+        if "viewable" in tokens:
+            values[_VIEWABLE] = self.urls.viewable(tokens["viewable"])
+        if "view" in tokens:
+            values[_VIEWED] = self.urls.viewed(tokens["view"])
+        parts = list(pieces)
+        parts[1::2] = [values[mark] for mark in pieces[1::2]]
+        return "".join(parts)
 
     def beacons(self, served: Served, *, billable: bool = True) -> tuple[str, str]:
-        """(impression URL, click URL)."""
+        """(impression URL, click URL); an outside bidder's ad has no click URL of ours: empty."""
         tokens, urls = served.tokens, self.urls
         if not billable:
             return urls.impression("test"), urls.click("test")
-        return urls.impression(tokens["impression"]), urls.click(tokens["click"])
+        click_url = urls.click(tokens["click"]) if "click" in tokens else ""
+        return urls.impression(tokens["impression"]), click_url
 
     def kept(
         self, served: Served, kind: str, write: Callable[[Creative, str], tuple[str, ...]]
@@ -174,27 +194,34 @@ def _card_pieces(creative: Creative, advertiser: str) -> tuple[str, str]:
     return '<a href="', after
 
 
-def vast_pieces(
-    creative: Creative, advertiser: str, version: vast.Version
-) -> tuple[str, str, str, str]:
-    """A document around impression URL, serving id and click URL, which stand in that order.
+def measures_of(served: Served) -> tuple[Measure, ...]:
+    """What of a sale has a beacon after the impression."""
+    tokens = served.tokens
+    if "viewable" in tokens or "view" in tokens:
+        return tuple([one for one in MEASURES if one in tokens])
+    return ()
 
-    Before 4.1 there is no serving id, and nothing between the second and the third piece.
+
+def vast_pieces(
+    creative: Creative, advertiser: str, version: vast.Version, measures: Sequence[Measure] = ()
+) -> tuple[str, ...]:
+    """A document cut where a sale's own texts go: texts, and between them what goes there.
+
+    ``Markup.filled`` puts it together.
     """
     document = vast.write(
         vast.LinearAd(
             creative=_without_marks(creative),
             advertiser=advertiser,
-            serving_id=_ID_MARK,
-            impression_url=_IMPRESSION_MARK,
-            click_url=_CLICK_MARK,
+            serving_id=_MARK.format(_SERVING_ID),
+            impression_url=_MARK.format(_IMPRESSION),
+            click_url=_MARK.format(_CLICK),
+            viewable_url=_MARK.format(_VIEWABLE) if "viewable" in measures else "",
+            viewed_url=_MARK.format(_VIEWED) if "view" in measures else "",
         ),
         version,
     )
-    first, rest = document.split(_IMPRESSION_MARK)
-    second, _, third = rest.rpartition(_ID_MARK) if _ID_MARK in rest else ("", "", rest)
-    third, last = third.split(_CLICK_MARK)
-    return first, second, third, last
+    return tuple(_MARKS.split(document))
 
 
 def _without_marks(creative: Creative) -> Creative:

@@ -34,9 +34,14 @@ Need = Literal["image", "text", "https", "statement"]
 advertiser whose names fit the statement of the DSA (at most ``STATEMENT_MAX_CHARS``)."""
 Charge = Literal["clearing", "bid", "agreed"]
 """What a sale costs: the auction's price, the winner's full bid, or exactly the slot's floor."""
+Measure = Literal["viewable", "view"]
+"""What is paid for after the impression: that it was viewable, or played to its end."""
 Distinct = Literal["advertiser", "category", "creative", "media"]
 """What no two ads of a group may share: advertiser domain, a category, the ad, its media URL."""
 
+MEASURES: Final[tuple[Measure, ...]] = ("viewable", "view")
+MEASURE_OF: Final[Mapping[Pricing, Measure]] = {"vcpm": "viewable", "cpv": "view"}
+"""Pricing -> what has to be reported for it to be charged."""
 STATEMENT_MAX_CHARS: Final = 100
 """DSA transparency extension of OpenRTB: the longest ``behalf`` and ``paid``."""
 ONE_QUANTITY_PPM: Final = 1_000_000
@@ -325,6 +330,8 @@ class Slot(Struct, frozen=True, kw_only=True):
     """
     needs: tuple[Need, ...] = ()
     """What a creative must have to be shown here."""
+    measures: tuple[Measure, ...] = MEASURES
+    """What of an ad can be reported from here; what is paid for by another is not sold here."""
     ratios: tuple[tuple[int, int, int], ...] = ()
     """Also accepted, as (least width, width ratio, height ratio), beside ``sizes``."""
     durations_s: tuple[int, ...] = ()

@@ -25,6 +25,7 @@ from ringwork.ads.model import (
     Site,
     Targeting,
 )
+from ringwork.ads.outside import PREFIX, is_external
 from ringwork.kernel.errors import Fault
 from ringwork.kernel.money import Money
 
@@ -32,6 +33,13 @@ HOUSE_BID_NANOS: Final = 1
 """What a house campaign bids where it says nothing: the least there is."""
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
+
+
+def check_new_id(id: str) -> list[Fault]:
+    """What is wrong with an id that a client gives: one that looks like an outside ad's."""
+    if not is_external(id):
+        return []
+    return [Fault("/id", f"ids that begin with {PREFIX!r} are outside bidders' ads, got {id!r}")]
 
 
 def check_advertiser(advertiser: Advertiser, *, currency: str) -> list[Fault]:

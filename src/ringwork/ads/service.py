@@ -21,6 +21,7 @@ from ringwork.ads.events import SlotOutcome
 from ringwork.ads.exploration import explored
 from ringwork.ads.index import Contender, Index, Shortlist
 from ringwork.ads.model import Ask, Campaign, Pricing, Sale, Served, Slot
+from ringwork.ads.outside import BIDDER_PREFIX, bidder_of, is_external
 from ringwork.ads.pacing.curve import Forecast
 from ringwork.ads.pacing.desk import PacingDesk
 from ringwork.ads.page import Page
@@ -365,14 +366,18 @@ class Ads:
         command, campaign = request.command, contender.campaign
         if not cost_nanos:
             return True
-        if self._budgets.free_nanos(campaign, command.now_s) < cost_nanos:
-            return False
+        if is_external(campaign.id):  # owes it: nothing limits the account
+            payer = BIDDER_PREFIX + bidder_of(campaign.id)
+        else:
+            payer = CAMPAIGN_PREFIX + campaign.id
+            if self._budgets.free_nanos(campaign, command.now_s) < cost_nanos:
+                return False
         if campaign.pricing not in HELD:
             return True
         hold = TransferCreated(
             id=format_id(impression_id),
             kind="pending",
-            debit_account=CAMPAIGN_PREFIX + campaign.id,
+            debit_account=payer,
             credit_account=PUBLISHER_PREFIX + request.ask.context.publisher_id,
             amount_nanos=cost_nanos,
             currency=self.currency,
@@ -406,6 +411,8 @@ def _kinds(ask: Ask, contender: Contender) -> tuple[Kind, ...]:
     pricing, format = contender.campaign.pricing, contender.creative.format
     is_native = ask.source == "native"
     kinds: tuple[Kind, ...] = ("impression", "click")
+    if is_external(contender.creative.id):
+        kinds = ("impression",)  # its click is its bidder's, in its own markup
     if pricing == "vcpm" or (is_native and format != "audio"):
         kinds = (*kinds, "viewable")
     if pricing == "cpv" or (is_native and format in ("video", "audio")):

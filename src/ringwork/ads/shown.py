@@ -10,9 +10,10 @@ from typing import Final
 
 from ringwork.ads import vast
 from ringwork.ads.creatives import Frame, frame_of, is_scripted
-from ringwork.ads.creatives.vast_served import tracked, wrapper
+from ringwork.ads.creatives.vast_served import Beacons, tracked, with_impression, wrapper
 from ringwork.ads.markup import Markup
 from ringwork.ads.model import Creative, Served
+from ringwork.ads.outside import is_external
 
 KEPT_MAX: Final = 4096
 """Creatives whose frames are kept ready; past that the store starts anew."""
@@ -45,20 +46,18 @@ class Shown:
         if not creative.vast_tag_url and not creative.vast_xml:
             return self._markup.video(served, version, billable=billable)
         impression_url, click_url = self._markup.beacons(served, billable=billable)
-        if creative.vast_xml:
-            return tracked(
-                creative,
-                impression_url=impression_url,
-                click_url=click_url,
-                impression_id=served.impression_id,
-            )
-        return wrapper(
-            creative,
-            version=version,
-            impression_url=impression_url,
-            click_url=click_url,
-            impression_id=served.impression_id,
+        if is_external(creative.id):
+            return with_impression(creative.vast_xml, impression_url)
+        tokens, urls = served.tokens if billable else {}, self._markup.urls
+        beacons = Beacons(
+            impression_url,
+            click_url,
+            urls.viewable(tokens["viewable"]) if "viewable" in tokens else "",
+            urls.viewed(tokens["view"]) if "view" in tokens else "",
         )
+        if creative.vast_xml:
+            return tracked(creative, beacons, impression_id=served.impression_id)
+        return wrapper(creative, beacons, version=version, impression_id=served.impression_id)
 
     def is_scripted(self, served: Served) -> bool:
         """Whether the banner's frame runs scripts, which a frame around it must allow too."""
@@ -67,6 +66,8 @@ class Shown:
     def _frame(self, served: Served) -> Frame | None:
         """The frame of a scripted banner, made once; None for anything else."""
         creative, advertiser = served.creative, served.advertiser_domain
+        if is_external(creative.id):  # the markup of this one impression
+            return frame_of(creative, advertiser) if creative.format == "banner" else None
         kept = self._frames.get(creative.id)
         # The catalogue replaces a changed creative by another object.
         if kept is None or kept[0] is not creative or kept[1] != advertiser:

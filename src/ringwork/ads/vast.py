@@ -4,8 +4,9 @@ An audio ad is the same document with an audio file, which has no size; from 4.1
 (``adType``), older players know it by the type of its file.
 
 Source: IAB Tech Lab, Digital Video Ad Serving Template 4.2. The element order is that of the
-version's schema. Tracking beyond the impression and the click is not offered yet. Markup comes from
-three functions alone, which escape what they are given, so that no text can leave its element.
+version's schema. Tracked are the impression, the click and, where they are measured, that it was
+viewable (from 4.0 on) or played to its end. Markup comes from three functions alone, which escape
+what they are given, so that no text can leave its element.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ class LinearAd(Struct, frozen=True, kw_only=True):
     """Names the impression to every party; required from 4.1 on."""
     impression_url: str
     click_url: str
+    viewable_url: str = ""
+    """Where viewability is reported; empty: nowhere."""
+    viewed_url: str = ""
+    """Where it is reported that the ad was played to its end; empty: nowhere."""
 
 
 def write(ad: LinearAd, version: Version = "4.2") -> str:
@@ -49,6 +54,9 @@ def write(ad: LinearAd, version: Version = "4.2") -> str:
     impression = _url("Impression", ad.impression_url, id="ringwork")
     advertiser = _text("Advertiser", ad.advertiser)
     if version >= "4":
+        if ad.viewable_url:
+            seen = _element("ViewableImpression", _url("Viewable", ad.viewable_url), id="ringwork")
+            impression = f"{impression}{seen}"
         serving_id = _text("AdServingId", ad.serving_id) if version >= "4.1" else ""
         head = f"{impression}{serving_id}{title}{advertiser}"
     else:
@@ -78,8 +86,14 @@ def _creative(ad: LinearAd, version: Version) -> str:
         universal = _text("UniversalAdId", creative.id, idRegistry=AD_ID_REGISTRY, **value)
     length = _text("Duration", duration(creative.duration_s))
     media, clicks = _media(creative), _element("VideoClicks", _url("ClickThrough", ad.click_url))
-    order = f"{media}{clicks}" if version >= "4" else f"{clicks}{media}"
-    return _element("Creative", f"{universal}{_element('Linear', length + order)}", id=creative.id)
+    tracking = ""
+    if ad.viewed_url:
+        tracking = _element("TrackingEvents", _url("Tracking", ad.viewed_url, event="complete"))
+    if version >= "4":
+        linear = f"{tracking}{length}{media}{clicks}"
+    else:
+        linear = f"{length}{tracking}{clicks}{media}"
+    return _element("Creative", f"{universal}{_element('Linear', linear)}", id=creative.id)
 
 
 def _media(creative: Creative) -> str:

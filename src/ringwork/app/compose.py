@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from ringwork.ads import http as ads_http
 from ringwork.ads import http_reports, http_supply_files
+from ringwork.ads.exchange.gather import ASKED
 from ringwork.ads.http_api import AdsApi
 from ringwork.ads.http_lanes import AdFlow, AdLanes
 from ringwork.ads.http_paths import LANE_PATHS, LANE_TYPES
@@ -42,8 +43,14 @@ from ringwork.web.auth import Authentication, needs
 from ringwork.web.lane import ASGI, FastLane, Receive, Scope, Send
 from ringwork.web.metrics import Metrics
 
-TAG: Final = Path(ads_http.__file__).parent / "static" / "ringwork.js"
+if TYPE_CHECKING:
+    from httpx import AsyncBaseTransport
+
+STATIC: Final = Path(ads_http.__file__).parent / "static"
+TAG: Final = STATIC / "ringwork.js"
 """The script for publishers' pages."""
+ADAPTER: Final = STATIC / "ringworkBidAdapter.js"
+"""The module for a Prebid.js build."""
 
 
 class Application:
@@ -79,12 +86,14 @@ def create(
     entropy: Entropy | None = None,
     on_fatal: Callable[[Exception], None] = exit_at_once,
     open_database: Connect = connect,
+    network: AsyncBaseTransport | None = None,
     follower_process: bool = False,
 ) -> Application:
     """Open the store of ``settings`` and build the application on it.
 
     Background work runs between the lifespan's startup and shutdown; shutdown closes the store.
-    ``follower_process`` gives projections and snapshots a process of their own, as a server does.
+    ``network`` replaces the one over which outside bidders are asked; ``follower_process`` gives
+    projections and snapshots a process of their own, as a server does.
     Raises LogCorrupt, Busy, ConfigurationError.
     """
     platform = Platform(
@@ -93,6 +102,7 @@ def create(
         entropy=entropy or SystemEntropy(),
         on_fatal=on_fatal,
         open_database=open_database,
+        network=network,
         follower_process=follower_process,
     )
     with ExitStack() as undo:
@@ -172,8 +182,10 @@ def ad_lanes(platform: Platform) -> AdLanes:
             measured=platform.record_outcome.measured,
             notice=platform.record_outcome.notice,
             click=platform.record_outcome.click,
+            asks_outside=platform.bidding is not None,
         ),
         tag=TAG.read_bytes(),
+        adapter=ADAPTER.read_bytes(),
         proxies=networks(settings.http.trusted_proxies, "http.trusted_proxies"),
         locate=platform.geo or _nowhere,
     )
@@ -236,7 +248,21 @@ def metrics_of(platform: Platform) -> Metrics:
             "ringwork_model_version": lambda: platform.model.version,
             "ringwork_model_learned_total": lambda: platform.model.rows_learned,
             "ringwork_holds_pending": lambda: sum(1 for _ in platform.memory.ledger.pending()),
+            "ringwork_bidders_asked_total": lambda: _asked(platform, ASKED),
+            "ringwork_bidders_late_total": lambda: _asked(platform, {"late"}),
         }
+    )
+
+
+def _asked(platform: Platform, outcomes: Set[str]) -> int:
+    """How often an outside bidder was asked and the request ended so."""
+    if platform.bidding is None:
+        return 0
+    return sum(
+        count
+        for counts in platform.bidding.gather.counts().values()
+        for outcome, count in counts.items()
+        if outcome in outcomes
     )
 
 

@@ -34,28 +34,44 @@ _BID_HEADERS: Final = {
 
 
 class OutboundHttp:
-    """Posts bid requests and gets notice URLs with one client; ``serving`` opens and closes it."""
+    """Posts bid requests and gets notice URLs with one client, which ``close`` closes."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
+
+    @classmethod
+    def open(cls, *, transport: httpx.AsyncBaseTransport | None = None) -> OutboundHttp:
+        """The adapter; connections are made when they are needed.
+
+        ``transport`` replaces the network.
+        """
+        limits = httpx.Limits(
+            max_connections=CONNECTIONS_MAX,
+            max_keepalive_connections=CONNECTIONS_MAX,
+            keepalive_expiry=KEPT_OPEN_S,
+        )
+        client = httpx.AsyncClient(
+            transport=transport, limits=limits, follow_redirects=False, trust_env=False
+        )
+        # Cookies are the bidder's to set and nobody's to send back.
+        client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        return cls(client)
 
     @classmethod
     @asynccontextmanager
     async def serving(
         cls, *, transport: httpx.AsyncBaseTransport | None = None
     ) -> AsyncIterator[OutboundHttp]:
-        """The adapter, for as long as the context lasts; ``transport`` replaces the network."""
-        limits = httpx.Limits(
-            max_connections=CONNECTIONS_MAX,
-            max_keepalive_connections=CONNECTIONS_MAX,
-            keepalive_expiry=KEPT_OPEN_S,
-        )
-        async with httpx.AsyncClient(
-            transport=transport, limits=limits, follow_redirects=False, trust_env=False
-        ) as client:
-            # Cookies are the bidder's to set and nobody's to send back.
-            client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
-            yield cls(client)
+        """The adapter, for as long as the context lasts."""
+        adapter = cls.open(transport=transport)
+        try:
+            yield adapter
+        finally:
+            await adapter.close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
 
     async def bid(self, bidder: Bidder, body: bytes, *, timeout_ms: int) -> Answered:
         """A ``BidTransport``."""

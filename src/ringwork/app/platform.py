@@ -19,6 +19,8 @@ from ringwork.ads.books import Books
 from ringwork.ads.budgets import Budgets
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.events import EVENTS as ADS_EVENTS
+from ringwork.ads.exchange.awaiting import Awaiting
+from ringwork.ads.exchange.events import EVENTS as EXCHANGE_EVENTS
 from ringwork.ads.invoice_events import EVENTS as INVOICE_EVENTS
 from ringwork.ads.invoices import Invoicing
 from ringwork.ads.management import Management
@@ -77,6 +79,10 @@ from ringwork.web.sessions import SignIn
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from httpx import AsyncBaseTransport
+
+    from ringwork.app.bidding import Bidding
+
 SNAPSHOT_EVENTS: Final = 200_000
 """Events between two snapshots: about half a second of replay at the next start."""
 EXPIRE_AT_ONCE: Final = 50
@@ -109,6 +115,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     *INVOICE_EVENTS,
     *REPORT_EVENTS,
     *PACING_EVENTS,
+    *EXCHANGE_EVENTS,
 )
 """Every event that this version writes."""
 
@@ -130,6 +137,7 @@ class Memory:
         self.budgets = Budgets(self.ledger)
         self.outcomes = Outcomes()
         self.known_traffic = KnownTraffic()
+        self.awaiting = Awaiting()
         self.books = Books()
         self.earnings = Earnings()
         self.report_schedules = Schedules()
@@ -140,6 +148,7 @@ class Memory:
             self.budgets,
             self.outcomes,
             self.known_traffic,
+            self.awaiting,
             self.books,
             self.earnings,
             self.report_schedules,
@@ -158,6 +167,7 @@ class Platform:
         entropy: Entropy,
         on_fatal: Callable[[Exception], None] = exit_at_once,
         open_database: Connect = connect,
+        network: AsyncBaseTransport | None = None,
         follower_process: bool = False,
     ) -> None:
         """Open or begin the store. Raises LogCorrupt, Busy, ConfigurationError.
@@ -166,9 +176,11 @@ class Platform:
         the lifespan lasts, as a server wants it; else threads and the lifespan's housekeeping do
         them here.
         ``on_fatal`` is told when the log fails beyond repair; by default the process ends at once.
-        ``open_database`` opens the log's files: a test gives it a disk that fails.
+        ``open_database`` opens the log's files: a test gives it a disk that fails. ``network``
+        replaces the one over which outside bidders are asked.
         """
         self.settings = settings
+        self._network = network
         self.clock = clock
         self.entropy = entropy
         self.ids = IdGenerator(clock, entropy)
@@ -287,12 +299,17 @@ class Platform:
         self._build_accounting()
         self.traffic = traffic_filter(settings.ads.traffic, self.entropy)
         self.geo = geo_file(settings.http.geo_file)
-        self.serve_ad = ServeAd(ads=self.ads, journal=self.journal, tenant=settings.tenant)
+        self.bidding = self._bidding()
+        exchange = None if self.bidding is None else self.bidding.desk
+        self.serve_ad = ServeAd(
+            ads=self.ads, journal=self.journal, tenant=settings.tenant, exchange=exchange
+        )
         self.record_outcome = RecordOutcome(
             billing=self.billing,
             traffic=self.traffic,
             journal=self.journal,
             tenant=settings.tenant,
+            exchange=exchange,
         )
         self.execute = Executor(self.journal, self.answers, secret=self.secrets.fingerprint)
         self.erasures = Erasures(
@@ -333,6 +350,21 @@ class Platform:
             journal=self.journal,
             tenant=settings.tenant,
             p_ppb=settings.ads.p_ppb,
+        )
+
+    def _bidding(self) -> Bidding | None:
+        """Outside bidders, where some are configured."""
+        if not self.settings.exchange.bidders:
+            return None
+        from ringwork.app.bidding import Bidding  # noqa: PLC0415  # httpx, only where it is used
+
+        return Bidding(
+            self.settings,
+            journal=self.journal,
+            catalogue=self.memory.catalogue,
+            ledger=self.memory.ledger,
+            awaiting=self.memory.awaiting,
+            network=self._network,
         )
 
     def _learned(self) -> Learned:
@@ -391,6 +423,8 @@ class Platform:
         self.model.begin()
         self.ads.warm_up(self.clock.wall_us() // 1_000_000)
         self._learn_here()
+        if self.bidding is not None:
+            await self.bidding.begin()
         # What was folded at the start lives as long as the process: passes of the garbage collector
         # over it find nothing and stop every request meanwhile.
         gc.collect()
@@ -409,6 +443,8 @@ class Platform:
                 for task in tasks:
                     with suppress(asyncio.CancelledError):
                         await task
+                if self.bidding is not None:
+                    await self.bidding.close()
                 with suppress(Unavailable):
                     await self.journal.settled()
                     if not isinstance(self.projections, Following):
@@ -432,6 +468,8 @@ class Platform:
             try:
                 await self._expire()
                 await self.model.tick()
+                if self.bidding is not None:
+                    self.bidding.tick()
                 if self.geo is not None:
                     await asyncio.to_thread(self.geo.reload_if_changed)
                 await self._merge_ads()

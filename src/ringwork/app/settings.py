@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
+from ringwork.ads.exchange.bidders import ExchangeSettings
 from ringwork.ads.settings import AdsSettings
 from ringwork.ads.supply.settings import SupplySettings
 
@@ -101,10 +103,17 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
     ads: AdsSettings = AdsSettings()
+    exchange: ExchangeSettings = ExchangeSettings()
     supply: SupplySettings = SupplySettings()
     console: ConsoleSettings = ConsoleSettings()
     logging: LoggingSettings = LoggingSettings()
     clock: ClockSettings | None = None
+
+    @property
+    def domain(self) -> str:
+        """The platform's own domain, as an advertising system (``asi``)."""
+        host = urlsplit(self.http.public_url_or_own).hostname
+        return self.supply.domain or host or self.http.host
 
     @property
     def data_path(self) -> Path:

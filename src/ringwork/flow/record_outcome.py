@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ringwork.ads.billing import Billing, Measure, Outcome
+from ringwork.ads.billing import Billing, Outcome
+from ringwork.ads.exchange.desk import ExchangeDesk
+from ringwork.ads.model import Measure
 from ringwork.ads.openrtb.notices import Notice
 from ringwork.ads.tokens import Claim
 from ringwork.ads.traffic import Sender, TrafficFilter
@@ -17,8 +19,16 @@ class RecordOutcome:
     """
 
     def __init__(
-        self, *, billing: Billing, traffic: TrafficFilter, journal: Journal, tenant: str
+        self,
+        *,
+        billing: Billing,
+        traffic: TrafficFilter,
+        journal: Journal,
+        tenant: str,
+        exchange: ExchangeDesk | None = None,
     ) -> None:
+        """``exchange``: where outside bidders are configured."""
+        self._exchange = exchange
         self._billing = billing
         self._traffic = traffic
         self._journal = journal
@@ -34,6 +44,8 @@ class RecordOutcome:
             outcome = self._billing.bill_impression(command, claim, invalid=invalid)
             self._commit_if_recorded(command)
         await self._journal.settled()
+        if self._exchange is not None and outcome == "recorded":
+            self._exchange.billed(claim.impression_id)
         return outcome
 
     async def measured(

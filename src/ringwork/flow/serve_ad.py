@@ -1,4 +1,4 @@
-"""An ad request, top to bottom: candidates, rank, clear, log.
+"""An ad request, top to bottom: gather outside bids, candidates, rank, clear, log.
 
 Read this file to know what happens to a request between its bytes and its answer. Whatever a later
 part does to it (admission, consent, fairness) stands here as one more line.
@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from ringwork.ads.events import AnswerTimed, AuctionCleared, SlotOutcome
+from ringwork.ads.exchange.desk import ExchangeDesk
+from ringwork.ads.exchange.outbound import Signals
 from ringwork.ads.model import Ask, Served
 from ringwork.ads.service import Ads
 from ringwork.kernel.errors import Unavailable
@@ -27,16 +29,23 @@ class ServeAd:
     A request that sold nothing waits for no disk.
     """
 
-    def __init__(self, *, ads: Ads, journal: Journal, tenant: str) -> None:
+    def __init__(
+        self, *, ads: Ads, journal: Journal, tenant: str, exchange: ExchangeDesk | None = None
+    ) -> None:
+        """``exchange``: where outside bidders are configured."""
+        self.exchange = exchange
         self._ads = ads
         self._journal = journal
         self._tenant = tenant
         self._timed_ns = -TIMED_EVERY_NS
 
-    async def __call__(self, ask: Ask) -> list[Served]:
+    async def __call__(  # noqa: C901  # every step of a request stands here
+        self, ask: Ask, *, tmax_ms: int | None = None, signals: Signals | None = None
+    ) -> list[Served]:
         """The sold slots of ``ask``.
 
-        Raises Overloaded or StorageFull before anything is decided.
+        ``tmax_ms`` and ``signals`` are for outside bidders: what the request leaves them, and what
+        regulates it. Raises Overloaded or StorageFull before anything is decided.
         """
         journal, ads = self._journal, self._ads
         auction_id = journal.ids.new()
@@ -44,27 +53,39 @@ class ServeAd:
         outcomes: list[SlotOutcome] = []
         stages = StageTimes(journal)
 
+        outside = None
+        if self.exchange is not None:
+            outside = await self.exchange.gather(ask, tmax_ms=tmax_ms, signals=signals)
+            stages.end("outside bids")
+
         with journal.command(
             tenant=self._tenant, request_id=ask.request_id, cause_id=auction_id
         ) as command:
             page = ads.begin(ask, auction_id, now_s=command.now_s)
             for lot in ask.lots():
-                slots = lot
-                while slots:
-                    slot = slots[0]
+                left = lot
+                while left:
+                    number, slot, at_once = len(outcomes), left[0], left
                     shortlist = ads.candidates(ask, slot, page, now_s=command.now_s)
+                    if outside is not None:  # an outside bid is for one place of a slate
+                        shortlist = outside.join(number, slot, page, shortlist)
+                        at_once = left[:1]
                     stages.end("candidates")
                     ranked = ads.rank(shortlist, slot, page)
                     stages.end("rank")
                     cleared = ads.clear(
-                        command, ask, slots, page, shortlist, ranked, auction_id=auction_id
+                        command, ask, at_once, page, shortlist, ranked, auction_id=auction_id
                     )
+                    if outside is not None:
+                        [(outcome, sold)] = cleared
+                        sold = outside.settle(command, number, slot, outcome, sold)
+                        cleared = [(outcome, sold)]
+                    outcomes += [outcome for outcome, _ in cleared]
+                    served += [sold for _, sold in cleared if sold is not None]
                     stages.end("clear")
-                    for outcome, sold in cleared:
-                        outcomes.append(outcome)
-                        if sold is not None:
-                            served.append(sold)
-                    slots = slots[len(cleared) :]
+                    left = left[len(cleared) :]
+            if outside is not None:
+                outside.record(command)
             command.record(
                 AuctionCleared(
                     ask.source,
@@ -82,6 +103,8 @@ class ServeAd:
         if served:
             await durable
             self._time_the_disk(ask, auction_id, stages)
+        if outside is not None:
+            outside.tell()
         return served
 
     def _time_the_disk(self, ask: Ask, auction_id: bytes, stages: StageTimes) -> None:

@@ -20,6 +20,8 @@ from ringwork.kernel.setting import Setting, settings_of
 
 ENVIRONMENT_PREFIX: Final = "RINGWORK_"
 
+_LACKS: Final = "Object missing required field"
+"""How msgspec begins what it says of a missing member."""
 _NOT_SETTINGS: Final = frozenset(
     {
         "RINGWORK_CONFIG",
@@ -166,6 +168,12 @@ def _invalid(error: msgspec.ValidationError, given: _Given) -> ConfigurationErro
         came = msgspec.json.encode(given.values[key]).decode()
         expected = given.known[key].allowed
         return ConfigurationError(f"{given.origins[key]}: {key} = {came}, expected {expected}")
+    listed = key.partition("[")[0]
+    if listed in given.values:  # a member of an item of a list
+        return ConfigurationError(f"{given.origins[listed]}: {key}: {text}")
+    if not text.startswith(_LACKS):  # what no member may be said to be wrong alone
+        origin = next((place for name, place in given.origins.items() if name.startswith(key)), key)
+        return ConfigurationError(f"{origin}: {key}: {text}")
     # A table that lacks a member has no place of its own: name that of a member that is there.
     origin = next(place for name, place in given.origins.items() if name.startswith(f"{key}."))
     missing = text.rpartition("field `")[2].rstrip("`")

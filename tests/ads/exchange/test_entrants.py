@@ -8,27 +8,25 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from ringwork.ads import auction
-from ringwork.ads.events import ImpressionBilled
+from ringwork.ads.creatives.vast_served import with_impression
 from ringwork.ads.exchange import rules
-from ringwork.ads.exchange.debts import hold_of, open_accounts
+from ringwork.ads.exchange.debts import open_accounts
 from ringwork.ads.exchange.entrants import (
     ad_id_of,
-    bidder_of,
     candidates_of,
     contender_of,
-    is_external,
     join,
     verdicts,
 )
 from ringwork.ads.exchange.inbound import ExternalBid, read
-from ringwork.ads.exchange.sold import auctioned, lost_url_of, markup_of, with_impression
+from ringwork.ads.exchange.sold import auctioned, lost_url_of, markup_of
 from ringwork.ads.index import Shortlist
 from ringwork.ads.model import Sale, Slot
 from ringwork.ads.openrtb.macros import substitute
+from ringwork.ads.outside import bidder_of, is_external
 from ringwork.ads.page import Page
 from ringwork.ads.priorities import Turns
 from ringwork.ads.sales import terms_of
-from ringwork.ads.tokens import Claim
 from tests.ads.exchange.market import BANNER, VAST, ask, bid, bidder, reply, request_to, video_bid
 from tests.ads.house import BANNER as HOUSE_BANNER
 from tests.ads.house import SITE, House, euros
@@ -268,31 +266,6 @@ def test_a_video_bid_becomes_a_video_ad() -> None:
 
 
 # ---- money --------------------------------------------------------------------------------------
-
-
-def test_an_impression_moves_its_price_from_the_bidder_to_the_publisher() -> None:
-    """The hold of an outside bid is posted by the same beacon as a campaign's."""
-    with House() as house:
-        house.open()
-        assert house.do(lambda c: open_accounts(c, house.ledger, [bidder()], currency="EUR")) == []
-        (one,) = bids_of(1.5)
-        impression_id, auction_id = house.ids.new(), house.ids.new()
-        hold = hold_of(
-            one, impression_id=impression_id, publisher_id="pub", cost_nanos=1_200_000,
-            currency="EUR", timeout_s=360,
-        )  # fmt: skip
-        assert house.do(lambda c: house.ledger.transfer(c, hold)) == "created"
-        claim = Claim(
-            impression_id, auction_id, house.ids.new(), "x:dsp", ad_id_of(one), "pub", "top",
-            "cpm", 1_200_000, "EUR", house.now_s, house.now_s + 360,
-        )  # fmt: skip
-        token = house.tokens.sign(claim, ("impression",))["impression"]
-        assert [house.impression(token), house.impression(token)] == ["recorded", "repeated"]
-        accounts = house.ledger.accounts
-        assert accounts["bidder/dsp"].available_nanos == -1_200_000
-        assert accounts["publisher/pub"].available_nanos == 1_200_000
-        (billed,) = house.payloads(ImpressionBilled)
-        assert (billed.campaign_id, billed.price_nanos) == ("x:dsp", 1_200_000)
 
 
 def test_an_account_of_other_terms_is_named() -> None:

@@ -12,6 +12,7 @@ from ringwork.ads.markup import Markup, Urls
 from ringwork.ads.openrtb import BidderTerms, Rates, explain_no_bid, to_response
 from ringwork.ads.openrtb.price import MAX_IMPRESSION_NANOS
 from ringwork.ads.openrtb.reasons import CURRENCY, INSUFFICIENT_TIME
+from ringwork.ads.shown import Shown
 from tests.ads.openrtb.wire import (
     AUDIO,
     BANNER,
@@ -225,7 +226,7 @@ def test_warnings_are_shown_to_test_requests_only():
 def test_prices_are_exact_on_the_wire(nanos):
     body = to_response(
         read(request()), [served(creative(), impression_price_nanos=nanos)],
-        terms=TERMS, markup=Markup(Urls(BASE)), now_us=0,
+        terms=TERMS, markup=Markup(Urls(BASE)), shown=Shown(Markup(Urls(BASE))), now_us=0,
     )  # fmt: skip
     price = json.loads(body, parse_float=Decimal)["seatbid"][0]["bid"][0]["price"]
     assert price * 10**6 == nanos

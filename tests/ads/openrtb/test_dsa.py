@@ -11,6 +11,7 @@ from ringwork.ads.markup import Markup, Urls
 from ringwork.ads.openrtb import dsa, to_response
 from ringwork.ads.openrtb.dsa import BidDsa
 from ringwork.ads.openrtb.structs import Dsa, Transparency
+from ringwork.ads.shown import Shown
 from tests.ads.openrtb.wire import (
     AUDIO,
     BANNER,
@@ -118,11 +119,16 @@ def test_a_bid_that_would_be_refused_is_not_sent():
     for names in ({}, {"behalf": "a" * 101, "payer": "b"}, {"behalf": "a", "payer": ""}):
         body = read(wanted(dsarequired=2))
         sold = [served(creative(), **names)]
-        assert to_response(body, sold, terms=TERMS, markup=markup, now_us=NOW_US) is None
+        assert (
+            to_response(body, sold, terms=TERMS, markup=markup, shown=Shown(markup), now_us=NOW_US)
+            is None
+        )
     body = wanted(dsarequired=2)
     body["imp"].append({"id": "2", "banner": BANNER})
     sold = [served(creative()), served(creative(), slot_id="2", **NAMED)]
-    written = to_response(read(body), sold, terms=TERMS, markup=markup, now_us=NOW_US)
+    written = to_response(
+        read(body), sold, terms=TERMS, markup=markup, shown=Shown(markup), now_us=NOW_US
+    )
     assert [one["impid"] for one in json.loads(written)["seatbid"][0]["bid"]] == ["2"]
 
 
@@ -140,7 +146,14 @@ def test_no_bid_is_sent_that_the_rules_refuse(required, render, data, names, kin
            "native": native_creative}  # fmt: skip
     body = read(wanted(imps[kind], dsarequired=required, pubrender=render, datatopub=data))
     sold = [served(ads[kind](), behalf=names[0], payer=names[1])]
-    written = to_response(body, sold, terms=TERMS, markup=Markup(Urls(BASE)), now_us=NOW_US)
+    written = to_response(
+        body,
+        sold,
+        terms=TERMS,
+        markup=Markup(Urls(BASE)),
+        shown=Shown(Markup(Urls(BASE))),
+        now_us=NOW_US,
+    )
     if written is None:
         assert (required or 0) >= 2
         return

@@ -42,7 +42,7 @@ class Exchange:
         )
         lanes = AdLanes(
             ads=house.ads, billing=house.billing, catalogue=house.catalogue, keys=ApiKeys(),
-            clock=house.clock, markup=Markup(Urls(BASE)), terms=TERMS, tag=b"", proxies=Networks([]),
+            clock=house.clock, markup=Markup(Urls(BASE)), terms=TERMS, tag=b"", adapter=b"", proxies=Networks([]),
             locate=lambda address: None,
             flow=AdFlow(
                 serve=serve, impression=record.impression, measured=record.measured,

@@ -45,6 +45,14 @@ def test_a_chain_of_2_5_is_read():
     assert asked(old).supply_chain == "1.0,1!exchange1.com,1234,1"
 
 
+def test_a_chain_that_is_cut_is_not_complete():
+    node = {"asi": "a" * 200, "sid": "1", "hp": 1}  # 206 characters with "!" and commas
+    whole = asked(chained(nodes=[node] * 19)).supply_chain
+    assert (whole[:6], whole.count("!")) == ("1.0,1!", 19)
+    cut = asked(chained(nodes=[node] * 20)).supply_chain
+    assert (cut[:6], cut.count("!")) == ("1.0,0!", 19)
+
+
 @given(st.lists(st.fixed_dictionaries({"asi": st.text(), "sid": st.text(max_size=70)})))
 def test_the_text_is_bounded_and_its_nodes_whole(nodes):
     text = asked(chained(nodes=nodes[:SUPPLY_NODES_MAX])).supply_chain

@@ -16,6 +16,7 @@ from ringwork.ads.openrtb import (
     to_response,
 )
 from ringwork.ads.openrtb.reasons import NO_BIDS
+from ringwork.ads.shown import Shown
 
 TERMS = BidderTerms(currency="EUR")
 BASE = "https://ads.example"
@@ -118,7 +119,9 @@ def served(ad: Creative, **members) -> Served:
 def answer(body: dict, *sold: Served, terms: BidderTerms = TERMS, **options) -> dict:
     """The bid response for what was sold."""
     markup = Markup(Urls(BASE))
-    written = to_response(read(body), sold, terms=terms, markup=markup, now_us=NOW_US, **options)
+    written = to_response(
+        read(body), sold, terms=terms, markup=markup, shown=Shown(markup), now_us=NOW_US, **options
+    )
     assert written is not None
     return json.loads(written)
 

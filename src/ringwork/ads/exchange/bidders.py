@@ -74,6 +74,8 @@ class ExchangeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How outside bidders are asked; without any, nothing is asked and nothing waits."""
 
     bidders: Annotated[list[Bidder], Meta(max_length=50)] = []
+    """Who is asked for bids: ``[[exchange.bidders]]`` with ``id``, ``endpoint`` and what else holds
+    for it; none: nothing is asked."""
     tmax_ms: Annotated[int, Meta(ge=20, le=5000)] = 200
     """The longest that an ad request takes because of bidders, where it does not say."""
     own_margin_ms: Annotated[int, Meta(ge=0, le=1000)] = 10
@@ -85,6 +87,7 @@ class ExchangeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pause_s: Annotated[int, Meta(ge=1, le=3600)] = 5
     """For how long; then one request tries, and each failure doubles the pause."""
     pause_max_s: Annotated[int, Meta(ge=1, le=3600)] = 300
+    """The longest pause."""
 
     def __post_init__(self) -> None:
         ids = [one.id for one in self.bidders]

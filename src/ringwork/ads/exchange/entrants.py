@@ -18,11 +18,9 @@ from ringwork.ads.exchange import rules
 from ringwork.ads.exchange.inbound import ExternalBid
 from ringwork.ads.index import SHORTLIST_MAX, TIERS, Contender, Shortlist
 from ringwork.ads.model import Advertiser, Campaign, Candidate, Creative, Sale, Slot
+from ringwork.ads.outside import PREFIX
 from ringwork.ads.page import Page
 from ringwork.kernel.money import Money
-
-PREFIX: Final = "x:"
-"""How the ids of outside ads and of their campaigns begin."""
 
 _ONE_P: Final = 10**9
 _ONE_SCALE: Final = 10**12
@@ -53,17 +51,6 @@ class Verdict(Struct, frozen=True):
 def ad_id_of(bid: ExternalBid) -> str:
     """What the bid is called in an auction."""
     return f"{PREFIX}{bid.bidder_id}:{bid.bid_id}"
-
-
-def is_external(id: str) -> bool:
-    """Whether an ad or a campaign of that id came from outside."""
-    return id.startswith(PREFIX)
-
-
-def bidder_of(id: str) -> str:
-    """The bidder that an outside ad or campaign came from."""
-    assert is_external(id), id
-    return id.split(":", 2)[1]
 
 
 def candidates_of(bids: Iterable[ExternalBid]) -> list[Candidate]:

@@ -29,6 +29,8 @@ from ringwork.ads.model import Ask
 from ringwork.ads.openrtb.terms import Rates
 from ringwork.kernel.ports import Clock
 
+ASKED: Final = frozenset({"bids", "no-bid", "late", "error", "oversized", "status", "malformed"})
+"""How a request that went out can end; the other outcomes say why it did not."""
 _OK: Final = 200
 _NO_CONTENT: Final = 204
 _NOTHING: Final = Answer([], [])

@@ -1,12 +1,14 @@
 """What is known of a sold outside bid: its macros filled in, once, in its markup and its notices.
 
 OpenRTB 2.6, 4.4. Prices are told in the bidder's currency, as it bid: what is not known is an empty
-text. The markup's VAST gets our impression beside its own, and keeps its own click.
+text.
 """
 
 from __future__ import annotations
 
-from ringwork.ads.creatives.vast import children, read
+from xml.dom.minidom import Element, Node, Text
+
+from ringwork.ads.creatives.vast import read
 from ringwork.ads.exchange.entrants import Verdict
 from ringwork.ads.exchange.inbound import ExternalBid, Rejection
 from ringwork.ads.model import ONE_QUANTITY_PPM, Slot
@@ -40,20 +42,29 @@ def auctioned(
 
 
 def markup_of(bid: ExternalBid, values: Auctioned) -> str:
-    """The markup that is shown."""
-    return substitute(bid.markup, values)
+    """The markup that is shown.
 
-
-def with_impression(vast_xml: str, impression_url: str) -> str:
-    """A VAST document, as ``rules`` took it, with our impression before its own."""
-    document = read(vast_xml)
-    for kind in ("InLine", "Wrapper"):
-        for inner in children(document, "VAST", "Ad", kind):
-            ours = document.createElement("Impression")
-            ours.setAttribute("id", "ringwork")
-            ours.appendChild(document.createCDATASection(impression_url))
-            own = children(inner, "Impression")
-            inner.insertBefore(ours, own[0] if own else inner.firstChild)
+    A VAST document is filled in as a tree, so that no value can leave its text: ids are the
+    bidder's, and the document stays one that can be read.
+    """
+    if bid.format == "banner" or "${AUCTION_" not in bid.markup:
+        return substitute(bid.markup, values)
+    document = read(bid.markup)
+    nodes: list[Node] = [document]
+    while nodes:
+        node = nodes.pop()
+        nodes += node.childNodes
+        if isinstance(node, Element):
+            for name, value in node.attributes.items():
+                node.setAttribute(name, substitute(value, values))
+        elif isinstance(node, Text):
+            filled = substitute(node.data, values)
+            if "]]>" in filled:  # which no CDATA section can hold
+                parent = node.parentNode
+                assert parent is not None, "a text stands in an element"
+                parent.replaceChild(document.createTextNode(filled), node)
+            else:
+                node.data = filled
     return document.toxml(encoding="UTF-8").decode()
 
 

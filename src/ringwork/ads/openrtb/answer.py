@@ -20,8 +20,9 @@ import msgspec
 from msgspec import Struct
 
 from ringwork.ads import markup as writers
+from ringwork.ads.creatives import is_scripted
 from ringwork.ads.markup import Markup
-from ringwork.ads.model import Creative, Served
+from ringwork.ads.model import Creative, Measure, Served
 from ringwork.ads.openrtb import dsa
 from ringwork.ads.openrtb.dsa import BidDsa
 from ringwork.ads.openrtb.impressions import Audio, Imp, Video
@@ -33,6 +34,8 @@ from ringwork.ads.openrtb.reasons import NO_BIDS, NoBid
 from ringwork.ads.openrtb.slots import VAST_PROTOCOLS
 from ringwork.ads.openrtb.structs import BidRequest, Dsa
 from ringwork.ads.openrtb.terms import BidderTerms
+from ringwork.ads.outside import is_external
+from ringwork.ads.shown import Shown
 from ringwork.ads.vast import Version
 from ringwork.kernel.ids import format_id
 
@@ -44,7 +47,6 @@ PRICE_MACRO: Final = "?price=${AUCTION_PRICE}"
 
 _VAST_4_2: Final = 13
 _VERSIONS: Final[dict[int, Version]] = {13: "4.2", 11: "4.1", 7: "4.0", 3: "3.0", 2: "2.0"}
-_WITH_SERVING_ID: Final = frozenset({"4.1", "4.2"})
 _PIXEL_BEFORE: Final = '<img src=\\"'
 _PIXEL_AFTER: Final = (
     '\\" alt=\\"\\" width=\\"1\\" height=\\"1\\" style=\\"position:absolute\\"></div>'
@@ -85,6 +87,7 @@ class Seller(Struct, gc=False):
     dsa: Dsa | None
     terms: BidderTerms
     markup: Markup
+    shown: Shown
     rate: Decimal | None
     """Of the answer's currency; None for ours."""
 
@@ -103,6 +106,7 @@ def to_response(
     *,
     terms: BidderTerms,
     markup: Markup,
+    shown: Shown,
     now_us: int,
     warnings: Sequence[str] = (),
 ) -> bytes | None:
@@ -116,7 +120,7 @@ def to_response(
     if request.cur and currency not in request.cur:
         currency = terms.currency_of_bids(request.cur, now_us) or currency
         rate = terms.rate(currency, now_us)
-    seller = Seller(request, asked, terms, markup, rate)
+    seller = Seller(request, asked, terms, markup, shown, rate)
     bids = [_bid(one, seller) for one in served]
     if asked is not None:
         bids = [bid for bid in bids if bid]
@@ -124,8 +128,8 @@ def to_response(
             return None
     ext = ""
     if warnings and request.test:
-        shown = {"ringwork": {"warnings": list(warnings)}}
-        ext = f',"ext":{_encoder.encode(shown).decode()}'
+        told = {"ringwork": {"warnings": list(warnings)}}
+        ext = f',"ext":{_encoder.encode(told).decode()}'
     return (
         f'{{"id":{_quoted(request.id)},"seatbid":[{{"bid":[{",".join(bids)}],'
         f'"seat":{_quoted(terms.seat)}}}],"bidid":"{format_id(served[0].impression_id)}",'
@@ -177,63 +181,71 @@ def _notices(served: Served, markup: Markup) -> str:
     return f'"nurl":"{won}{WON_QUERY}","lurl":"{lost}{LOST_QUERY}",'
 
 
-def _constant(creative: Creative, advertiser: str) -> tuple[str]:
-    """The end of a bid: what does not change, without the opening brace."""
-    bid = Bid(
-        adid=creative.id,
-        adomain=[advertiser],
-        cid=creative.campaign_id,
-        crid=creative.id,
-        cattax=CATEGORY_TAXONOMY if creative.categories else 1,
-        cat=creative.categories,
-        attr=creative.attributes,
-        bundle=creative.app_bundle,
-        language=creative.language.partition("-")[0].lower(),
-        w=creative.width,
-        h=creative.height,
-        dur=creative.duration_s,
-        mtype=MTYPES[creative.format],
-    )
-    return (_encoder.encode(bid).decode()[1:],)
-
-
 def _shown(
     served: Served, imp: Imp, seller: Seller, urls: tuple[str, str], given: BidDsa | None
 ) -> str:
     """``"adm"`` and the end of the bid; ``urls`` are those of the impression and the click."""
     creative, markup = served.creative, seller.markup
     impression_url, click_url = urls
-    if creative.format == "banner":
+    if creative.third_party or creative.vast_xml or creative.vast_tag_url:
+        adm, end = _theirs(served, imp, seller, given)
+    elif creative.format == "banner":
         before, after, end = markup.kept(served, "bid banner", _banner_parts)
         statement = ""
         if given is not None and given.adrender:
             statement = _inside(writers.statement(served))
         adm = f"{before}{click_url}{after}{statement}{_PIXEL_BEFORE}{impression_url}{_PIXEL_AFTER}"
+        if not before:  # it runs scripts
+            adm, end = _theirs(served, imp, seller, given)
     elif creative.format == "native":
         assert imp.native is not None
         assert isinstance(imp.native.request, NativeAsk)
-        adm = _inside(write_native(served, imp.native.request, impression_url, click_url))
+        token = served.tokens.get("viewable")
+        seen_url = None if token is None else markup.urls.viewable(token)
+        adm = _inside(write_native(served, imp.native.request, impression_url, click_url, seen_url))
         (end,) = markup.kept(served, "bid native", _native_parts)
     else:
         stream = imp.video if creative.format == "video" else imp.audio
         assert stream is not None
-        adm, end = _vast(served, _protocol(stream), markup, urls)
+        is_billed = not seller.request.test
+        adm, end = _vast(served, _protocol(stream), markup, urls, is_billed=is_billed)
     if dsa.MACRO_MARK in adm:
         adm = dsa.substitute(adm, seller.dsa, given)
     return f'"adm":"{adm}",{end}'
 
 
-def _vast(served: Served, protocol: int, markup: Markup, urls: tuple[str, str]) -> tuple[str, str]:
+def _theirs(served: Served, imp: Imp, seller: Seller, given: BidDsa | None) -> tuple[str, str]:
+    """(another server's markup inside quotes, the end of the bid): in a frame, or as its VAST."""
+    creative, by = served.creative, served.advertiser_domain
+    is_billed = not seller.request.test
+    if creative.format == "banner":
+        adm = seller.shown.banner(served, pixel=True, billable=is_billed)
+        if given is not None and given.adrender:
+            adm = f'<div style="position:relative">{adm}{writers.statement(served)}</div>'
+        return _inside(adm), _end(creative, by)
+    stream = imp.video if creative.format == "video" else imp.audio
+    assert stream is not None
+    protocol = _protocol(stream)
+    adm = seller.shown.video(served, _VERSIONS[protocol], billable=is_billed)
+    return _inside(adm), _end(creative, by, protocol)
+
+
+def _vast(
+    served: Served, protocol: int, markup: Markup, urls: tuple[str, str], *, is_billed: bool
+) -> tuple[str, str]:
     """(the document inside quotes, the end of the bid)."""
-    version = _VERSIONS[protocol]
-    first, second, third, last, end = markup.kept(
-        served, f"bid {version}", lambda creative, by: _vast_parts(creative, by, protocol)
+    measures = writers.measures_of(served) if is_billed else ()
+    parts = markup.kept(
+        served,
+        f"bid {protocol} {' '.join(measures)}",
+        lambda creative, by: _vast_parts(creative, by, protocol, measures),
     )
-    serving_id = format_id(served.impression_id) if version in _WITH_SERVING_ID else ""
-    return f"{first}{urls[0]}{second}{serving_id}{third}{urls[1]}{last}", end
+    return markup.filled(parts[:-1], served, urls), parts[-1]
 
 
 def _banner_parts(creative: Creative, advertiser: str) -> tuple[str, ...]:
+    if is_scripted(creative):  # it has a frame of its own (``Shown``)
+        return "", "", ""
     before, after = writers.banner_pieces(creative, advertiser)
     return _inside(before), _inside(after), _end(creative, advertiser)
 
@@ -242,8 +254,10 @@ def _native_parts(creative: Creative, advertiser: str) -> tuple[str, ...]:
     return (_end(creative, advertiser),)
 
 
-def _vast_parts(creative: Creative, advertiser: str, protocol: int) -> tuple[str, ...]:
-    pieces = writers.vast_pieces(creative, advertiser, _VERSIONS[protocol])
+def _vast_parts(
+    creative: Creative, advertiser: str, protocol: int, measures: Sequence[Measure]
+) -> tuple[str, ...]:
+    pieces = writers.vast_pieces(creative, advertiser, _VERSIONS[protocol], measures)
     return (*map(_inside, pieces), _end(creative, advertiser, protocol))
 
 
@@ -253,7 +267,7 @@ def _end(creative: Creative, advertiser: str, protocol: int = 0) -> str:
         adid=creative.id,
         adomain=[advertiser],
         cid=creative.campaign_id,
-        crid=creative.id,
+        crid=creative.name if is_external(creative.id) else creative.id,
         cattax=CATEGORY_TAXONOMY if creative.categories else 1,
         cat=creative.categories,
         attr=creative.attributes,

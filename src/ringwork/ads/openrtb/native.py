@@ -18,6 +18,8 @@ DATA_SPONSORED: Final = 1
 DATA_DESCRIPTION: Final = 2
 DATA_DISPLAY_URL: Final = 11
 EVENT_IMPRESSION: Final = 1
+EVENT_VIEWABLE: Final = 2
+"""Half of it in view for a second (MRC), which is what is paid for here."""
 METHOD_IMAGE: Final = 1
 
 _EXCHANGE: Final = 500
@@ -194,3 +196,8 @@ def _needs(request: NativeRequest) -> tuple[Need, ...] | None:
         elif asset.data is None or asset.data.type not in (DATA_SPONSORED, DATA_DISPLAY_URL):
             return None
     return tuple(dict.fromkeys(needs))
+
+
+def tracks(request: NativeRequest, event: int) -> bool:
+    """Whether the exchange calls a picture of ours when an event happens."""
+    return any(one.event == event and METHOD_IMAGE in one.methods for one in request.eventtrackers)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from ringwork.ads.model import Creative, Served
 from ringwork.ads.openrtb import native
-from ringwork.ads.openrtb.native import Asset, NativeAsk, NativeRequest
+from ringwork.ads.openrtb.native import Asset, NativeAsk
 
 VERSION: Final = "1.2"
 
@@ -73,29 +73,32 @@ class NativeResponse(Struct, omit_defaults=True, gc=False):
 _encoder: Final = msgspec.json.Encoder()
 
 
-def write_native(served: Served, ask: NativeAsk, impression_url: str, click_url: str) -> str:
+def write_native(
+    served: Served,
+    ask: NativeAsk,
+    impression_url: str,
+    click_url: str,
+    viewable_url: str | None = None,
+) -> str:
     """The ad as JSON text, with every asset that the creative can fill.
 
-    Exchanges without an image tracker for impressions get the older ``imptrackers``.
+    Exchanges without an image tracker for impressions get the older ``imptrackers``. Viewability is
+    reported by a picture where the exchange asks for that (``viewable_url``: where it is wanted).
     """
     filled = (_fill(asset, served) for asset in ask.request.assets)
     response = NativeResponse(
         [value for value in filled if value is not None], Link(click_url), VERSION
     )
-    if _tracks_impressions(ask.request):
+    if native.tracks(ask.request, native.EVENT_IMPRESSION):
         tracker = EventTrackerValue(native.EVENT_IMPRESSION, native.METHOD_IMAGE, impression_url)
         response.eventtrackers = [tracker]
     else:
         response.imptrackers = [impression_url]
+    if viewable_url is not None and native.tracks(ask.request, native.EVENT_VIEWABLE):
+        seen = EventTrackerValue(native.EVENT_VIEWABLE, native.METHOD_IMAGE, viewable_url)
+        response.eventtrackers = [*response.eventtrackers, seen]
     body: object = {"native": response} if ask.wrapped else response
     return _encoder.encode(body).decode()
-
-
-def _tracks_impressions(request: NativeRequest) -> bool:
-    return any(
-        one.event == native.EVENT_IMPRESSION and native.METHOD_IMAGE in one.methods
-        for one in request.eventtrackers
-    )
 
 
 def _fill(asset: Asset, served: Served) -> AssetValue | None:

@@ -18,10 +18,11 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ringwork.ads.model import ONE_QUANTITY_PPM, Charge, Distinct, Need, Slot
+from ringwork.ads.model import MEASURES, ONE_QUANTITY_PPM, Charge, Distinct, Measure, Need, Slot
 from ringwork.ads.openrtb import dsa, reasons
 from ringwork.ads.openrtb.floors import NO_FLOORS, Floors, floors_of, floors_of_deal
 from ringwork.ads.openrtb.impressions import Audio, Banner, Deal, Format, Imp, Native, Video
+from ringwork.ads.openrtb.native import EVENT_VIEWABLE, tracks
 from ringwork.ads.openrtb.reasons import NoBid
 from ringwork.ads.openrtb.structs import Dsa
 from ringwork.ads.openrtb.terms import BidderTerms
@@ -40,6 +41,9 @@ CHARGES: Final[dict[int, Charge]] = {1: "clearing", 2: "bid", 3: "agreed"}
 """Auction type of a deal -> what a sale costs; an exchange's own types are first price to us."""
 
 _PROTOCOLS: Final = frozenset(VAST_PROTOCOLS)
+_WITH_VIEWABLE: Final = frozenset({13, 11, 7})
+_VIEWABLE: Final[tuple[Measure, ...]] = ("viewable",)
+_VIEWED: Final[tuple[Measure, ...]] = ("view",)
 _NON_LINEAR: Final = 2
 _FILES: Final = frozenset({2, 3})  # progressive, download: our media are files
 _BANNER_TYPES: Final = frozenset({2, 4})  # XHTML banner, iframe: what banners are made of
@@ -108,6 +112,7 @@ def _add_banner(
         blocked_attributes=tuple(banner.battr) if banner.battr else (),
         hold_s=terms.hold_for_s(imp),
         needs=(*_HTTPS, *frame.needs) if imp.secure else frame.needs,
+        measures=(),  # markup without scripts, in another's frame, sees nothing of the window
     )
     return _add(slots, slot, imp, None, floors, terms, frame)
 
@@ -144,6 +149,7 @@ def _add_native(
         blocked_attributes=tuple(native.battr) if native.battr else (),
         hold_s=terms.hold_for_s(imp),
         needs=(*needs, *_HTTPS, *frame.needs) if imp.secure else (*needs, *frame.needs),
+        measures=_VIEWABLE if tracks(native.request.request, EVENT_VIEWABLE) else (),
     )
     return _add(slots, slot, imp, None, floors, terms, frame)
 
@@ -183,8 +189,19 @@ def _add_stream(
         blocked_attributes=blocked,
         hold_s=terms.hold_for_s(imp),
         needs=(*_HTTPS, *frame.needs) if imp.secure else frame.needs,
+        measures=_measures(stream),
     )
     return _add(slots, slot, imp, stream, floors, terms, frame)
+
+
+def _measures(stream: Video | Audio) -> tuple[Measure, ...]:
+    """What the document that is written for the player can have reported.
+
+    ``ViewableImpression`` came with VAST 4.0; who looks while an ad is heard is nothing to see.
+    """
+    is_shown = isinstance(stream, Video)
+    plays_4 = not stream.protocols or not _WITH_VIEWABLE.isdisjoint(stream.protocols)
+    return MEASURES if is_shown and plays_4 else _VIEWED
 
 
 def _stream_refusal(stream: Video | Audio, frame: Frame) -> NoBid | None:

@@ -15,7 +15,8 @@ from ringwork.ads.openrtb.structs import BidRequest, SupplyChain, SupplyChainNod
 from ringwork.ads.openrtb.terms import BidderTerms
 
 TEXT_MAX_CHARS: Final = 4_000
-"""Of the chain in the log; a longer one is cut at a node."""
+"""Of the chain in the log; a longer one is cut at a node, and is then not complete any more."""
+_COMPLETE_CHARS: Final = 2
 
 
 def refusal(request: BidRequest, terms: BidderTerms) -> NoBid | None:
@@ -45,13 +46,15 @@ def text_of(request: BidRequest) -> str:
     chain = request.source.schain if request.source is not None else None
     if chain is None:
         return ""
-    text = f"{_part(chain.ver)},{chain.complete or 0}"
+    version, nodes = _part(chain.ver), ""
+    complete = chain.complete or 0
     for node in chain.nodes or ():
-        longer = f"{text}!{_node(node)}"
-        if len(longer) > TEXT_MAX_CHARS:
+        longer = f"{nodes}!{_node(node)}"
+        if len(version) + len(longer) + _COMPLETE_CHARS > TEXT_MAX_CHARS:
+            complete = 0
             break
-        text = longer
-    return text
+        nodes = longer
+    return f"{version},{complete}{nodes}"
 
 
 def _domain(node: SupplyChainNode) -> str:

@@ -20,6 +20,7 @@ from ringwork.ads.events import (
     ImpressionMeasured,
     ImpressionUnbilled,
 )
+from ringwork.ads.outside import is_external
 from ringwork.ads.projections.tables import (
     ads_campaign_hours,
     ads_creatives,
@@ -139,9 +140,12 @@ class _Sums:
                 for counts in (minute, *self._of(slot.campaign_id, slot.ad_id, hour)):
                     counts.sold += 1
 
-    def _of(self, campaign_id: str, ad_id: str, hour: int) -> tuple[Counts, Counts]:
-        creative = self.creatives.setdefault((ad_id, campaign_id), Counts())
-        return self._of_campaign(campaign_id, hour), creative
+    def _of(self, campaign_id: str, ad_id: str, hour: int) -> tuple[Counts, ...]:
+        """The rows of a campaign and its ad; an outside bidder's ad is one bid, and has none."""
+        of_campaign = self._of_campaign(campaign_id, hour)
+        if is_external(ad_id):
+            return (of_campaign,)
+        return of_campaign, self.creatives.setdefault((ad_id, campaign_id), Counts())
 
     def _of_campaign(self, campaign_id: str, hour: int) -> Counts:
         return self.hours.setdefault((campaign_id, hour), Counts())

@@ -14,6 +14,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from ringwork.ads.model import (
+    MEASURE_OF,
+    MEASURES,
     STATEMENT_MAX_CHARS,
     Advertiser,
     Campaign,
@@ -55,7 +57,7 @@ KEPT_MAX: Final = 20_000
 """Parts of requests whose clauses are kept; past that they are made anew."""
 COUNTRY_CHARS: Final = 3
 _US_PER_QUARTER: Final = 900_000_000
-"""Time zones differ from UTC by quarters of an hour: with each an hour may begin somewhere."""
+"""Time zones differ from UTC by quarters of an hour: at each an hour may begin somewhere."""
 
 Key = tuple[str, Hashable]
 
@@ -127,7 +129,8 @@ class Dimensions:
         if len(kept) > KEPT_MAX:
             kept.clear()
         fits = ("fits", slot.format, slot.sizes, slot.ratios, slot.mimes, slot.min_duration_s,
-                slot.max_duration_s, slot.durations_s, slot.needs, slot.languages)  # fmt: skip
+                slot.max_duration_s, slot.durations_s, slot.needs, slot.measures,
+                slot.languages)  # fmt: skip
         clauses = (kept.get(fits) or self._keep(fits, self._fits(slot))).copy()
         place = ("place", context.site, context.app)
         clauses += kept.get(place) or self._keep(place, self._place(context))
@@ -166,6 +169,8 @@ class Dimensions:
             add(clauses, "duration", ADMIT, "duration", self._lengths_within(slot))
         for need in slot.needs:
             add(clauses, "needs", ANY, "meets", (need,))
+        if slot.measures != MEASURES:
+            add(clauses, "needs", ADMIT, "measure", slot.measures)
         if slot.languages:
             add(clauses, "language", ANY, "language", slot.languages)
         return clauses
@@ -336,6 +341,13 @@ def _targeted(campaign: Campaign) -> Iterator[Key]:
         for one in said:
             yield f"key {key}", one
     yield from _excluded(campaign)
+    yield from _measured(campaign)
+
+
+def _measured(campaign: Campaign) -> Iterator[Key]:
+    """What has to be reported of its ads, where that is what it pays for."""
+    if campaign.pricing in MEASURE_OF:
+        yield "measure", MEASURE_OF[campaign.pricing]
 
 
 def _excluded(campaign: Campaign) -> Iterator[Key]:

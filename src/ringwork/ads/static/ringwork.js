@@ -28,7 +28,7 @@
 
   // The page's own ad server counts clicks first: its URL takes ours, encoded, at its end.
   const clicked = (ad) => {
-    if (!ringworkClick) return ad.markup;
+    if (!ringworkClick || !ad.click) return ad.markup;
     const encoded = encodeURIComponent(ad.click);
     const through = new URL(ringworkClick, location.href).href.replaceAll("'", "%27") + encoded;
     return ad.markup

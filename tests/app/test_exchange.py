@@ -1,0 +1,565 @@
+"""Ringwork as an exchange, whole: a page asks, outside bidders answer over HTTP, money moves.
+
+Simulated is the outside world alone, as an ASGI application behind the HTTP adapter
+(``tests.ads.exchange.market``). Prices are by hand: campaign ``c`` bids 2.00 CPM, second price.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from xml.dom.minidom import parseString
+
+import httpx
+import pytest
+
+from ringwork.ads import auction
+from ringwork.ads.creatives.vast import text_of
+from ringwork.ads.events import AuctionCleared
+from ringwork.ads.exchange.bidders import Bidder, ExchangeSettings
+from ringwork.ads.exchange.events import BidsGathered, BillingNoticeEnded, ExternalBidWon
+from ringwork.ads.supply.settings import SupplySettings
+from ringwork.app.compose import create
+from ringwork.app.settings import Settings
+from ringwork.app.verify import check_all
+from ringwork.kernel.clock import ManualClock
+from ringwork.kernel.entropy import SeededEntropy
+from ringwork.kernel.errors import ConfigurationError
+from ringwork.kernel.events import decode_frames
+from tests.ads.exchange.market import VAST, SimulatedBidders, answering, bid, bidder, saying
+from tests.app.served import EPOCH_US, Client, serve, until
+from tests.crash.shop import BID_REQUEST
+
+NOTICES = {
+    "nurl": "https://dsp.example/won?p=${AUCTION_PRICE}&m=${AUCTION_MIN_TO_WIN}",
+    "burl": "https://dsp.example/billed?p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}",
+    "lurl": "https://dsp.example/lost?l=${AUCTION_LOSS}&m=${AUCTION_MIN_TO_WIN}",
+}
+VAST_OF_THE_BIDDER = VAST.replace("p=${AUCTION_PRICE}", "p=${AUCTION_PRICE}&b=${AUCTION_BID_ID}")
+Scenario = Callable[[Client], Awaitable[None]]
+
+
+class Market:
+    """A store with outside bidders, and their network."""
+
+    def __init__(self, tmp_path: Path, *bidders: Bidder, **handlers: object) -> None:
+        self.data = tmp_path / "data"
+        self.bidders = bidders or (bidder(),)
+        self.world = SimulatedBidders(**handlers)
+        self.clock = ManualClock(EPOCH_US)
+
+    def live(self, scenario: Scenario, *, seed: int = 5, domain: str | None = None) -> None:
+        settings = {
+            "exchange": ExchangeSettings(bidders=list(self.bidders)),
+            "supply": SupplySettings(domain=domain),
+        }
+        network = httpx.ASGITransport(app=self.world)
+        serve(self.data, scenario, clock=self.clock, seed=seed, settings=settings, network=network)
+
+    def verified(self) -> None:
+        """Every promise holds of what is on disk, and the ledger of the second reader agrees."""
+        promises = check_all(self.data, lambda what, events: None)
+        assert [one.detail for one in promises if one.violations] == []
+        assert {one.name: one.checked > 0 for one in promises}["I4"]
+
+
+async def stock(client: Client, *, slots: int = 1, format: str = "banner", **place: object) -> None:
+    await client.stock()
+    size = {"width": 300, "height": 250} if format == "banner" else {"width": 640, "height": 360}
+    wanted = {"id": "top", "publisher_id": "pub", "format": format, "slots": slots, **size, **place}
+    made = await client.admin.post("/v1/placements", json=wanted)
+    assert made.status_code == 201, made.text
+
+
+async def ask(client: Client) -> list[dict]:
+    answer = await client.outside.post("/v1/ads/request", json={"placement": "top"})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["ads"]
+
+
+async def get(client: Client, url: str) -> int:
+    return (await client.outside.get("/" + url.split("/", 3)[3])).status_code
+
+
+def payloads(client: Client, kind: type) -> list:
+    platform, found = client.app.platform, []
+    for row in platform.log.rows(0):
+        for frame in decode_frames(row.payload):
+            found += [platform.types.decode(e) for e in frame.events if e.type == kind.TYPE]
+    return found
+
+
+def balance(client: Client, account: str) -> int:
+    return client.app.platform.memory.ledger.accounts[account].available_nanos
+
+
+async def told(market: Market, *paths: str) -> None:
+    """Wait for the notices, in any order."""
+    await until(
+        lambda: sorted(one.partition("?")[0] for one in market.world.called) == sorted(paths)
+    )
+
+
+# ---- winning and losing -------------------------------------------------------------------------
+
+
+def test_an_outside_bid_wins_is_shown_is_billed_and_told(tmp_path):
+    market = Market(tmp_path, dsp=answering(bid(price=3.0, **NOTICES)))
+
+    async def scenario(client: Client) -> None:
+        await stock(client)
+        (ad,) = await ask(client)
+        assert (ad["ad"], ad["advertiser"]) == ("x:dsp:b1", "adv.example")
+        assert "Its bidder was told the place (pub.example)" in ad["why"]
+        assert "click" not in ad
+        assert ad["scripts"] is True
+        assert "sandbox=" in ad["markup"]
+        assert "allow-same-origin" not in ad["markup"]
+        # The ad of c has 2,000,000; its id "c.a" sorts before "x:dsp:b1", so one nano more.
+        assert balance(client, "bidder/dsp") == -2_000_001
+        await told(market, "/won")
+        assert market.world.called == ["/won?p=2.000001&m=2.0"]
+        for _ in range(2):
+            assert await get(client, ad["beacons"]["impression"]) == 204
+        await told(market, "/won", "/billed")
+        assert market.world.called[1] == "/billed?p=2.000001&c=EUR"
+        await until(lambda: payloads(client, BillingNoticeEnded))
+        accounts = client.app.platform.memory.ledger.accounts
+        assert accounts["bidder/dsp"].debits_posted == 2_000_001
+        assert balance(client, "publisher/pub") == 2_000_001
+        (won,) = payloads(client, ExternalBidWon)
+        assert (won.bid_nanos, won.price_nanos, won.domain) == (3_000_000, 2_000_001, "adv.example")
+        (gathered,) = payloads(client, BidsGathered)
+        assert [one.outcome for one in gathered.bidders] == ["bids"]
+        (cleared,) = payloads(client, AuctionCleared)
+        assert [one.ad_id for one in cleared.slots[0].considered] == ["x:dsp:b1", "c.a"]
+        assert auction.recompute(cleared.slots[0]) == ("x:dsp:b1", 2_000_001)
+        totals = (await client.admin.get("/v1/ledger/totals")).json()
+        assert totals["debits_nanos"] == totals["credits_nanos"], totals
+
+    market.live(scenario)
+    market.verified()
+
+
+def test_an_outside_bid_loses_to_a_campaign_and_is_told_what_would_have_tied(tmp_path):
+    market = Market(tmp_path, dsp=answering(bid(price=1.5, **NOTICES)))
+
+    async def scenario(client: Client) -> None:
+        await stock(client)
+        (ad,) = await ask(client)
+        assert ad["ad"] == "c.a"
+        await told(market, "/lost")
+        # c pays 1,500,000: the outside bid of that much came behind by its name alone.
+        assert market.world.called == ["/lost?l=102&m=1.5"]
+        assert balance(client, "bidder/dsp") == 0
+        (cleared,) = payloads(client, AuctionCleared)
+        assert auction.recompute(cleared.slots[0]) == ("c.a", 1_500_000)
+
+    market.live(scenario)
+    market.verified()
+
+
+def test_the_loser_among_outside_bidders_sets_the_price(tmp_path):
+    north = answering(bid(id="n", price=3.0, lurl="https://north.example/lost?l=${AUCTION_LOSS}"))
+    south = answering(bid(id="s", price=2.5, lurl="https://south.example/lost?l=${AUCTION_LOSS}"))
+    market = Market(tmp_path, bidder("north"), bidder("south"), north=north, south=south)
+
+    async def scenario(client: Client) -> None:
+        await stock(client)
+        (ad,) = await ask(client)
+        assert ad["ad"] == "x:north:n"
+        await told(market, "/lost")
+        assert market.world.called == ["/lost?l=102"]
+        # "x:north:n" sorts before "x:south:s": a tie in score is enough.
+        assert balance(client, "bidder/north") == -2_500_000
+        assert balance(client, "bidder/south") == 0
+
+    market.live(scenario)
+    market.verified()
+
+
+def test_a_guaranteed_campaign_is_asked_before_outside_bids(tmp_path):
+    market = Market(tmp_path, dsp=answering(bid(price=9.0, **NOTICES)))
+
+    async def scenario(client: Client) -> None:
+        await stock(client)
+        change = {"priority": "sponsorship", "share_ppm": 1_000_000}
+        headers = {"idempotency-key": "sponsor"}
+        made = await client.admin.patch("/v1/campaigns/c", json=change, headers=headers)
+        assert made.status_code == 200, made.text
+        (ad,) = await ask(client)
+        assert ad["ad"] == "c.a"
+        await told(market, "/lost")
+        assert market.world.called == ["/lost?l=103&m="]
+
+    market.live(scenario)
+    market.verified()
+
+
+def test_several_slots_are_asked_for_at_once_and_sold_apart(tmp_path):
+    both = answering(
+        bid(id="one", impid="0", price=3.0, crid="c1", adm="<i>1</i>"),
+        bid(id="two", impid="1", price=2.5, crid="c2", adm="<i>2</i>"),
+    )
+    market = Market(tmp_path, dsp=both)
+
+    async def scenario(client: Client) -> None:
+        await stock(client, slots=2)
+        ads = await ask(client)
+        assert [one["ad"] for one in ads] == ["x:dsp:one", "x:dsp:two"]
+        assert len(market.world.asked) == 1
+        assert [imp["id"] for imp in market.world.asked[0][1]["imp"]] == ["0", "1"]
+
+    market.live(scenario)
+    market.verified()
+
+
+def test_an_outside_video_is_its_document_with_our_impression(tmp_path):
+    film = bid(adm=VAST_OF_THE_BIDDER, mtype=2, w=640, h=360, price=3.0, id="a<b>]]>&c")
+    market = Market(tmp_path, dsp=answering(film))
+
+    async def scenario(client: Client) -> None:
+        await stock(client, format="video")
+        (ad,) = await ask(client)
+        document = parseString(ad["vast"])
+        impressions = [text_of(one) for one in document.getElementsByTagName("Impression")]
+        # Nobody else bids and there is no floor: the least that counts is one nano.
+        assert impressions == [
+            ad["beacons"]["impression"],
+            "https://dsp.example/i?p=1e-06&b=a<b>]]>&c",
+        ]
+        assert await get(client, ad["beacons"]["impression"]) == 204
+        assert await get(client, ad["beacons"]["completed"]) == 204
+        assert balance(client, "publisher/pub") == 1
+
+    market.live(scenario)
+    market.verified()
+
+
+def test_nothing_of_the_viewer_is_sent(tmp_path):
+    market = Market(tmp_path, dsp=saying(204))
+
+    async def scenario(client: Client) -> None:
+        await stock(client)
+        body = {"placement": "top", "visit": "v1", "device_type": "phone", "region": "PRT-11"}
+        headers = {"user-agent": "Anna's phone", "accept-language": "pt"}
+        await client.outside.post("/v1/ads/request", json=body, headers=headers)
+        ((_, request, sent),) = market.world.asked
+        assert request["device"] == {"devicetype": 4, "geo": {"country": "PRT", "region": "11"}}
+        assert "user" not in request
+        assert "Anna" not in json.dumps([request, sent])
+        assert "v1" not in json.dumps(request["imp"])
+        (node,) = request["source"]["schain"]["nodes"]
+        assert (node["asi"], node["sid"]) == ("ads.example", "pub")
+
+    market.live(scenario, domain="ads.example")
+
+
+# ---- bidders that fail --------------------------------------------------------------------------
+
+
+def late(request):
+    return asyncio.sleep(30, (200, b""))
+
+
+@pytest.mark.parametrize(
+    ("handler", "outcome", "rejected"),
+    [
+        (late, "late", {}),
+        (saying(200, b"no json"), "malformed", {3: 1}),
+        (saying(200, b"[" * 100_000), "malformed", {3: 1}),
+        (saying(500), "status", {}),
+        (saying(204), "no-bid", {}),
+        (saying(200, b" " * 600_000), "oversized", {}),
+        (answering(bid(price=3.0), cur="USD"), "no-bid", {9: 1}),
+        (answering(bid(price=1e12)), "no-bid", {9: 1}),
+        (answering(bid(price=-1)), "no-bid", {9: 1}),
+        (answering(bid(price=3.0, w=728, h=90)), "no-bid", {203: 1}),
+        (answering(bid(price=3.0, impid="7")), "no-bid", {3: 1}),
+        (answering(bid(price=3.0, adm="<img src='http://a.example/'>")), "no-bid", {207: 1}),
+    ],
+)
+def test_a_bidder_that_fails_costs_nothing_but_its_own_bid(tmp_path, handler, outcome, rejected):
+    good = answering(bid(id="g", price=3.0))
+    market = Market(tmp_path, bidder("bad", tmax_ms=60), bidder("good"), bad=handler, good=good)
+
+    async def scenario(client: Client) -> None:
+        await stock(client)
+        (ad,) = await ask(client)
+        assert ad["ad"] == "x:good:g"
+        (gathered,) = payloads(client, BidsGathered)
+        bad, fine = gathered.bidders
+        assert (bad.outcome, dict(bad.rejected), bad.bids) == (outcome, rejected, 0)
+        assert (fine.outcome, fine.bids) == ("bids", 1)
+
+    market.live(scenario)
+    market.verified()
+
+
+def test_the_loss_of_a_refused_bid_is_told_with_its_reason(tmp_path):
+    lost = "https://dsp.example/lost?l=${AUCTION_LOSS}&id=${AUCTION_BID_ID}"
+    market = Market(tmp_path, dsp=answering(bid(price=3.0, crid=None, lurl=lost)))
+
+    async def scenario(client: Client) -> None:
+        await stock(client)
+        assert [one["ad"] for one in await ask(client)] == ["c.a"]
+        await told(market, "/lost")
+        assert market.world.called == ["/lost?l=8&id=b1"]
+
+    market.live(scenario)
+
+
+def test_a_notice_goes_nowhere_but_to_the_bidders_own_hosts(tmp_path):
+    stray = {"nurl": "https://intranet.example/won", "lurl": "http://127.0.0.1/lost"}
+    market = Market(tmp_path, dsp=answering(bid(price=3.0, **stray)))
+
+    async def scenario(client: Client) -> None:
+        await stock(client)
+        await ask(client)
+        counts = client.app.platform.bidding.notices.counts()
+        assert (counts, market.world.called) == ({"won refused": 1}, [])
+
+    market.live(scenario)
+
+
+def test_an_unregistered_publisher_asks_nobody(tmp_path):
+    market = Market(tmp_path, dsp=answering(bid(price=3.0)))
+
+    async def scenario(client: Client) -> None:
+        await client.stock()
+        site = {"domain": "pub.example", "publisher": {"id": "stranger"}}
+        answer = await client.outside.post("/openrtb2/auction", json={**BID_REQUEST, "site": site})
+        assert answer.status_code == 204
+        assert market.world.asked == []
+        assert payloads(client, BidsGathered) == []
+
+    market.live(scenario)
+
+
+# ---- through OpenRTB ----------------------------------------------------------------------------
+
+
+def test_an_exchange_that_asks_us_is_sold_outside_bids_too(tmp_path):
+    market = Market(tmp_path, dsp=answering(bid(price=3.0, **NOTICES)))
+    regs = {"coppa": 0, "gdpr": 1, "gpp": "DBABMA", "gpp_sid": [2]}
+    request = {**BID_REQUEST, "tmax": 180, "regs": regs, "user": {"consent": "CPabc", "id": "anna"}}
+
+    async def scenario(client: Client) -> None:
+        await client.stock()
+        answer = await client.outside.post("/openrtb2/auction", json=request)
+        (found,) = answer.json()["seatbid"][0]["bid"]
+        assert (found["adid"], found["crid"], found["cid"]) == ("x:dsp:b1", "c9", "x:dsp")
+        assert found["adomain"] == ["adv.example"]
+        assert found["price"] == 2.000001
+        assert "sandbox=" in found["adm"]
+        assert "/b/" in found["adm"]
+        ((_, sent, _),) = market.world.asked
+        assert sent["regs"] == {"coppa": 0, "gdpr": 1, "gpp": "DBABMA", "gpp_sid": [2]}
+        assert sent["user"] == {"consent": "CPabc"}
+        assert sent["tmax"] == 130  # its own 150 less the 20 of the way
+        assert sent["source"]["fd"] == 1
+        assert sent["source"]["schain"]["complete"] == 0
+        assert await get(client, found["burl"]) == 204
+        await told(market, "/billed")  # of a win only the other exchange could tell
+
+    market.live(scenario)
+    market.verified()
+
+
+def test_a_bid_that_the_other_exchange_lost_costs_its_bidder_nothing(tmp_path):
+    market = Market(tmp_path, dsp=answering(bid(price=3.0, **NOTICES)))
+
+    async def scenario(client: Client) -> None:
+        await client.stock()
+        answer = await client.outside.post("/openrtb2/auction", json=BID_REQUEST)
+        (found,) = answer.json()["seatbid"][0]["bid"]
+        assert balance(client, "bidder/dsp") == -2_000_001
+        assert await get(client, found["lurl"].replace("${AUCTION_LOSS}", "102")) == 204
+        assert balance(client, "bidder/dsp") == 0
+
+    market.live(scenario)
+    market.verified()
+
+
+# ---- billing ------------------------------------------------------------------------------------
+
+
+def test_a_conversion_of_an_outside_ad_is_refused(tmp_path):
+    market = Market(tmp_path, dsp=answering(bid(price=3.0)))
+
+    async def scenario(client: Client) -> None:
+        await stock(client)
+        (ad,) = await ask(client)
+        beacon = ad["beacons"]["impression"]
+        assert await get(client, beacon) == 204
+        order = {"impression": beacon.rpartition("/")[2], "conversion_id": "o1"}
+        headers = {"idempotency-key": "o1"}
+        refused = await client.admin.post("/v1/conversions", json=order, headers=headers)
+        assert refused.status_code == 409
+        assert refused.json()["type"].endswith(":outside-ad")
+        assert "'dsp'" in refused.json()["detail"]
+
+    market.live(scenario)
+    market.verified()
+
+
+def test_an_impression_that_never_comes_costs_its_bidder_nothing(tmp_path):
+    market = Market(tmp_path, dsp=answering(bid(price=3.0, **NOTICES)))
+
+    async def scenario(client: Client) -> None:
+        await stock(client)
+        (ad,) = await ask(client)
+        client.clock.advance_us(3_600_000_000)
+        assert client.app.platform.expire_due() == 1
+        assert balance(client, "bidder/dsp") == 0
+        assert await get(client, ad["beacons"]["impression"]) == 204
+        await told(market, "/won")
+        assert balance(client, "publisher/pub") == 0
+
+    market.live(scenario)
+    market.verified()
+
+
+def test_the_model_and_the_counts_take_outside_sales(tmp_path):
+    market = Market(tmp_path, dsp=answering(bid(price=3.0)))
+
+    async def scenario(client: Client) -> None:
+        await stock(client)
+        (ad,) = await ask(client)
+        assert await get(client, ad["beacons"]["impression"]) == 204
+        assert await get(client, ad["beacons"]["viewable"]) == 204
+        await client.app.platform.indexed()
+        with client.app.platform.state.reader.connect() as connection:
+            rows = connection.exec_driver_sql("SELECT ad_id FROM ads_creatives").all()
+            hours = connection.exec_driver_sql(
+                "SELECT campaign_id, sold, impressions, spent_nanos FROM ads_campaign_hours"
+            ).all()
+        assert rows == []  # a bid is no ad that comes again
+        assert ("x:dsp", 1, 1, 2_000_001) in [tuple(row) for row in hours]
+        why = await client.admin.get(f"/v1/why/{ad['impression_id']}")
+        assert why.status_code == 200, why.text
+
+    market.live(scenario)
+
+
+# ---- notices over a restart ---------------------------------------------------------------------
+
+
+def test_a_billing_notice_that_was_not_taken_is_sent_again_after_a_restart(tmp_path):
+    market = Market(tmp_path, dsp=answering(bid(price=3.0, **NOTICES)))
+    beacons: list[str] = []
+
+    async def first(client: Client) -> None:
+        await stock(client)
+        market.world.notice_status = 503
+        for _ in range(2):
+            (ad,) = await ask(client)
+            beacons.append(ad["beacons"]["impression"])
+        assert await get(client, beacons[0]) == 204
+        await until(lambda: any("billed" in one for one in market.world.called))
+        assert payloads(client, BillingNoticeEnded) == []
+
+    async def second(client: Client) -> None:
+        await until(lambda: market.world.called == ["/billed?p=2.000001&c=EUR"])
+        await until(lambda: len(payloads(client, BillingNoticeEnded)) == 1)
+        assert await get(client, beacons[1]) == 204  # sold before the restart, billed after it
+        await until(lambda: len(payloads(client, BillingNoticeEnded)) == 2)
+        assert await get(client, beacons[0]) == 204
+
+    async def third(client: Client) -> None:
+        assert await ask(client)
+
+    market.live(first)
+    market.world.called.clear()
+    market.world.notice_status = 204
+    market.live(second, seed=6)
+    market.world.called.clear()
+    market.live(third, seed=7)
+    assert not any("billed" in one for one in market.world.called)
+    market.verified()
+
+
+# ---- settings -----------------------------------------------------------------------------------
+
+
+def test_without_bidders_nothing_is_asked_and_nothing_is_opened(tmp_path):
+    async def scenario(client: Client) -> None:
+        await stock(client)
+        assert client.app.platform.bidding is None
+        assert client.app.platform.serve_ad.exchange is None
+        assert [one["ad"] for one in await ask(client)] == ["c.a"]
+        assert not any(
+            id.startswith("bidder/") for id in client.app.platform.memory.ledger.accounts
+        )
+
+    serve(tmp_path / "data", scenario)
+
+
+def test_a_bidder_in_a_currency_without_a_rate_stops_the_start(tmp_path):
+    wanted = Settings(
+        data=str(tmp_path / "data"), exchange=ExchangeSettings(bidders=[bidder(currency="USD")])
+    )
+    with pytest.raises(ConfigurationError, match=r"dsp bids in USD.*expected EUR"):
+        create(wanted, clock=ManualClock(EPOCH_US), entropy=SeededEntropy(5))
+
+
+def test_an_account_of_other_terms_stops_the_start(tmp_path):
+    async def scenario(client: Client) -> None:
+        account = {"id": "bidder/dsp", "currency": "EUR", "limited": True}
+        headers = {"idempotency-key": "a"}
+        made = await client.admin.post("/v1/ledger/accounts", json=account, headers=headers)
+        assert made.status_code == 201, made.text
+
+    serve(tmp_path / "data", scenario)
+    wanted = Settings(data=str(tmp_path / "data"), exchange=ExchangeSettings(bidders=[bidder()]))
+    with pytest.raises(ConfigurationError, match="bidder/dsp with other terms"):
+        create(wanted, clock=ManualClock(EPOCH_US), entropy=SeededEntropy(6))
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/advertisers", {"name": "A", "domain": "a.example", "currency": "EUR"}),
+        ("/v1/publishers", {"name": "P", "domain": "p.example"}),
+        ("/v1/campaigns", {
+            "advertiser_id": "a", "name": "C", "pricing": "cpm", "bid_nanos": 1,
+            "budget": {"currency": "EUR", "units": 1, "nanos": 0},
+        }),
+        ("/v1/creatives", {
+            "campaign_id": "c", "name": "Ad", "format": "banner", "width": 300, "height": 250,
+            "landing_url": "https://a.example/", "html": "<b>Ad</b>",
+        }),
+        ("/v1/sites", {"publisher_id": "pub", "name": "S", "domain": "pub.example"}),
+        ("/v1/placements", {
+            "publisher_id": "pub", "format": "banner", "width": 300, "height": 250,
+        }),
+    ],
+)  # fmt: skip
+def test_ids_of_outside_ads_are_reserved(tmp_path, path, body):
+    async def scenario(client: Client) -> None:
+        await client.stock()
+        headers = {"idempotency-key": "x"}
+        refused = await client.admin.post(path, json={"id": "x:dsp:b1", **body}, headers=headers)
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (409, "/id")
+        assert "'x:'" in refused.json()["detail"]
+
+    serve(tmp_path / "data", scenario)
+
+
+# ---- who may sell what --------------------------------------------------------------------------
+
+
+def test_the_files_of_a_seller_are_public(tmp_path):
+    async def scenario(client: Client) -> None:
+        await client.stock()
+        own = await client.outside.get("/ads.txt", params={"publisher": "pub"})
+        assert own.status_code == 200
+        assert "ads.example, pub, DIRECT" in own.text
+        sellers = (await client.outside.get("/sellers.json")).json()["sellers"]
+        assert [(one["seller_id"], one["domain"]) for one in sellers] == [("pub", "pub.example")]
+        missing = await client.outside.get("/ads.txt", params={"publisher": "nobody"})
+        assert missing.status_code == 404
+
+    serve(tmp_path / "data", scenario, settings={"supply": SupplySettings(domain="ads.example")})
