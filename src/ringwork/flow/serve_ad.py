@@ -39,7 +39,7 @@ class ServeAd:
         self._tenant = tenant
         self._timed_ns = -TIMED_EVERY_NS
 
-    async def __call__(  # noqa: C901  # every step of a request stands here
+    async def __call__(  # every step of a request stands here
         self, ask: Ask, *, tmax_ms: int | None = None, signals: Signals | None = None
     ) -> list[Served]:
         """The sold slots of ``ask``.
