@@ -7,6 +7,7 @@ of a publisher's registered origins.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
@@ -173,6 +174,9 @@ class AdLanes:
         )
         if isinstance(ask, NoBid):
             return _no_bid(request, ask)
+        # Whatever came together is read before the first of it is decided: with the same code and
+        # objects at hand throughout, many at once cost an eighth less each (decision 0004).
+        await asyncio.sleep(0)
         if request.test:
             served = self._ads.rehearse(ask, now_s=now_us // 1_000_000)
         elif self._flow.asks_outside:

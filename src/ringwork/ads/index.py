@@ -69,16 +69,12 @@ class Contender(Struct, gc=False):
     """What is logged of ``ranked``, once it was."""
 
     def ranked_at(self, bid_nanos: int, p_ppb: int, score_nanos: int) -> Ranked:
-        """The ad as a candidate that bids so much."""
-        candidate = self.ranked.candidate
-        if candidate.bid_nanos != bid_nanos or candidate.p_ppb != p_ppb:
-            candidate = Candidate(
-                ad_id=candidate.ad_id,
-                bid_nanos=bid_nanos,
-                p_ppb=p_ppb,
-                quality_ppm=candidate.quality_ppm,
-            )
-            self.ranked, self.considered = Ranked(candidate, score_nanos), None
+        """The ad as a candidate that bids so much, which it did not when it was last found."""
+        before = self.ranked.candidate
+        candidate = Candidate(
+            ad_id=before.ad_id, bid_nanos=bid_nanos, p_ppb=p_ppb, quality_ppm=before.quality_ppm
+        )
+        self.ranked, self.considered = Ranked(candidate, score_nanos), None
         return self.ranked
 
 
@@ -287,10 +283,15 @@ class Index:
     def _shortlist(self, found: Found) -> Shortlist:
         contenders: dict[str, Contender] = {}
         ranked: list[Ranked] = []
-        for _, _, bid, p, score, handle in found.best:
-            contender = self._contenders[handle]
-            contenders[contender.creative.id] = contender
-            ranked.append(contender.ranked_at(bid, p, score))
+        every = self._contenders
+        for _, _, bid_nanos, p_ppb, score_nanos, handle in found.best:
+            contender = every[handle]
+            one = contender.ranked
+            candidate = one.candidate
+            if candidate.bid_nanos != bid_nanos or candidate.p_ppb != p_ppb:
+                one = contender.ranked_at(bid_nanos, p_ppb, score_nanos)
+            contenders[candidate.ad_id] = contender
+            ranked.append(one)
         return Shortlist(contenders, ranked, found.eligible, found.excluded, found.scanned)
 
     # ---- means ----------------------------------------------------------------------------------
