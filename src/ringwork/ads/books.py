@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from ringwork.ads.charges import CHARGING, Months, charge_of, month_number, unit_nanos
 from ringwork.ads.invoice_events import CreditNoteIssued, InvoiceIssued
+from ringwork.ads.outside import is_external
 from ringwork.kernel.events import Event, Recorded
 
 
@@ -87,8 +88,8 @@ class Books:
             self._apply_credit(event)
         else:
             charge = charge_of(event)
-            if charge is None:
-                return
+            if charge is None or is_external(charge.campaign_id):
+                return  # what an outside bidder owes stands on an account of its own
             campaign_id, month = charge.campaign_id, self._months.of(recorded.ts_us)
             months = self.waiting.setdefault(campaign_id, {})
             waiting = months.get(month)

@@ -163,14 +163,14 @@ def _unknown(key: str, known: Mapping[str, Setting]) -> str:
 
 def _invalid(error: msgspec.ValidationError, given: _Given) -> ConfigurationError:
     text, _, path = str(error).partition(" - at `$.")
-    key = path.rstrip("`").partition("[")[0]  # an item of a list is shown with its list
+    place = path.rstrip("`")
+    key = place.partition("[")[0]
     if key in given.values:
         came = msgspec.json.encode(given.values[key]).decode()
-        expected = given.known[key].allowed
-        return ConfigurationError(f"{given.origins[key]}: {key} = {came}, expected {expected}")
-    listed = key.partition("[")[0]
-    if listed in given.values:  # a member of an item of a list
-        return ConfigurationError(f"{given.origins[listed]}: {key}: {text}")
+        told = f"{key} = {came}, expected {given.known[key].allowed}"
+        if place != key:  # an item of a list is named, and shown with its list
+            told = f"{place}: {text}: {told}"
+        return ConfigurationError(f"{given.origins[key]}: {told}")
     if not text.startswith(_LACKS):  # what no member may be said to be wrong alone
         origin = next((place for name, place in given.origins.items() if name.startswith(key)), key)
         return ConfigurationError(f"{origin}: {key}: {text}")
