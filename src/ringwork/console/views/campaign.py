@@ -23,6 +23,7 @@ from ringwork.console.format import (
 )
 from ringwork.console.intervals import wilson
 from ringwork.console.pages import Bold, Page, say
+from ringwork.console.pricings import priced_per
 from ringwork.console.views.campaigns import (
     VERDICTS,
     Funds,
@@ -74,7 +75,8 @@ class CampaignBody(Struct, frozen=True, kw_only=True):
     state: State
     verdict: str
     currency: str
-    pricing: str
+    paid_per: str
+    """What it is paid for."""
     figures: list[Figure]
     funds: Funds
     shares: tuple[float, float]
@@ -112,7 +114,7 @@ def campaign(
         state=state,
         verdict=VERDICTS[state],
         currency=currency,
-        pricing=subject.pricing,
+        paid_per=priced_per(subject.pricing),
         figures=figures,
         funds=funds,
         shares=shares,

@@ -19,6 +19,7 @@ from ringwork.console.format import (
     stamp,
 )
 from ringwork.console.pages import Bold, Page, say
+from ringwork.console.pricings import per_one, priced_per
 from ringwork.console.views.matters import (
     campaign_href,
     is_done_for_today,
@@ -68,7 +69,6 @@ _AS_THEY_ARE: Final[dict[str, State]] = {
 }
 """Status -> state, of what does not run."""
 PAGE_ROWS: Final = 100
-PRICED_PER: Final = {"cpm": "impression", "cpc": "click", "cpa": "conversion"}
 
 
 class Funds(Struct, frozen=True, kw_only=True):
@@ -160,7 +160,7 @@ def campaign_row(facts: CampaignFacts, now_us: int) -> CampaignRow:
         advertiser=facts.advertiser,
         state=state,
         verdict=VERDICTS[state],
-        pricing=PRICED_PER[campaign.pricing],
+        pricing=priced_per(campaign.pricing),
         bid_nanos=campaign.bid_nanos,
         currency=campaign.budget.currency,
         budget=campaign.budget,
@@ -239,6 +239,5 @@ def flight(campaign: Campaign) -> str:
 
 def bid_text(campaign: Campaign) -> str:
     """What it bids, per what."""
-    per = PRICED_PER[campaign.pricing]
-    article = "an" if per == "impression" else "a"
-    return f"bids {price(campaign.bid_nanos, campaign.budget.currency)} {article} {per}"
+    bid = price(campaign.bid_nanos, campaign.budget.currency)
+    return f"bids {bid} {per_one(campaign.pricing)}"

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from ringwork.ads.events import Considered, SlotOutcome
 from ringwork.console.format import MINUS, TIMES, chance, exact, factor
+from ringwork.console.pricings import per_one
 
 _PPB = 10**9
 _PPM = 10**6
@@ -102,7 +103,7 @@ def recompute(slot: SlotOutcome) -> Recomputed | None:
         more, paid = _second_price(winner, runner, slot.reserve_nanos)
         lines += more
     lines.append(Line("Charged", exact(paid), "pay"))
-    unit = {"cpc": "a click", "cpa": "a conversion"}.get(slot.pricing, "an impression")
+    unit = per_one(slot.pricing)
     return Recomputed(lines=lines, price_nanos=paid, logged_nanos=slot.price_nanos, unit=unit)
 
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from ringwork.ads.events import AuctionCleared
 from ringwork.console.format import count, exact, plural, scale
+from ringwork.console.pricings import priced_per
 from ringwork.console.views.reasons import reason_in_words
 
 
@@ -114,8 +115,8 @@ def _clear(cleared: AuctionCleared) -> tuple[str, str]:
     first = sold[0]
     rule = "first price" if first.rule == "first" or first.charge_bid else "second price"
     price = exact(first.price_nanos)
-    paid = {"cpc": "click", "cpa": "conversion"}.get(first.pricing)
-    if paid:
+    if first.pricing in ("cpc", "cpa"):
+        paid = priced_per(first.pricing)
         why = f"Its price of {price} is charged at the {paid}, if budget is left."
     else:
         why = f"Its price of {price} is reserved in the campaign's budget."

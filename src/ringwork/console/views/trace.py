@@ -28,6 +28,7 @@ from ringwork.console.format import (
     price,
 )
 from ringwork.console.pages import Bold, Page, say
+from ringwork.console.pricings import per_one
 from ringwork.console.views.events import EventRow, event_row, event_type
 from ringwork.console.views.price import (
     Recomputed,
@@ -160,7 +161,7 @@ def _answer(
         return _unsold(cleared)
     first = sold[0]
     name = names.get(first.campaign_id, first.campaign_id)
-    per = {"cpc": " a click", "cpa": " a conversion"}.get(first.pricing, "")
+    per = "" if first.pricing == "cpm" else f" {per_one(first.pricing)}"
     best = f"the best score of {plural(first.eligible, 'eligible ad')}"
     parts: list[str | Bold] = [
         Bold(name),

@@ -20,6 +20,7 @@ from ringwork.console.format import (
     plural,
     price,
 )
+from ringwork.console.pricings import per_one, priced_per
 from ringwork.kernel.events import Event, UnknownEvent
 from ringwork.kernel.ledger import (
     AccountOpened,
@@ -65,13 +66,13 @@ def _cleared(event: ads.AuctionCleared, names: Names) -> str:
     first = sold[0]
     text = f"{_named(first.campaign_id, names)} at {price(first.price_nanos, event.currency)}"
     if first.pricing != "cpm":
-        text += {"cpc": " a click", "cpa": " a conversion"}.get(first.pricing, "")
+        text += f" {per_one(first.pricing)}"
     return text + (f" and {len(sold) - 1} more" if len(sold) > 1 else "")
 
 
 def _billed(event: ads.ImpressionBilled, names: Names) -> str:
     if event.price_nanos == 0:
-        return f"{_named(event.campaign_id, names)}, paid by {_paid_by(event.pricing)}"
+        return f"{_named(event.campaign_id, names)}, paid by {priced_per(event.pricing)}"
     return f"{_named(event.campaign_id, names)}, {price(event.price_nanos, event.currency)}"
 
 
@@ -145,10 +146,6 @@ def _paid_out(event: PayoutMade, names: Names) -> str:
 def _report(event: ReportMade, names: Names) -> str:
     end = day(event.until_us - 1)
     return f"report of {event.schedule_id} up to {end}, {plural(event.rows, 'row')}"
-
-
-def _paid_by(pricing: str) -> str:
-    return {"cpc": "click", "cpa": "conversion"}.get(pricing, "impression")
 
 
 def _clicked(event: ads.ClickRecorded, names: Names) -> str:
