@@ -1,5 +1,6 @@
 """The places of a slate are sold in one auction, and every price recomputes three times over."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,6 +111,25 @@ def test_who_is_asked_first_takes_one_place_and_the_rest_is_auctioned(house):
     assert [one.creative.id for one in served] == ["s", "n0", "n1"]
     assert [one.rule for one in outcomes] == ["priority", "vcg", "vcg"]
     assert outcomes[1].slate_ppm == list(WORTH[1:])
+
+
+def test_what_verify_reads_of_the_log_is_what_was_meant(house):
+    """The second reader has structs of its own, matched by position alone."""
+    bidders(house, 9_000_000, 8_000_000, 7_000_000, 6_000_000)
+    outcomes, _ = house.serve(*slate())
+    [cleared] = house.payloads(AuctionCleared)
+    read = msgspec.msgpack.decode(msgspec.msgpack.encode(cleared), type=invariants._Auction)
+    assert [one.slate_ppm for one in read.slots] == [list(WORTH), list(WORTH[1:]), list(WORTH[2:])]
+    assert [invariants.recompute(one) for one in read.slots] == [
+        (one.ad_id, one.price_nanos) for one in outcomes
+    ]
+
+
+def test_the_log_says_the_size_that_the_model_saw(house):
+    """Of a place that takes several sizes it is the first, whatever the ad's own is."""
+    bidders(house, 9_000_000)  # 300 by 250
+    [outcome], _ = house.serve(changed(BANNER, sizes=((320, 50), *BANNER.sizes)))
+    assert (outcome.ad_id, outcome.width, outcome.height) == ("n0", 320, 50)
 
 
 def test_places_that_nobody_takes(house):

@@ -77,9 +77,17 @@ LAST = b"GET /none HTTP/1.1\r\nhost: us\r\nconnection: close\r\n\r\n"
 
 
 async def served(
-    application: Application, parts: list[bytes], *, pause: bool = False, last: bytes = LAST
+    application: Application,
+    parts: list[bytes],
+    *,
+    pause: bool = False,
+    last: bytes = LAST,
+    abandons: bool = True,
 ) -> bytes:
-    """What comes back for bytes that arrive in ``parts``, until the server or we close."""
+    """What comes back for bytes that arrive in ``parts``, until the server or we close.
+
+    ``abandons``: what the server still works on then is cancelled.
+    """
     protocol = LaneProtocol if application.is_short else BoundedHeadProtocol
     config = Config(
         application,
@@ -107,7 +115,7 @@ async def served(
             return await asyncio.wait_for(reader.read(), TIMEOUT_S)
         finally:
             writer.transport.abort()
-            for task in state.tasks:
+            for task in state.tasks if abandons else ():
                 task.cancel()
 
 
@@ -208,17 +216,35 @@ def test_who_goes_the_short_way() -> None:
     assert asyncio.run(run()) == [0, 0, -1, -1]
 
 
-def test_a_client_that_leaves_is_not_answered() -> None:
+def test_a_client_that_leaves_is_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    gone = asyncio.Event()
+
+    def lost(self: LaneProtocol, error: Exception | None) -> None:
+        BoundedHeadProtocol.connection_lost(self, error)
+        gone.set()
+
+    def recorded(self: LaneProtocol, reply: Reply, turn: object) -> bytes:
+        written.append(reply.body)
+        return b""
+
+    monkeypatch.setattr(LaneProtocol, "connection_lost", lost, raising=False)
+    monkeypatch.setattr(LaneProtocol, "_written", recorded)
+
     async def run() -> None:
-        application = Application(True)
+        application, troubles = Application(True), []
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: troubles.append(told))
         application.let_go.clear()
-        waiting = asyncio.create_task(served(application, [], last=post(b"x")))
+        waiting = asyncio.create_task(served(application, [], last=post(b"x"), abandons=False))
         while not application.fast.running:  # noqa: ASYNC110  # a number, not an event
             await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
+        await asyncio.wait_for(gone.wait(), TIMEOUT_S)
         application.let_go.set()
         while application.fast.running:  # noqa: ASYNC110
             await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert (written, troubles) == ([], [])
 
     asyncio.run(run())
