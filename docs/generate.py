@@ -18,7 +18,7 @@ from ringwork.ads.http import SLUGS as ADS_SLUGS
 from ringwork.ads.http_reports import SLUGS as REPORT_SLUGS
 from ringwork.app.compose import create, document_of
 from ringwork.app.ledger_http import SLUGS as LEDGER_SLUGS
-from ringwork.app.platform import EVENTS
+from ringwork.app.memory import EVENTS
 from ringwork.app.settings import Settings
 from ringwork.cli.main import COMMANDS
 from ringwork.kernel.setting import settings_of

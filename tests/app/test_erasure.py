@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.projections.tables import metadata as ads_metadata
 from ringwork.app.erasure import envelopes, sealed_members
-from ringwork.app.platform import EVENTS
+from ringwork.app.memory import EVENTS
 from ringwork.app.secrets import Pseudonyms
 from ringwork.app.verify import check_all
 from ringwork.kernel.entropy import SeededEntropy

@@ -7,7 +7,7 @@ import pytest
 
 from ringwork.app import exporter
 from ringwork.app.exporter import ExportedBeside
-from ringwork.app.platform import EVENTS
+from ringwork.app.memory import EVENTS
 from ringwork.kernel.errors import RingworkError, Unavailable
 from ringwork.kernel.events import EventTypes
 from ringwork.storage.warehouse import ParquetWarehouse

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ringwork.app.platform import EVENTS, Memory
+from ringwork.app.memory import EVENTS, Memory
 from ringwork.kernel.events import EventTypes
 from ringwork.kernel.journal import appliers_of, replay
 from ringwork.storage.sqlite.reader import SqliteLogReader

@@ -7,7 +7,7 @@ import pytest
 
 from ringwork.app import keeper as keeper_module
 from ringwork.app.keeper import DurableLog, Keeper
-from ringwork.app.platform import EVENTS
+from ringwork.app.memory import EVENTS
 from ringwork.kernel.errors import LogCorrupt, StorageFull
 from ringwork.kernel.events import EventTypes
 from ringwork.kernel.ports import Head

@@ -21,9 +21,9 @@ from ringwork.app import learner as learner_module
 from ringwork.app import platform as platform_module
 from ringwork.app.keeper import DurableLog
 from ringwork.app.learner import Learner
+from ringwork.app.memory import EVENTS
 from ringwork.app.model_files import ModelFiles
 from ringwork.app.model_report import report
-from ringwork.app.platform import EVENTS
 from ringwork.cli.ads_model import model as show_model
 from ringwork.cli.options import Options
 from ringwork.kernel.clock import ManualClock

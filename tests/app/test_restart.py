@@ -8,7 +8,8 @@ import pytest
 
 from ringwork.ads.model_events import EVENTS as MODEL_EVENTS
 from ringwork.app.erasure import envelopes
-from ringwork.app.platform import EVENTS, Memory, Platform
+from ringwork.app.memory import EVENTS, Memory
+from ringwork.app.platform import Platform
 from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.journal import appliers_of, replay
 from tests.app.life import live, move, opened, outside

@@ -19,7 +19,7 @@ from ringwork.ads.model import Advertiser, Creative, Placement, Publisher
 from ringwork.ads.model_events import ModelPublished
 from ringwork.ads.pacing_events import CampaignPaced
 from ringwork.app.erasure import SubjectErased
-from ringwork.app.platform import EVENTS
+from ringwork.app.memory import EVENTS
 from ringwork.console import logged
 from ringwork.console.asked import back_to, chosen_scheme, id_of
 from ringwork.console.live import STREAMS_MAX, Live

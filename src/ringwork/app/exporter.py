@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Final
 
+from ringwork.app.memory import EVENTS
 from ringwork.kernel.errors import RingworkError, Unavailable
 from ringwork.kernel.events import EventTypes
 from ringwork.storage.warehouse import ParquetWarehouse, logged
@@ -88,8 +89,6 @@ def main() -> None:
     """Export what is new below the data directory that is named; print the last sequence number."""
     os.nice(NICENESS)
     Thread(target=_end_with_the_server, daemon=True).start()
-    from ringwork.app.platform import EVENTS  # noqa: PLC0415  # it imports this module
-
     try:
         seq = warehouse_of(Path(sys.argv[1]), EventTypes(EVENTS)).refresh()
     except RingworkError as error:

@@ -37,7 +37,7 @@ from ringwork.app.link import (
     ServerGone,
     ToFollower,
 )
-from ringwork.app.platform import EVENTS, PROJECTIONS
+from ringwork.app.memory import EVENTS, PROJECTIONS
 from ringwork.kernel.events import EventTypes
 from ringwork.storage.sqlite.projections import POLL_S, ProjectionRunner
 from ringwork.storage.sqlite.reader import SqliteLogReader

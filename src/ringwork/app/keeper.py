@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator
 from typing import Final
 
-from ringwork.app.platform import Memory
+from ringwork.app.memory import Memory
 from ringwork.kernel.errors import LogCorrupt, StorageFull
 from ringwork.kernel.events import EventTypes, Idempotency
 from ringwork.kernel.journal import appliers_of, replay

@@ -19,8 +19,8 @@ from ringwork.ads.holdout import Holdout
 from ringwork.ads.learning import Learning
 from ringwork.ads.model_events import ModelPublished
 from ringwork.ads.rank.reliability import Reliability
+from ringwork.app.memory import EVENTS
 from ringwork.app.model_files import ModelFiles, Place, Version
-from ringwork.app.platform import EVENTS
 from ringwork.kernel.events import Event, EventTypes, Recorded
 from ringwork.kernel.journal import appliers_of, replay
 from ringwork.storage.sqlite.reader import SqliteLogReader

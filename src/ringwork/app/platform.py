@@ -15,32 +15,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ringwork.ads.billing import Billing
-from ringwork.ads.books import Books
-from ringwork.ads.budgets import Budgets
-from ringwork.ads.catalogue import Catalogue
-from ringwork.ads.events import EVENTS as ADS_EVENTS
-from ringwork.ads.exchange.awaiting import Awaiting
-from ringwork.ads.exchange.events import EVENTS as EXCHANGE_EVENTS
-from ringwork.ads.invoice_events import EVENTS as INVOICE_EVENTS
 from ringwork.ads.invoices import Invoicing
 from ringwork.ads.management import Management
-from ringwork.ads.model_events import EVENTS as MODEL_EVENTS
-from ringwork.ads.outcomes import Outcomes
-from ringwork.ads.pacing.known_traffic import KnownTraffic
-from ringwork.ads.pacing_events import EVENTS as PACING_EVENTS
-from ringwork.ads.payouts import Earnings, Payouts
+from ringwork.ads.payouts import Payouts
 from ringwork.ads.personal import Personal
-from ringwork.ads.projections import PROJECTIONS as ADS_PROJECTIONS
 from ringwork.ads.reports.desk import ReportDesk
-from ringwork.ads.reports.schedules import EVENTS as REPORT_EVENTS
-from ringwork.ads.reports.schedules import Schedules
 from ringwork.ads.service import Ads
 from ringwork.ads.tokens import Tokens
-from ringwork.app.erasure import Erasures, SubjectErased
+from ringwork.app.erasure import Erasures
 from ringwork.app.exporter import ExportedBeside, warehouse_of
 from ringwork.app.following import Following
 from ringwork.app.learner import LearnerThread
 from ringwork.app.link import Learned
+from ringwork.app.memory import EVENTS, PROJECTIONS, Memory
 from ringwork.app.model_in_use import ModelInUse
 from ringwork.app.secrets import Pseudonyms, load_or_make
 from ringwork.app.settings import Settings
@@ -48,22 +35,16 @@ from ringwork.app.traffic import geo_file, traffic_filter
 from ringwork.flow.record_outcome import RecordOutcome
 from ringwork.flow.serve_ad import ServeAd
 from ringwork.kernel.errors import LogCorrupt, Overloaded, Unavailable
-from ringwork.kernel.events import Event, EventTypes, Idempotency
+from ringwork.kernel.events import EventTypes, Idempotency
 from ringwork.kernel.ids import IdGenerator
 from ringwork.kernel.journal import Journal
 from ringwork.kernel.ledger import (
-    AccountOpened,
     Entry,
-    Ledger,
-    TransferCreated,
-    TransferExpired,
-    TransferRefused,
 )
 from ringwork.kernel.ports import Clock, Entropy
-from ringwork.storage.projection import Projection
 from ringwork.storage.report_files import DirectoryReportFiles
 from ringwork.storage.sqlite.files import Connect, connect
-from ringwork.storage.sqlite.indexes import AnswerIndex, RequestIndex, TransferIndex
+from ringwork.storage.sqlite.indexes import AnswerIndex, TransferIndex
 from ringwork.storage.sqlite.keys import SqliteKeyStore
 from ringwork.storage.sqlite.log import SqliteEventLog, exit_at_once
 from ringwork.storage.sqlite.projections import ProjectionRunner, load_checkpoints
@@ -71,9 +52,8 @@ from ringwork.storage.sqlite.reader import SqliteLogReader
 from ringwork.storage.sqlite.search import rows_naming
 from ringwork.storage.sqlite.segment import Rotation
 from ringwork.storage.sqlite.state import SqliteSnapshots, open_state
-from ringwork.web.execute import CommandAnswered, Executor
+from ringwork.web.execute import Executor
 from ringwork.web.idempotency import IdempotencyKeys
-from ringwork.web.keys import ApiKeyCreated, ApiKeyRevoked, ApiKeys
 from ringwork.web.sessions import SignIn
 
 if TYPE_CHECKING:
@@ -100,60 +80,6 @@ INDEXED_WITHIN_S: Final = 5.0
 BEACON_KEY_ID: Final = 1
 
 _log: Final = logging.getLogger(__name__)
-
-EVENTS: Final[tuple[type[Event], ...]] = (
-    AccountOpened,
-    TransferCreated,
-    TransferRefused,
-    TransferExpired,
-    CommandAnswered,
-    ApiKeyCreated,
-    ApiKeyRevoked,
-    SubjectErased,
-    *ADS_EVENTS,
-    *MODEL_EVENTS,
-    *INVOICE_EVENTS,
-    *REPORT_EVENTS,
-    *PACING_EVENTS,
-    *EXCHANGE_EVENTS,
-)
-"""Every event that this version writes."""
-
-PROJECTIONS: Final[tuple[Projection, ...]] = (
-    RequestIndex(),
-    TransferIndex(),
-    AnswerIndex(),
-    *ADS_PROJECTIONS,
-)
-"""Every table that follows the log."""
-
-
-class Memory:
-    """The folds: what decisions read. Also what ``verify`` folds anew beside the live ones."""
-
-    def __init__(self) -> None:
-        self.ledger = Ledger()
-        self.catalogue = Catalogue()
-        self.budgets = Budgets(self.ledger)
-        self.outcomes = Outcomes()
-        self.known_traffic = KnownTraffic()
-        self.awaiting = Awaiting()
-        self.books = Books()
-        self.earnings = Earnings()
-        self.report_schedules = Schedules()
-        self.api_keys = ApiKeys()
-        self.folds = (
-            self.ledger,
-            self.catalogue,
-            self.budgets,
-            self.outcomes,
-            self.known_traffic,
-            self.awaiting,
-            self.books,
-            self.earnings,
-            self.report_schedules,
-            self.api_keys,
-        )
 
 
 class Platform:

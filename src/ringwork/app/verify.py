@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from ringwork.app.erasure import SubjectErased, envelopes, sealed_members
-from ringwork.app.platform import EVENTS, Memory
+from ringwork.app.memory import EVENTS, Memory
 from ringwork.kernel.entropy import SystemEntropy
 from ringwork.kernel.errors import LogCorrupt
 from ringwork.kernel.events import EventTypes

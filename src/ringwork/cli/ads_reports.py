@@ -38,7 +38,7 @@ Export: TypeAlias = Annotated[Path | None, Parameter(name="--export")]
 @contextmanager
 def _warehouse(options: Options, export: Path | None) -> Iterator[ParquetWarehouse]:
     """The log as Parquet, up to now; below ``export``, which makes the next time short."""
-    from ringwork.app.platform import EVENTS  # noqa: PLC0415  # loads every part
+    from ringwork.app.memory import EVENTS  # noqa: PLC0415  # loads every part
     from ringwork.kernel.events import EventTypes  # noqa: PLC0415
     from ringwork.storage.warehouse import ParquetWarehouse  # noqa: PLC0415
 

@@ -26,7 +26,7 @@ def verify(*, options: Options = DEFAULTS) -> int:
     Example: ringwork log verify
     """
     directory = _directory(options)
-    from ringwork.app.platform import EVENTS  # noqa: PLC0415  # loads every part
+    from ringwork.app.memory import EVENTS  # noqa: PLC0415  # loads every part
     from ringwork.kernel.events import EventTypes  # noqa: PLC0415
     from ringwork.storage.sqlite.verify import verify as check  # noqa: PLC0415
 
@@ -72,7 +72,7 @@ def export(
         Up to this day (UTC).
     """
     directory = _directory(options)
-    from ringwork.app.platform import EVENTS  # noqa: PLC0415  # loads every part
+    from ringwork.app.memory import EVENTS  # noqa: PLC0415  # loads every part
     from ringwork.kernel.events import EventTypes  # noqa: PLC0415
     from ringwork.storage.parquet import export as write  # noqa: PLC0415
 
@@ -100,7 +100,7 @@ def salvage(*, out: Path, options: Options = DEFAULTS) -> None:
         A directory that does not exist yet.
     """
     directory = _directory(options)
-    from ringwork.app.platform import EVENTS  # noqa: PLC0415  # loads every part
+    from ringwork.app.memory import EVENTS  # noqa: PLC0415  # loads every part
     from ringwork.kernel.events import EventTypes  # noqa: PLC0415
     from ringwork.storage.sqlite.verify import salvage as save  # noqa: PLC0415
 

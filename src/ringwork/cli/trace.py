@@ -48,7 +48,7 @@ def trace(request_id: str, /, *, options: Options = DEFAULTS) -> None:
 
 def _read(directory: Path, request_id: bytes) -> Any:
     from ringwork.app.log_api import LogApi  # noqa: PLC0415  # loads every part
-    from ringwork.app.platform import EVENTS  # noqa: PLC0415
+    from ringwork.app.memory import EVENTS  # noqa: PLC0415
     from ringwork.kernel.events import EventTypes  # noqa: PLC0415
     from ringwork.storage.sqlite.reader import SqliteLogReader  # noqa: PLC0415
 
