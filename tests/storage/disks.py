@@ -3,7 +3,8 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -82,13 +83,22 @@ def open_log(directory: Path, **options: object) -> SqliteEventLog:
     return SqliteEventLog.open(directory, **options)
 
 
-def append(log: EventLog, first: int, count: int = 1) -> None:
+def append(log: EventLog, first: int, count: int = 1, *, filling: bytes = b"") -> None:
     """Append one frame of numbered events in a loop of its own."""
 
     async def one() -> None:
-        await log.append(ticks(first, count), count)
+        await log.append(ticks(first, count, filling=filling), count)
 
     asyncio.run(one())
+
+
+def until(is_so: Callable[[], object]) -> None:
+    """Wait for what another thread does."""
+    for _ in range(10_000):
+        if is_so():
+            return
+        time.sleep(0.001)
+    raise AssertionError("it did not come about")
 
 
 class MemoryHarness:

@@ -1,15 +1,11 @@
 """A log that is not what was written is not opened: anchor, meta rows, last rows."""
 
-import asyncio
-import errno
 import sqlite3
 
 import pytest
 
-from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.errors import LogCorrupt, StorageFull
-from ringwork.storage.sqlite import log as log_module
-from ringwork.storage.sqlite.anchor import read_anchor, write_anchor
+from ringwork.storage.sqlite.anchor import write_anchor
 from ringwork.storage.sqlite.files import log_files
 from ringwork.storage.sqlite.reader import SqliteLogReader
 from ringwork.storage.sqlite.segment import Rotation
@@ -67,68 +63,6 @@ def test_a_flipped_wal_byte_is_corruption_not_an_empty_tail(tmp_path):
 
     with pytest.raises(LogCorrupt, match="the log ends at 10, its anchor at 20"):
         open_log(damaged_copy(tmp_path, flip))
-
-
-def test_the_anchor_follows_the_head_and_closing_writes_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(log_module, "ANCHOR_INTERVAL_S", 3600)
-    clock = ManualClock()
-    log = open_log(tmp_path, clock=clock)
-    append(log, 0)
-    append(log, 1)
-    assert read_anchor(tmp_path, 0) is None
-    clock.advance_us(3_600_000_000)
-    append(log, 2)
-    append(log, 3)  # stored after the anchor that the one before was due for
-    # 2 where the writer had answered the second, but looked at the clock only after it moved.
-    assert read_anchor(tmp_path, 0).seq in (2, 3)
-    log.close()
-    assert read_anchor(tmp_path, 0) == log.head
-
-
-def test_an_idle_log_is_anchored_within_its_interval(tmp_path, monkeypatch):
-    monkeypatch.setattr(log_module, "ANCHOR_INTERVAL_S", 0.001)
-    log = open_log(tmp_path)
-    append(log, 0)
-
-    async def scenario():
-        for _ in range(10_000):
-            if read_anchor(tmp_path, 0) is not None:
-                return
-            await asyncio.sleep(0.001)
-
-    asyncio.run(scenario())
-    assert read_anchor(tmp_path, 0) == log.head
-    log.close()
-
-
-def test_an_anchor_that_finds_no_room_is_written_later(tmp_path, monkeypatch):
-    full = [OSError(errno.ENOSPC, "no room")]
-
-    def write(directory, head):
-        if full:
-            raise full.pop()
-        write_anchor(directory, head)
-
-    monkeypatch.setattr(log_module, "write_anchor", write)
-    clock = ManualClock()
-    log = open_log(tmp_path, clock=clock)
-    for number in range(2):
-        clock.advance_us(1_000_000)
-        append(log, number)
-    log.close()
-    assert read_anchor(tmp_path, 0) == log.head
-
-
-def test_an_anchor_that_cannot_be_written_is_fatal(tmp_path, monkeypatch):
-    def write(directory, head):
-        raise OSError(errno.EIO, "broken")
-
-    monkeypatch.setattr(log_module, "write_anchor", write)
-    fatal = []
-    log = open_log(tmp_path, on_fatal=fatal.append)
-    append(log, 0)
-    log.close()
-    assert [error.errno for error in fatal] == [errno.EIO]
 
 
 @pytest.mark.parametrize(

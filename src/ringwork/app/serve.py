@@ -31,7 +31,7 @@ from ringwork.web.auth import LOOPBACK_NAMES
 from ringwork.web.logs import configure
 from ringwork.web.wire import LaneProtocol
 
-GC_THRESHOLDS: Final = (50_000, 50, 100)
+GC_THRESHOLDS: Final = (5_000, 50, 100)
 """A request makes hundreds of objects and no cycles: passes after every 700 of them, as Python has
 it, find nothing and take a quarter of the time."""
 

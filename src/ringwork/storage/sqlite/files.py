@@ -86,10 +86,14 @@ def connect(path: str) -> sqlite3.Connection:
 
 
 def connect_to_write(path: Path, open_database: Connect) -> sqlite3.Connection:
-    """WAL with a sync per commit. SQLite recovers what a crash left behind at the first pragma."""
+    """WAL with a sync per commit. SQLite recovers what a crash left behind at the first pragma.
+
+    No commit folds the WAL by itself, which would make it wait for the syncs of the file: upkeep
+    does.
+    """
     connection = open_database(str(path))
     try:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=1000"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0"):
             connection.execute(f"PRAGMA {pragma}")
     except BaseException:
         connection.close()

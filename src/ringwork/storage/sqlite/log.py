@@ -27,12 +27,11 @@ from typing import Final, Self
 from ringwork.kernel.errors import StorageFull, Unavailable
 from ringwork.kernel.ports import Clock, Entropy, Head, Row
 from ringwork.storage.batch import Batch, check_room
-from ringwork.storage.sqlite.anchor import write_anchor
 from ringwork.storage.sqlite.files import is_full
 from ringwork.storage.sqlite.reader import SqliteLogReader
 from ringwork.storage.sqlite.segment import Rotation, Segment
+from ringwork.storage.sqlite.upkeep import Upkeep
 
-ANCHOR_INTERVAL_S: Final = 1.0
 PROBE_INTERVAL_S: Final = 1.0
 PROBE_BYTES_MAX: Final = 1024 * 1024
 """A probe writes as much as the batch that failed, at most this."""
@@ -60,8 +59,6 @@ class SqliteEventLog:
         self._on_fatal = on_fatal
         self._reader = SqliteLogReader(segment.directory, partition=segment.partition)
         self._head = segment.head
-        self._anchored_seq = 0
-        self._anchored_ns = clock.monotonic_ns()
         self._next_seq = self._head.seq + 1
         self._refuse: Callable[[], Exception] | None = None
         self._lock = threading.Lock()
@@ -69,6 +66,14 @@ class SqliteEventLog:
         self._open: Batch | None = None
         self._storing_bytes = 0
         self._closing = False
+        self._broken: Exception | None = None
+        """Why upkeep has ended, if it has."""
+        self._upkeep = Upkeep(
+            segment.directory,
+            head=lambda: self._head,
+            open_database=segment.open_database,
+            on_failed=self._upkeep_failed,
+        )
         self._writer = threading.Thread(
             target=self._write, name=f"log-writer-{segment.partition}", daemon=True
         )
@@ -170,24 +175,27 @@ class SqliteEventLog:
             while (batch := self._take()) is not None:
                 if not self._store(batch) and not self._wait_for_room(batch):
                     break
-                self._anchor(interval_s=ANCHOR_INTERVAL_S)
-            self._anchor()
+                if self._upkeep.has_folded():
+                    self._segment.finish_fold()
+                elif self._segment.should_fold():
+                    self._upkeep.fold(self._segment.path)
+            self._upkeep.close()
+            self._upkeep.anchor()
             self._segment.close()
         except Exception as error:  # the edge of a thread: whatever it is, nothing may follow it
             self._die(error, batch)
 
     def _take(self) -> Batch | None:
         """The batch that gathered; None when the log closes and nothing waits."""
-        while True:
-            with self._wake:
-                if self._open is None and not self._closing:
-                    self._wake.wait(None if self._is_anchored() else ANCHOR_INTERVAL_S)
-                batch, self._open = self._open, None
-                if batch is not None:
-                    self._storing_bytes = batch.size
-                if batch is not None or self._closing:
-                    return batch
-            self._anchor()
+        with self._wake:
+            while not (self._open is not None or self._closing or self._broken is not None):
+                self._wake.wait()
+            if self._broken is not None:
+                raise self._broken
+            batch, self._open = self._open, None
+            if batch is not None:
+                self._storing_bytes = batch.size
+            return batch
 
     def _store(self, batch: Batch) -> bool:
         """Make a batch durable and say so; False when there is no room for it."""
@@ -220,6 +228,7 @@ class SqliteEventLog:
 
     def _die(self, error: Exception, batch: Batch | None) -> None:
         self._on_fatal(error)
+        self._upkeep.close()
         self._segment.abandon()
         self._refuse = _failed
         with self._lock:
@@ -228,21 +237,11 @@ class SqliteEventLog:
             if doomed is not None:
                 _post(doomed, doomed.fail, _failed())
 
-    def _is_anchored(self) -> bool:
-        return self._anchored_seq == self._head.seq
-
-    def _anchor(self, *, interval_s: float = 0.0) -> None:
-        now_ns = self._clock.monotonic_ns()
-        if self._is_anchored() or now_ns - self._anchored_ns < interval_s * 1e9:
-            return
-        self._anchored_ns = now_ns
-        try:
-            write_anchor(self._segment.directory, self._head)
-        except OSError as error:
-            if not is_full(error):
-                raise
-        else:
-            self._anchored_seq = self._head.seq
+    def _upkeep_failed(self, error: Exception) -> None:
+        """In the thread of upkeep: the writer ends with it."""
+        with self._wake:
+            self._broken = error
+            self._wake.notify()
 
 
 def _post(batch: Batch, call: Callable[..., None], *arguments: object) -> None:

@@ -39,6 +39,9 @@ from ringwork.storage.sqlite.reader import SqliteLogReader
 MAX_FILE_BYTES: Final = 1024**3
 MAX_FILE_AGE_US: Final = 24 * 3600 * 1_000_000
 """When a new file begins, whichever comes first."""
+FOLD_AT_BYTES: Final = 4 * 1024 * 1024
+"""What the WAL holds when it is folded into its file: as SQLite has it, a thousand pages."""
+_PAGE_BYTES: Final = 4096
 
 
 class Rotation(Struct, frozen=True):
@@ -73,6 +76,17 @@ class Segment:
         self._lock = lock
         self._clock = clock
         self._rotation = rotation
+        self._unfolded_bytes = 0
+
+    @property
+    def path(self) -> Path:
+        """The file that is written to."""
+        return self._file.path
+
+    @property
+    def open_database(self) -> Connect:
+        """How its files are opened for writing."""
+        return self._rotation.open_database
 
     @classmethod
     def open(
@@ -117,9 +131,27 @@ class Segment:
             self._begin_next()
         insert_rows(self._connection, rows)
         last = rows[-1]
-        self._file_bytes += sum(len(row.payload) for row in rows)
+        size = sum(len(row.payload) for row in rows)
+        self._file_bytes += size
+        # A commit writes whole pages: those of its rows, the one it began on, and its parent.
+        self._unfolded_bytes += size + 2 * _PAGE_BYTES
         self.head = Head(self.partition, last.first_seq + last.count - 1, last.chain)
         return self.head
+
+    def should_fold(self) -> bool:
+        """Whether the WAL is as long as it should be; once, until it is as long again."""
+        if self._unfolded_bytes < FOLD_AT_BYTES:
+            return False
+        self._unfolded_bytes = 0
+        return True
+
+    def finish_fold(self) -> None:
+        """Fold what came while the WAL was being folded, so that it starts over."""
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error as error:
+            if not is_full(error):  # without room it stays in the WAL
+                raise
 
     def roll_back(self) -> None:
         """Leave the transaction that failed, where SQLite has not left it already."""
