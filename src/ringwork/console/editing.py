@@ -11,8 +11,7 @@ from litestar.response import Redirect
 from msgspec import Struct
 
 from ringwork.ads.creatives import Finding
-from ringwork.ads.lifecycle import Actor, Noun
-from ringwork.ads.model import Campaign, Creative
+from ringwork.ads.lifecycle import Actor
 from ringwork.console.answers import moved
 from ringwork.console.asked import field, text
 from ringwork.console.commands import Commands, Outcome
@@ -20,7 +19,7 @@ from ringwork.console.forms.body import Button, Remark
 from ringwork.console.forms.members import Group
 from ringwork.console.forms.reading import Read, Typed, placed, read_changes
 from ringwork.console.forms.sent import sent
-from ringwork.console.views.life import DONE, item_href
+from ringwork.console.views.life import DONE, Paged, item_href
 from ringwork.kernel.errors import Fault, Invalid, NotFound
 from ringwork.kernel.journal import Command
 from ringwork.web.app import HttpRequest
@@ -120,7 +119,7 @@ async def change(
     request: HttpRequest,
     commands: Commands,
     groups: Sequence[Group],
-    item: Campaign | Creative,
+    item: Struct,
     kind: type[_Asked],
     decide: Callable[[Command, _Asked, Actor], Struct],
 ) -> tuple[Typed, Said | None]:
@@ -142,7 +141,7 @@ async def change(
     return given.typed, None if outcome.is_done else said_of(groups, outcome)
 
 
-def done(noun: Noun, id: str, what: str) -> Redirect:
+def done(noun: Paged, id: str, what: str) -> Redirect:
     """On to the item's page, which says what was done."""
     return moved(f"{item_href(noun, id)}?done={what}")
 

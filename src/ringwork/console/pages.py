@@ -90,7 +90,13 @@ NAVIGATION: Final = (
             NavItem("health", "Health", "/console/health", "console:read"),
         ),
     ),
-    ("Earn", (NavItem("campaigns", "Campaigns", "/console/campaigns", "console:read"),)),
+    (
+        "Earn",
+        (
+            NavItem("campaigns", "Campaigns", "/console/campaigns", "console:read"),
+            NavItem("reviews", "Reviews", "/console/reviews", "console:read"),
+        ),
+    ),
     ("Prove", (NavItem("ledger", "Ledger", "/console/ledger", "ledger:read"),)),
 )
 """Only pages that exist."""

@@ -127,6 +127,7 @@ _CURRENT: Final = {
     "trace": "requests",
     "campaign": "campaigns",
     "conversions": "campaigns",
+    "changes": "campaigns",
     "creative": "campaigns",
     "form": "campaigns",
     "account": "ledger",
