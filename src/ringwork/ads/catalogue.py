@@ -7,8 +7,10 @@ from itertools import islice
 from typing import ClassVar, Final, TypeAlias, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from ringwork.ads.events import (
+    AdvertiserChanged,
     AdvertiserRegistered,
     CampaignChanged,
     CampaignCreated,
@@ -51,6 +53,7 @@ class Catalogue:
     version: ClassVar[int] = 3
     hears: ClassVar[tuple[type[Event], ...]] = (
         AdvertiserRegistered,
+        AdvertiserChanged,
         CampaignCreated,
         CampaignChanged,
         CampaignReviewed,
@@ -90,6 +93,8 @@ class Catalogue:
         if isinstance(event, AdvertiserRegistered):
             self.advertisers[event.advertiser.id] = event.advertiser
             self.registrations[event.advertiser.id] = recorded.id
+        elif isinstance(event, AdvertiserChanged):
+            self._change_advertiser(event.advertiser)
         elif isinstance(event, CampaignCreated | CampaignChanged | CampaignReviewed):
             self.campaigns[event.campaign.id] = event.campaign
             self.touched[f"campaign {event.campaign.id}"] = None
@@ -106,6 +111,13 @@ class Catalogue:
             self.sites[event.site.id] = event.site
         elif isinstance(event, PlacementCreated | PlacementChanged):
             self.placements[event.placement.id] = event.placement
+
+    def _change_advertiser(self, wanted: Advertiser) -> None:
+        contact = self.advertisers[wanted.id].contact
+        self.advertisers[wanted.id] = replace(wanted, contact=contact)
+        for campaign in self.campaigns.values():
+            if campaign.advertiser_id == wanted.id:
+                self.touched[f"campaign {campaign.id}"] = None
 
     def _follow_review(self, noun: Noun, item: Campaign | Creative, ts_us: int) -> None:
         if item.status == "review":

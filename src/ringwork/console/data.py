@@ -7,7 +7,7 @@ it is answered only when that batch is durable, so that no page shows what a cra
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -90,6 +90,11 @@ class ConsoleData:
     def __init__(self, sources: Sources) -> None:
         self._from = sources
         self._memory = Memory(sources)
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Ids of what is in the catalogue -> its names."""
+        return self._memory.names
 
     def shell(self) -> Shell:
         """What stands around every page."""

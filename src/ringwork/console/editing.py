@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -16,7 +17,7 @@ from ringwork.console.answers import moved
 from ringwork.console.asked import field, text
 from ringwork.console.commands import Commands, Outcome
 from ringwork.console.forms.body import Button, Remark
-from ringwork.console.forms.members import Group
+from ringwork.console.forms.members import Group, Option
 from ringwork.console.forms.reading import Read, Typed, placed, read_changes
 from ringwork.console.forms.sent import sent
 from ringwork.console.views.life import DONE, Paged, item_href
@@ -33,6 +34,7 @@ FIRST: Final = {
 }
 """The statuses to be created in."""
 
+_ADVERTISERS: Final = 200
 _Item = TypeVar("_Item", bound=Struct)
 _Asked = TypeVar("_Asked", bound=Struct)
 
@@ -45,6 +47,12 @@ class Said(Struct, frozen=True, kw_only=True):
     trouble: str = ""
     good: str = ""
     status: int = 200
+
+
+def advertiser_options(commands: Commands) -> list[Option]:
+    """The newest advertisers, to be offered; the id of any other can be typed."""
+    known = islice(reversed(commands.api.catalogue.advertisers.values()), _ADVERTISERS)
+    return [Option(one.id, one.name) for one in known]
 
 
 def first_buttons(commands: Commands, request: HttpRequest) -> list[Button]:

@@ -11,11 +11,13 @@ from litestar.types import ControllerRouterHandler
 
 from ringwork.ads.model import Campaign
 from ringwork.ads.requests import CampaignChange, NewCampaign
+from ringwork.console.asked import text
 from ringwork.console.commands import WRITE_SCOPE, Commands
 from ringwork.console.editing import (
     FIRST,
     SAVE,
     Said,
+    advertiser_options,
     change,
     chosen,
     converted,
@@ -26,7 +28,7 @@ from ringwork.console.editing import (
 )
 from ringwork.console.form_pages import Sheet, page_of
 from ringwork.console.forms.campaign import campaign_groups
-from ringwork.console.forms.members import Group, Option
+from ringwork.console.forms.members import Group
 from ringwork.console.forms.reading import Typed, read_new, written
 from ringwork.console.forms.sent import sent
 from ringwork.console.pages import Page
@@ -37,8 +39,6 @@ from ringwork.web.app import HttpRequest
 from ringwork.web.auth import needs
 
 _WRITE: Final = needs(WRITE_SCOPE)
-_ADVERTISERS: Final = 200
-"""Offered for the advertiser's input; the id of any other can be typed."""
 
 
 def campaign_routes(respond: Responder, commands: Commands) -> list[ControllerRouterHandler]:
@@ -49,7 +49,10 @@ def campaign_routes(respond: Responder, commands: Commands) -> list[ControllerRo
 
     @get("/new-campaign", opt=_WRITE, sync_to_thread=False)
     def show_new_campaign(request: HttpRequest) -> Answer:
-        return respond.page(request, pages.new(request, written(pages.groups(), _blank())))
+        return respond.page(
+            request,
+            pages.new(request, written(pages.groups(), _blank(text(request, "advertiser")))),
+        )
 
     @post("/new-campaign", opt=_WRITE, status_code=200)
     async def create_campaign(request: HttpRequest) -> Answer:
@@ -102,11 +105,10 @@ class _Pages:
         self._commands = commands
 
     def groups(self, item: Campaign | None = None) -> tuple[Group, ...]:
-        known = list(self._commands.api.catalogue.advertisers.values())[-_ADVERTISERS:]
         return campaign_groups(
             self._commands.api.ads.currency,
             is_new=item is None,
-            advertisers=[Option(one.id, one.name) for one in known],
+            advertisers=advertiser_options(self._commands),
         )
 
     def new(self, request: HttpRequest, typed: Typed, said: Said | None = None) -> Page:
@@ -137,13 +139,13 @@ class _Pages:
         return page_of(self._commands, sheet, typed, said)
 
 
-def _blank() -> dict[str, Any]:
+def _blank(advertiser_id: str) -> dict[str, Any]:
     """A campaign of defaults; what has to be said is not."""
     zero = Money("XXX", 0, 0)
     blank: dict[str, Any] = msgspec.to_builtins(
         Campaign(
             id="",
-            advertiser_id="",
+            advertiser_id=advertiser_id,
             name="",
             pricing="cpm",
             bid_nanos=0,

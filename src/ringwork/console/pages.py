@@ -95,6 +95,10 @@ NAVIGATION: Final = (
         (
             NavItem("campaigns", "Campaigns", "/console/campaigns", "console:read"),
             NavItem("reviews", "Reviews", "/console/reviews", "console:read"),
+            NavItem("advertisers", "Advertisers", "/console/advertisers", "console:read"),
+            NavItem("publishers", "Publishers", "/console/publishers", "ledger:read"),
+            NavItem("reports", "Reports", "/console/reports", "ledger:read"),
+            NavItem("invoices", "Invoices", "/console/invoices", "ledger:read"),
         ),
     ),
     ("Prove", (NavItem("ledger", "Ledger", "/console/ledger", "ledger:read"),)),

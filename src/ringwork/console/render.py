@@ -83,6 +83,7 @@ def environment() -> Environment:
         plan_chart=plan_charts.plan_chart,
         difference_chart=plan_charts.difference_chart,
         pace_chart=plan_charts.pace_chart,
+        series_chart=charts.series_chart,
     )
     return env
 
@@ -130,6 +131,9 @@ _CURRENT: Final = {
     "changes": "campaigns",
     "creative": "campaigns",
     "form": "campaigns",
+    "advertiser": "advertisers",
+    "publisher": "publishers",
+    "invoice": "invoices",
     "account": "ledger",
     "transfer": "ledger",
 }
