@@ -27,6 +27,8 @@ class Sheet(Struct, frozen=True, kw_only=True):
     """Who may send it, or what comes of it."""
     cancel: str
     subject: str = ""
+    entry: str = ""
+    """Of the navigation; without one it is that of campaigns."""
     item: Struct | None = None
     """What is changed, as it was shown: a form of another one would undo what came between."""
     fixed: Sequence[tuple[str, str]] = ()
@@ -57,6 +59,7 @@ def page_of(commands: Commands, sheet: Sheet, typed: Typed, said: Said | None = 
         body,
         title=sheet.title,
         subject=sheet.subject,
+        entry=sheet.entry,
         question=sheet.question,
         now_us=commands.now_us(),
         status=said.status,

@@ -129,6 +129,7 @@ def _new_page(commands: Commands, typed: Typed, said: Said | None = None) -> Pag
         buttons=[_CREATE],
         who="An account opens with it; its campaigns take their budgets from there.",
         cancel="/console/advertisers",
+        entry="advertisers",
         fixed=[("Currency", commands.api.ads.currency)],
     )
     return page_of(commands, sheet, typed, said)
@@ -146,6 +147,7 @@ def _edit_page(
         buttons=[SAVE],
         who="Its ads go by the new name and domain at once; what was recorded stays as it was.",
         cancel=item_href("advertiser", item.id),
+        entry="advertisers",
         item=item,
         fixed=[("Currency", item.currency)],
     )

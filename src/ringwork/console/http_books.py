@@ -79,6 +79,7 @@ def _invoices(
             buttons=[_ISSUE],
             who="It takes every charge on no invoice yet. It is never changed, only credited.",
             cancel="/console/invoices",
+            entry="invoices",
         )
         return page_of(commands, sheet, typed, said)
 
@@ -149,6 +150,7 @@ def _credit_notes(
             buttons=[_ISSUE],
             who="It goes back to the advertiser's account at once; its tax is owed no more.",
             cancel=item_href("invoice", id),
+            entry="invoices",
             fixed=[("Net", str(one.net)), ("Left to give back", str(left))],
         )
         return page_of(commands, sheet, typed, said)

@@ -129,8 +129,8 @@ _CURRENT: Final = {
     "campaign": "campaigns",
     "conversions": "campaigns",
     "changes": "campaigns",
-    "creative": "campaigns",
     "form": "campaigns",
+    "creative": "campaigns",
     "advertiser": "advertisers",
     "publisher": "publishers",
     "invoice": "invoices",
@@ -141,7 +141,7 @@ _CURRENT: Final = {
 
 def nav_name(page: Page) -> str:
     """Which entry of the navigation a page belongs to."""
-    return _CURRENT.get(page.name, page.name)
+    return page.entry or _CURRENT.get(page.name, page.name)
 
 
 def json_of(page: Page) -> bytes:

@@ -251,7 +251,7 @@ def invoice(facts: InvoiceFacts, *, page: int = 1, done: str = "") -> Page:
         answer=say(
             Bold(row.total),
             f" to {row.advertiser} for {plural(len(whole.lines), 'line')} up to {one.month}: "
-            f"{row.net} and {row.tax} {_tax_name(whole)}",
+            f"{row.net} net and {row.tax} {_tax_name(whole)}",
             f"; {row.credited} of it was given back." if row.credited else ".",
         ),
         now_us=facts.now_us,

@@ -314,7 +314,7 @@ def _curve(made: Made, currency: str) -> Drawn | None:
     query = made.report.query
     if len(query.dimensions) != 1 or query.dimensions[0] not in TIMES or not made.report.rows:
         return None
-    labels = list(_spans(query.dimensions[0], made.asked))
+    labels = list(spans(query.dimensions[0], made.asked))
     if not 1 < len(labels) <= _POINTS_MAX:
         return None
     measure = query.measures[0]
@@ -343,7 +343,7 @@ def _scale(measure: str) -> float:
     return 1 / NANOS if measure in MONEY else 100.0 if measure in RATIOS else 1.0
 
 
-def _spans(dimension: Dimension, asked: ReportAsked) -> Iterator[str]:
+def spans(dimension: Dimension, asked: ReportAsked) -> Iterator[str]:
     """Every span of the period as a report names it, also where nothing happened."""
     zone = ZoneInfo(asked.time_zone)
     if dimension == "hour_of_day":
