@@ -5,9 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringwork.ads.events import AdvertiserChanged
-from ringwork.ads.model import Slot
 from ringwork.ads.requests import AdvertiserChange
-from tests.ads.house import House
+from tests.ads.house import SITE, House, changed
 from tests.ads.office import Office, slug
 
 ADVERTISER = "/v1/advertisers/hp"
@@ -85,10 +84,8 @@ def test_its_ads_go_by_the_new_domain_at_once():
         _, [served] = house.serve()
         assert served.advertiser_domain == "new.example"
         house.creative("a2")  # of a campaign that was known under the old domain
-        blocked = Slot(
-            id="1", format="banner", sizes=((300, 250),), blocked_domains=("new.example",)
-        )
-        assert house.serve(blocked)[1] == []
+        blocked = changed(SITE, blocked_domains=("new.example",))
+        assert house.serve(context=blocked)[1] == []
 
 
 @given(st.lists(st.tuples(st.sampled_from(["name", "domain"]), st.sampled_from("abc")), max_size=8))
