@@ -82,7 +82,7 @@ def campaign_of(
     status: Status = "active",
     pricing: Pricing = "cpm",
     bid_nanos: int = 2_500_000,
-    creatives: int = 1,
+    has_ad: bool = True,
     impressions: int = 0,
     clicks: int = 0,
     today: int = 0,
@@ -110,7 +110,7 @@ def campaign_of(
             debits_posted=spent,
             credits_posted=budget,
         ),
-        creatives=creatives,
+        has_ad=has_ad,
         impressions=impressions,
         clicks=clicks,
         today_nanos=today,
@@ -127,7 +127,7 @@ PAINTS = campaign_of(
     today=5 * EURO,
 )
 TRAM = campaign_of("tram", "Tram pass, yearly", spent=100 * EURO, impressions=50_000, today=EURO)
-LOANS = campaign_of("loans", "Spring loans", creatives=0)
+LOANS = campaign_of("loans", "Spring loans", has_ad=False)
 HOTEL = campaign_of("hotel", "Blue Tile Hotel", status="paused", spent=EURO)
 CAMPAIGNS = [PAINTS, TRAM, LOANS, HOTEL]
 NAMES = {each.campaign.id: each.campaign.name for each in CAMPAIGNS}

@@ -6,20 +6,27 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from ringwork.console.facts import Chances, Search
+from ringwork.console.facts import Chances, InReview, Search
 from ringwork.console.pages import Page, Shell
 from ringwork.console.render import Frame, Renderer
+from ringwork.console.views.advertisers import advertiser, advertisers
 from ringwork.console.views.campaign import campaign
 from ringwork.console.views.campaigns import campaigns
 from ringwork.console.views.conversions import conversions
 from ringwork.console.views.errors import problem
 from ringwork.console.views.found import Hit, found
 from ringwork.console.views.health import health
+from ringwork.console.views.history import changes
+from ringwork.console.views.invoices import invoice, invoices
 from ringwork.console.views.ledger import account, ledger, transfer
 from ringwork.console.views.overview import overview
+from ringwork.console.views.publishers import publisher, publishers
+from ringwork.console.views.reports import reports
 from ringwork.console.views.requests import requests
+from ringwork.console.views.reviews import reviews
 from ringwork.console.views.trace import trace
 from tests.console import day as d
+from tests.console import month as m
 
 ASSETS = {
     name: f"/console/static/{name}"
@@ -62,6 +69,55 @@ PAGES: dict[str, Callable[[], Page]] = {
     "campaign-new": lambda: campaign(NEW),
     "conversions": lambda: conversions(d.CONVERSIONS),
     "conversions-none": lambda: conversions(replace(d.CONVERSIONS, lines=[], counted=0, older=0)),
+    "reviews": lambda: reviews(m.REVIEWS),
+    "reviews-none": lambda: reviews(
+        replace(m.REVIEWS, in_review=InReview(), lines=[], has_more=False)
+    ),
+    "changes": lambda: changes(m.CHANGES),
+    "changes-none": lambda: changes(replace(m.CHANGES, lines=[], older=0)),
+    "reports": lambda: reports(m.OPENED, m.AROUND),
+    "reports-made": lambda: reports(replace(m.OPENED, made=m.BY_CAMPAIGN), m.AROUND),
+    "reports-days": lambda: reports(replace(m.OPENED, made=m.BY_DAY), m.AROUND),
+    "reports-total": lambda: reports(replace(m.OPENED, made=m.TOTAL), m.AROUND),
+    "reports-none": lambda: reports(
+        replace(m.OPENED, made=m.made([], (0, None, 0))), replace(m.AROUND, schedules=[])
+    ),
+    "reports-wrong": lambda: reports(
+        replace(m.OPENED, faults={"/first_day": "Needed"}, trouble="no", status=422), m.AROUND
+    ),
+    "invoices": lambda: invoices(m.INVOICES),
+    "invoices-none": lambda: invoices(
+        replace(
+            m.INVOICES,
+            advertiser_id="hp",
+            uninvoiced=[],
+            uninvoiced_count=0,
+            uninvoiced_nanos=0,
+            invoices=[],
+            has_more_invoices=False,
+            credit_notes=[],
+            has_more_notes=False,
+        )
+    ),
+    "invoice": lambda: invoice(m.ONE_INVOICE, done="It was issued."),
+    "publishers": lambda: publishers(m.PUBLISHERS),
+    "publishers-none": lambda: publishers(
+        replace(m.PUBLISHERS, lines=[], count=0, owed_count=0, owed_nanos=0)
+    ),
+    "publisher": lambda: publisher(m.STATEMENT, key="k"),
+    "publisher-now": lambda: publisher(
+        replace(m.STATEMENT, this_month="2026-10", payable=None, account_nanos=1, paid=[]),
+        key="k",
+        trouble="2026-10 is not over yet in UTC",
+    ),
+    "advertisers": lambda: advertisers(m.ADVERTISERS),
+    "advertisers-none": lambda: advertisers(
+        replace(m.ADVERTISERS, lines=[], count=0, has_more=False)
+    ),
+    "advertiser": lambda: advertiser(m.ONE_ADVERTISER),
+    "advertiser-new": lambda: advertiser(
+        replace(m.ONE_ADVERTISER, campaigns=[], balance=None, invoices=[])
+    ),
     "ledger": lambda: ledger(d.LEDGER),
     "ledger-none": lambda: ledger(
         replace(d.LEDGER, trial={}, accounts=[], account_count=0, transfers=[])

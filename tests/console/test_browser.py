@@ -123,6 +123,8 @@ FORMS = (
     "/console/new-creative?campaign=loans&way=image",
     "/console/creatives/tram-0",
     "/console/creatives/tram-0/edit",
+    "/console/new-advertiser",
+    "/console/new-invoice?advertiser=hp",
 )
 
 
@@ -303,7 +305,7 @@ def test_the_keyboard_goes_in_reading_order(browser: Browser, town: Town) -> Non
     names = [name for name, _, _ in stops]
     assert names[0] == "Skip to content"
     assert [name.partition("\n")[0] for name in names[1:8]] == [
-        "Ringwork", "q", "Overview", "Requests", "Health", "Campaigns", "Ledger",
+        "Ringwork", "q", "Overview", "Requests", "Health", "Campaigns", "Reviews",
     ]  # fmt: skip
     rail = [y for _, x, y in stops[1:] if x < 200]
     assert rail == sorted(rail)

@@ -12,7 +12,7 @@ import httpx
 import msgspec
 import pytest
 
-from ringwork.app.compose import ads_api
+from ringwork.app.compose import reports_api
 from ringwork.app.verify import VERIFICATION
 from ringwork.console.commands import Commands
 from ringwork.console.data import ConsoleData
@@ -205,11 +205,12 @@ def test_a_bug_is_told_without_detail_and_logged(
         transfers=TransferIndex(), currency="EUR", queue_events_max=1,
         store=lambda: StoreFacts(files={}, disk_free=0, disk_total=0), verification=broken,
     )  # fmt: skip
+    reports = reports_api(town.platform)
     commands = Commands(
-        ads_api(town.platform), sign_in=town.platform.sign_in, clock=town.clock, new_key=lambda: "k"
+        reports.ads, sign_in=town.platform.sign_in, clock=town.clock, new_key=lambda: "k"
     )
     own = routes(
-        data=ConsoleData(sources), commands=commands, sign_in=town.platform.sign_in,
+        data=ConsoleData(sources), commands=commands, reports=reports, sign_in=town.platform.sign_in,
         live_values=Live(is_closing=lambda: True), session_s=60,
     )  # fmt: skip
     app = Authentication(

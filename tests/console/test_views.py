@@ -159,7 +159,7 @@ def found_matters(**changes: object) -> list[str]:
         matter.title
         for matter in matters(
             campaigns=facts.campaigns, log=facts.log, lags=facts.lags, balanced=facts.balanced,
-            verification=facts.verification, now_us=facts.now_us,
+            verification=facts.verification, in_review=facts.in_review, now_us=facts.now_us,
         )
     ]  # fmt: skip
 
@@ -204,9 +204,15 @@ def test_a_budget_below_one_bid_is_told_as_that() -> None:
 
 
 def test_a_long_list_is_cut_and_counted() -> None:
-    many = [d.campaign_of(f"c{i}", f"C {i}", creatives=0) for i in range(11)]
+    many = [d.campaign_of(f"c{i}", f"C {i}", has_ad=False) for i in range(11)]
     found = matters(
-        campaigns=many, log=d.LOG, lags=[], balanced=True, verification=None, now_us=d.NOW
+        campaigns=many,
+        log=d.LOG,
+        lags=[],
+        balanced=True,
+        verification=None,
+        in_review=d.OVERVIEW.in_review,
+        now_us=d.NOW,
     )
     first, more = shown(found)
     assert (len(first), more) == (4, 7)

@@ -111,6 +111,10 @@ class Town:
         await self.ask(context=stranger)
         while self.platform.expire_due():  # else housekeeping would do it while a test reads
             pass
+        await self.caught_up()
+
+    async def caught_up(self) -> None:
+        """Until what was acknowledged is durable and in the tables."""
         await self.platform.journal.settled()
         await self.platform.projections.caught_up(self.platform.log.head.seq)
 
@@ -129,32 +133,32 @@ class Town:
 
     async def _advertise(self) -> None:
         manage = self.platform.management
-        await self._decide(
+        await self.decide(
             lambda c: manage.register_publisher(
                 c, NewPublisher(id="casa", name="Diário da Casa", domain="diariodacasa.example")
             )
         )
-        await self._decide(
+        await self.decide(
             lambda c: manage.register_advertiser(
                 c,
                 NewAdvertiser(id="hp", name="Harbour Paints", domain="hp.example", currency="EUR"),
             )
         )
-        await self._decide(self._deposit)
+        await self.decide(self._deposit)
         for id, name, pricing, bid, budget, ads in CAMPAIGNS:
             new = NewCampaign(
                 id=id, advertiser_id="hp", name=name, pricing=pricing, bid_nanos=bid,
                 budget=Money.of_nanos("EUR", budget),
                 daily_budget=Money.of_nanos("EUR", 2 * EURO) if id == "garden" else None,
             )  # fmt: skip
-            await self._decide(partial(manage.create_campaign, new=new))
+            await self.decide(partial(manage.create_campaign, new=new))
             for number in range(ads):
                 creative = NewCreative(
                     id=f"{id}-{number}", campaign_id=id, name=f"{name} {number}", format="banner",
                     width=300, height=250, landing_url="https://hp.example/", html="<p>ad</p>",
                     quality_ppm=970_000,
                 )  # fmt: skip
-                await self._decide(partial(manage.create_creative, new=creative))
+                await self.decide(partial(manage.create_creative, new=creative))
 
     def _deposit(self, command: Command) -> str:
         ledger = self.platform.memory.ledger
@@ -167,7 +171,8 @@ class Town:
             ),
         )  # fmt: skip
 
-    async def _decide(self, decide: Callable[[Command], object]) -> None:
+    async def decide(self, decide: Callable[[Command], object]) -> None:
+        """One command, durable."""
         journal = self.platform.journal
         with journal.command(tenant="main", request_id=self.platform.ids.new()) as command:
             decide(command)

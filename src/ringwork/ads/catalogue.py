@@ -7,8 +7,10 @@ from itertools import islice
 from typing import ClassVar, Final, TypeAlias, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from ringwork.ads.events import (
+    AdvertiserChanged,
     AdvertiserRegistered,
     CampaignChanged,
     CampaignCreated,
@@ -23,6 +25,7 @@ from ringwork.ads.events import (
     SiteChanged,
     SiteRegistered,
 )
+from ringwork.ads.lifecycle import Noun
 from ringwork.ads.model import Advertiser, Campaign, Creative, Placement, Publisher, Site
 from ringwork.kernel.events import Event, Recorded
 
@@ -38,6 +41,8 @@ _State: TypeAlias = tuple[
     dict[str, Site],
     dict[str, Placement],
     dict[str, bytes],
+    dict[str, int],
+    dict[str, int],
 ]
 
 
@@ -45,9 +50,10 @@ class Catalogue:
     """Everything that was created, as it is now; a fold of the catalogue's events."""
 
     name: ClassVar[str] = "catalogue"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     hears: ClassVar[tuple[type[Event], ...]] = (
         AdvertiserRegistered,
+        AdvertiserChanged,
         CampaignCreated,
         CampaignChanged,
         CampaignReviewed,
@@ -72,6 +78,8 @@ class Catalogue:
         self._creatives_of: dict[str, dict[str, None]] = {}
         self.registrations: dict[str, bytes] = {}
         """Advertiser id -> the event that registered it: what its contact is sealed for."""
+        self.in_review: dict[Noun, dict[str, int]] = {"campaign": {}, "creative": {}}
+        """Id -> when it was sent to review, those that wait longest first."""
         self.generation = 0
         """Grows when everything is forgotten: what derives from it must begin anew."""
         self.touched: dict[str, None] = {}
@@ -85,13 +93,17 @@ class Catalogue:
         if isinstance(event, AdvertiserRegistered):
             self.advertisers[event.advertiser.id] = event.advertiser
             self.registrations[event.advertiser.id] = recorded.id
+        elif isinstance(event, AdvertiserChanged):
+            self._change_advertiser(event.advertiser)
         elif isinstance(event, CampaignCreated | CampaignChanged | CampaignReviewed):
             self.campaigns[event.campaign.id] = event.campaign
             self.touched[f"campaign {event.campaign.id}"] = None
+            self._follow_review("campaign", event.campaign, recorded.ts_us)
         elif isinstance(event, CreativeCreated | CreativeChanged | CreativeReviewed):
             self.creatives[event.creative.id] = event.creative
             self._creatives_of.setdefault(event.creative.campaign_id, {})[event.creative.id] = None
             self.touched[f"creative {event.creative.id}"] = None
+            self._follow_review("creative", event.creative, recorded.ts_us)
         elif isinstance(event, PublisherRegistered | PublisherChanged):
             self.publishers[event.publisher.id] = event.publisher
             self.publishers_generation += 1
@@ -99,6 +111,19 @@ class Catalogue:
             self.sites[event.site.id] = event.site
         elif isinstance(event, PlacementCreated | PlacementChanged):
             self.placements[event.placement.id] = event.placement
+
+    def _change_advertiser(self, wanted: Advertiser) -> None:
+        contact = self.advertisers[wanted.id].contact
+        self.advertisers[wanted.id] = replace(wanted, contact=contact)
+        for campaign in self.campaigns.values():
+            if campaign.advertiser_id == wanted.id:
+                self.touched[f"campaign {campaign.id}"] = None
+
+    def _follow_review(self, noun: Noun, item: Campaign | Creative, ts_us: int) -> None:
+        if item.status == "review":
+            self.in_review[noun].setdefault(item.id, ts_us)
+        else:
+            self.in_review[noun].pop(item.id, None)
 
     def clear(self) -> None:
         for kept in self._state():
@@ -122,6 +147,8 @@ class Catalogue:
         self.sites.update(loaded[4])
         self.placements.update(loaded[5])
         self.registrations.update(loaded[6])
+        self.in_review["campaign"].update(loaded[7])
+        self.in_review["creative"].update(loaded[8])
 
     def live_ads(self) -> Iterator[tuple[Creative, Campaign, Advertiser]]:
         """The creatives that may be shown: active ones of active campaigns."""
@@ -149,6 +176,8 @@ class Catalogue:
             self.sites,
             self.placements,
             self.registrations,
+            self.in_review["campaign"],
+            self.in_review["creative"],
         )
 
 

@@ -31,6 +31,14 @@ class AdvertiserRegistered(Event, frozen=True, array_like=True):
     actor: str = ""
 
 
+class AdvertiserChanged(Event, frozen=True, array_like=True):
+    """The advertiser as it is from now on, without its contact: that stays where it was sealed."""
+
+    TYPE: ClassVar[str] = "advertiser_changed"
+    advertiser: Advertiser
+    actor: str = ""
+
+
 class CampaignCreated(Event, frozen=True, array_like=True):
     """A campaign exists, with its budget in its own account."""
 
@@ -312,6 +320,7 @@ class ConversionRecorded(Event, frozen=True, array_like=True):
 
 EVENTS: tuple[type[Event], ...] = (
     AdvertiserRegistered,
+    AdvertiserChanged,
     CampaignCreated,
     CampaignChanged,
     CreativeCreated,

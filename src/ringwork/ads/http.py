@@ -21,6 +21,7 @@ from ringwork.ads.http_supply import supply_routes
 from ringwork.ads.import_lines import LINES, Imported
 from ringwork.ads.model import Campaign, Creative, Placement, Publisher, Site
 from ringwork.ads.requests import (
+    AdvertiserChange,
     CampaignChange,
     CreativeChange,
     NewAdvertiser,
@@ -79,7 +80,8 @@ SLUGS: Final[Mapping[str, tuple[int, str]]] = {
 """The part's own slugs: status, and when it is answered."""
 
 TYPES: Final[tuple[type[Struct], ...]] = (
-    NewAdvertiser, AdvertiserView, Advertisers, NewCampaign, CampaignChange, Campaign, Campaigns,
+    NewAdvertiser, AdvertiserChange, AdvertiserView, Advertisers,
+    NewCampaign, CampaignChange, Campaign, Campaigns,
     NewCreative, CreativeChange, Creative, Creatives, CreativeCheck, ReviewDecision, History,
     NewPublisher, PublisherChange, Publisher, Publishers, NewSite, SiteChange, Site, Sites,
     NewPlacement, PlacementChange, Placement, Placements, NewConversion, Conversion, Why,

@@ -23,6 +23,7 @@ from ringwork.ads.http_api import (
 )
 from ringwork.ads.model import Advertiser, Campaign, Creative
 from ringwork.ads.requests import (
+    AdvertiserChange,
     CampaignChange,
     CreativeChange,
     NewAdvertiser,
@@ -78,7 +79,23 @@ def _advertisers(api: AdsApi) -> list[ControllerRouterHandler]:
         """One advertiser; its contact is never shown."""
         return AdvertiserView.of(await api.one(advertisers, "advertiser", advertiser_id))
 
-    return [create_advertiser, list_advertisers, read_advertiser]
+    @patch(
+        "/v1/advertisers/{advertiser_id:str}",
+        opt={**WRITE, **described(AdvertiserView, key="optional")},
+    )
+    async def change_advertiser(
+        request: HttpRequest, advertiser_id: PathId, data: JSONBody[AdvertiserChange]
+    ) -> Response[bytes]:
+        """Change an advertiser's name or domain; its currency and its contact stay."""
+        actor = api.actor_of(request)
+
+        def decide(command: Command) -> tuple[int, Struct]:
+            changed = api.management.change_advertiser(command, advertiser_id, data, actor)
+            return 200, AdvertiserView.of(changed)
+
+        return await run_command(request, api.execute, decide)
+
+    return [create_advertiser, list_advertisers, read_advertiser, change_advertiser]
 
 
 def _campaigns(api: AdsApi) -> list[ControllerRouterHandler]:

@@ -85,6 +85,31 @@ def report_routes(api: ReportsApi) -> list[ControllerRouterHandler]:
     return [*_reports(api), *_schedules(api), *_invoices(api), *_publishers(api)]
 
 
+async def csv_of(desk: ReportDesk, name: str) -> Response[str]:
+    """A report that was made, to be saved as a file; NotFound once it is kept no more."""
+    text = await desk.csv(name.removesuffix(".csv"))
+    if text is None:
+        raise NotFound(f"no report {name[:64]!r} is kept")
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(text, media_type="text/csv", headers=headers)
+
+
+async def whole_invoice(api: ReportsApi, invoice_id: str) -> WholeInvoice:
+    """An invoice with its lines, which stand in the log, and its credit notes; NotFound."""
+    books, journal = api.invoicing.books, api.ads.journal
+    kept = books.invoices.get(invoice_id)
+    if kept is None:
+        raise NotFound(f"no invoice {invoice_id[:96]!r}")
+    await journal.settled()
+    recorded = event_at(journal, kept.seq)
+    if recorded is None:
+        raise NotFound(f"the log file with invoice {invoice_id!r} was removed")
+    issued = recorded.payload
+    assert isinstance(issued, InvoiceIssued), "an invoice stands where the books say"
+    notes = [one for one in books.credit_notes.values() if one.invoice_id == invoice_id]
+    return WholeInvoice.of(kept, issued, notes)
+
+
 def _reports(api: ReportsApi) -> list[ControllerRouterHandler]:
     @post("/v1/reports", opt=_READ)
     async def run_report(data: JSONBody[ReportQuery]) -> ReportView:
@@ -94,11 +119,7 @@ def _reports(api: ReportsApi) -> list[ControllerRouterHandler]:
     @get("/v1/reports/{name:str}", opt=_READ, media_type="text/csv")
     async def read_report(name: CsvName) -> Response[str]:
         """A report that was made, as CSV."""
-        text = await api.desk.csv(name.removesuffix(".csv"))
-        if text is None:
-            raise NotFound(f"no report {name!r} is kept")
-        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return Response(text, media_type="text/csv", headers=headers)
+        return await csv_of(api.desk, name)
 
     @post("/v1/forecasts", opt=needs("catalogue:read"), status_code=200)
     async def forecast(data: JSONBody[PlannedCampaign]) -> Forecast:
@@ -152,7 +173,7 @@ def _schedules(api: ReportsApi) -> list[ControllerRouterHandler]:
 
 
 def _invoices(api: ReportsApi) -> list[ControllerRouterHandler]:
-    books, journal = api.invoicing.books, api.ads.journal
+    books = api.invoicing.books
 
     @post("/v1/invoices", opt={**_PAY, **described(InvoiceView, key="required")})
     async def issue_invoice(request: HttpRequest, data: JSONBody[NewInvoice]) -> Response[bytes]:
@@ -177,17 +198,7 @@ def _invoices(api: ReportsApi) -> list[ControllerRouterHandler]:
     @get("/v1/invoices/{invoice_id:str}", opt=_READ)
     async def read_invoice(invoice_id: DocumentPath) -> WholeInvoice:
         """An invoice with its lines, as it was issued, and its credit notes."""
-        kept = books.invoices.get(invoice_id)
-        if kept is None:
-            raise NotFound(f"no invoice {invoice_id!r}")
-        await journal.settled()
-        recorded = event_at(journal, kept.seq)
-        if recorded is None:
-            raise NotFound(f"the log file with invoice {invoice_id!r} was removed")
-        issued = recorded.payload
-        assert isinstance(issued, InvoiceIssued), "an invoice stands where the books say"
-        notes = [one for one in books.credit_notes.values() if one.invoice_id == invoice_id]
-        return WholeInvoice.of(kept, issued, notes)
+        return await whole_invoice(api, invoice_id)
 
     @post("/v1/credit-notes", opt={**_PAY, **described(CreditNoteView, key="required")})
     async def issue_credit_note(

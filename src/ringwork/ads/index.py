@@ -483,6 +483,7 @@ class Index:
         line = self._lines.get(id)
         if line is not None:
             line.campaign = self._catalogue.campaigns[id]
+            line.advertiser = self._catalogue.advertisers[line.campaign.advertiser_id]
             self._admit_line(line)
             self._weigh(line, now_us // 1_000_000)
             self._schedule(line, now_us)

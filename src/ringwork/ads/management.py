@@ -18,6 +18,7 @@ from ringwork.ads.budgets import ADVERTISER_PREFIX, PUBLISHER_PREFIX
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.creatives import Finding, check_creative, content_changed, faults_of
 from ringwork.ads.events import (
+    AdvertiserChanged,
     AdvertiserRegistered,
     CampaignChanged,
     CampaignCreated,
@@ -46,6 +47,7 @@ from ringwork.ads.lifecycle import (
 from ringwork.ads.model import Advertiser, Campaign, Creative, Placement, Publisher, Site
 from ringwork.ads.personal import Personal
 from ringwork.ads.requests import (
+    AdvertiserChange,
     CampaignChange,
     CreativeChange,
     NewAdvertiser,
@@ -138,6 +140,16 @@ class Management:
             member="advertiser.contact",
         )
         return kept is None or kept == contact
+
+    def change_advertiser(
+        self, command: Command, id: str, change: AdvertiserChange, actor: Actor = PLATFORM
+    ) -> Advertiser:
+        """Change an advertiser's name or domain; its currency and its contact stay."""
+        existing = replace(_known("advertiser", self._catalogue.advertisers, id), contact=None)
+        wanted = _changed(existing, change)
+        if wanted != existing:
+            command.record(AdvertiserChanged(wanted, actor.id))
+        return wanted
 
     # ---- campaigns ------------------------------------------------------------------------------
 
@@ -357,7 +369,12 @@ def _refuse(faults: list[Fault]) -> None:
 
 def _changed(
     item: _Item,
-    change: CampaignChange | CreativeChange | PublisherChange | SiteChange | PlacementChange,
+    change: AdvertiserChange
+    | CampaignChange
+    | CreativeChange
+    | PublisherChange
+    | SiteChange
+    | PlacementChange,
 ) -> _Item:
     given = {
         name: value for name, value in asdict(change).items() if not isinstance(value, UnsetType)

@@ -195,6 +195,11 @@ class Payouts:
             closing_nanos=closing_nanos - earnings.paid_by(publisher_id, end_us),
         )
 
+    def owed_nanos(self, publisher_id: str, through: int) -> int:
+        """What a publisher earned by the end of a month and was not paid out yet."""
+        earnings = self.earnings
+        return max(earnings.earned_by(publisher_id, through) - earnings.paid_by(publisher_id), 0)
+
     def pay(
         self, command: Command, publisher_id: str, month: str, actor: Actor = PLATFORM
     ) -> PayoutMade:
@@ -209,13 +214,13 @@ class Payouts:
         number = _month(month)
         if number >= self._months.of(command.now_s * 1_000_000):
             raise Conflict("month-not-over", f"{month} is not over yet in UTC")
-        earnings, exponent = self.earnings, exponent_of(self.currency)
-        owed_nanos = earnings.earned_by(publisher_id, number) - earnings.paid_by(publisher_id)
-        amount_minor, carried_nanos = to_minor(max(owed_nanos, 0), exponent, "floor")
+        exponent = exponent_of(self.currency)
+        owed_nanos = self.owed_nanos(publisher_id, number)
+        amount_minor, carried_nanos = to_minor(owed_nanos, exponent, "floor")
         if not amount_minor:
             text = f"{publisher_id} earned less than a smallest unit by the end of {month}"
             raise Conflict("nothing-to-pay", text)
-        count = len(earnings.paid.get(publisher_id, ())) + 1
+        count = len(self.earnings.paid.get(publisher_id, ())) + 1
         payout = PayoutMade(
             f"{publisher_id}-p{count}", count, publisher_id, self.currency, exponent, month,
             amount_minor, carried_nanos, actor.id,

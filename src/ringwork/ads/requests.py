@@ -75,6 +75,13 @@ class NewAdvertiser(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Personal: sealed on arrival and never given back."""
 
 
+class AdvertiserChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change of an advertiser; members that are left out stay, and so does its contact."""
+
+    name: Name | UnsetType = UNSET
+    domain: Domain | UnsetType = UNSET
+
+
 class NewCampaign(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A campaign to create; its budget moves from the advertiser's account at once."""
 

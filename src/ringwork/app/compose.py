@@ -198,12 +198,9 @@ def _nowhere(address: str) -> Region | None:
 
 def _ads(platform: Platform) -> list[ControllerRouterHandler]:
     """The ad part's management API and public files."""
-    api = ads_api(platform)
-    reports = ReportsApi(
-        ads=api, desk=platform.desk, invoicing=platform.invoicing, payouts=platform.payouts
-    )
+    reports = reports_api(platform)
     return [
-        *ads_http.routes(api),
+        *ads_http.routes(reports.ads),
         *http_reports.report_routes(reports),
         *supply_file_routes(supply_files(platform), platform.journal.settled),
     ]
@@ -232,6 +229,16 @@ def ads_api(platform: Platform) -> AdsApi:
         execute=platform.execute,
         reader=platform.state.reader,
         indexed=platform.indexed,
+    )
+
+
+def reports_api(platform: Platform) -> ReportsApi:
+    """What the handlers of reports and bills work with."""
+    return ReportsApi(
+        ads=ads_api(platform),
+        desk=platform.desk,
+        invoicing=platform.invoicing,
+        payouts=platform.payouts,
     )
 
 
@@ -273,7 +280,7 @@ def _console(
         return []
     from ringwork.app.console import console_routes  # noqa: PLC0415  # templates, only where shown
 
-    return console_routes(platform, settings, ads_api(platform), lambda: log_api.is_closing)
+    return console_routes(platform, settings, reports_api(platform), lambda: log_api.is_closing)
 
 
 def _meta(metrics: Metrics) -> list[ControllerRouterHandler]:

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from litestar.types import ControllerRouterHandler
 
-from ringwork.ads.http_api import AdsApi
+from ringwork.ads.http_reports import ReportsApi
 from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
 from ringwork.app.verify import VERIFICATION
@@ -28,7 +28,7 @@ WORLD: Final = "world.json"
 
 
 def console_routes(
-    platform: Platform, settings: Settings, api: AdsApi, is_closing: Callable[[], bool]
+    platform: Platform, settings: Settings, reports: ReportsApi, is_closing: Callable[[], bool]
 ) -> list[ControllerRouterHandler]:
     """Every page of the console on this platform's stores."""
     data = settings.data_path
@@ -50,8 +50,9 @@ def console_routes(
     )
     return routes(
         data=ConsoleData(sources),
+        reports=reports,
         commands=Commands(
-            api,
+            reports.ads,
             sign_in=platform.sign_in,
             clock=platform.clock,
             new_key=lambda: platform.ids.new().hex(),

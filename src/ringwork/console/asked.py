@@ -24,6 +24,8 @@ _OUTCOMES: Final[dict[str, Reached]] = {
 _TEXT_MAX: Final = 255
 _FIELD_MAX: Final = 2000
 _SEQ_MAX: Final = 2**63 - 1
+PAGES_MAX: Final = 1000
+"""Pages of a list that can be leafed through."""
 
 
 def text(request: HttpRequest, name: str) -> str:

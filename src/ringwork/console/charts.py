@@ -329,6 +329,19 @@ def flow_chart(
     )
 
 
+def series_chart(
+    *,
+    title: str,
+    points: Sequence[tuple[float, float]],
+    marks: Sequence[tuple[float, str]],
+    unit: str,
+) -> Markup:
+    """One figure over time."""
+    return line_chart(
+        title=title, curves=[Curve(points=points, css="s1")], x_marks=marks, unit=unit, height=208
+    )
+
+
 def spend_chart(
     *,
     title: str,

@@ -35,6 +35,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     faults: list[Fault] = []
     trouble: str = ""
     status: int = 200
+    answer: bytes = b""
+    """What the API would have answered, as JSON."""
 
     @property
     def is_done(self) -> bool:
@@ -115,4 +117,4 @@ class Commands:
             return Outcome(faults=problem.errors, trouble=text, status=answer.status)
         with suppress(Unavailable):  # the page after it may lag; the change is made
             await self.api.indexed()
-        return Outcome()
+        return Outcome(answer=answer.body)

@@ -7,7 +7,8 @@ it is answered only when that batch is durable, so that no page shows what a cra
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgspec.structs import replace
@@ -21,6 +22,7 @@ from ringwork.console.facts import (
     CampaignsFacts,
     Chances,
     ChangeFacts,
+    ChangesFacts,
     ConversionsFacts,
     CreativeFacts,
     CreativePageFacts,
@@ -28,6 +30,7 @@ from ringwork.console.facts import (
     LedgerFacts,
     OverviewFacts,
     RequestsFacts,
+    ReviewsFacts,
     Search,
     Spent,
     TraceFacts,
@@ -65,7 +68,10 @@ CAMPAIGN_TRANSFERS: Final = 12
 CAMPAIGN_PACES: Final = 3_000
 """Notes of a plan that a page reads: a month of a note every quarter of an hour."""
 CHANGES: Final = 20
+"""On the item's own page; the others are on pages of their own."""
+CHANGES_PAGE: Final = 50
 CONVERSIONS_PAGE: Final = 50
+REVIEWS_PAGE: Final = 50
 ACCOUNTS_PAGE: Final = 100
 _RESOLVERS: Final = 400
 """A post is looked for among so many of the newest; an older one stands in its request."""
@@ -84,6 +90,11 @@ class ConsoleData:
     def __init__(self, sources: Sources) -> None:
         self._from = sources
         self._memory = Memory(sources)
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Ids of what is in the catalogue -> its names."""
+        return self._memory.names
 
     def shell(self) -> Shell:
         """What stands around every page."""
@@ -147,6 +158,7 @@ class ConsoleData:
             log=self._memory.log(),
             lags=self._memory.lags(),
             balanced=self._memory.balanced(),
+            in_review=self._memory.in_review(),
             waits_ns=waits[::-1],
             names=self._memory.names,
         )
@@ -214,7 +226,7 @@ class ConsoleData:
         transfers = await self._transfers(f"campaign/{id}", limit=CAMPAIGN_TRANSFERS)
         since = today if campaign.daily_budget is not None else campaign.starts_us
         paces = await self._read(lambda c: ads.paces(c, id, since_us=since, limit=CAMPAIGN_PACES))
-        changes = await self.changes("campaign", id)
+        changes, older = await self._changes("campaign", id)
         total = _sum([hour.counts for hour in hours])
         spent = sum(hour.counts.spent_nanos for hour in hours if hour.ts_us >= today)
         facts = self._memory.campaign(campaign, total, spent)
@@ -240,6 +252,7 @@ class ConsoleData:
             transfers=transfers,
             paces=[pace_of(row) for row in paces],
             changes=changes,
+            older_changes=older,
         )
 
     async def creative(self, id: str) -> CreativePageFacts | None:
@@ -250,7 +263,7 @@ class ConsoleData:
         campaign = self._from.catalogue.campaigns[creative.campaign_id]
         shown = await self._read(lambda c: ads.creative_counts(c, creative.campaign_id))
         counts = shown.get(id, ads.Counts())
-        changes = await self.changes("creative", id)
+        changes, older = await self._changes("creative", id)
         await self._from.journal.settled()
         return CreativePageFacts(
             now_us=self.now_us(),
@@ -261,6 +274,7 @@ class ConsoleData:
             clicks=counts.clicks,
             nanos=counts.spent_nanos,
             changes=changes,
+            older_changes=older,
         )
 
     async def conversions(self, id: str, *, before: int = 0) -> ConversionsFacts | None:
@@ -281,10 +295,46 @@ class ConsoleData:
             names=self._memory.names,
         )
 
-    async def changes(self, kind: Noun, id: str) -> list[ChangeFacts]:
-        """The newest changes of a campaign or a creative, newest first."""
-        rows = await self._read(lambda c: ads.history(c, kind, id, limit=CHANGES))
-        return [change_of(row) for row in rows]
+    async def changes(self, noun: Noun, id: str, *, before: int = 0) -> ChangesFacts | None:
+        """A page of the changes of a campaign or a creative."""
+        catalogue = self._from.catalogue
+        items = catalogue.campaigns if noun == "campaign" else catalogue.creatives
+        if id not in items:
+            return None
+        lines, older = await self._changes(noun, id, before=before, most=CHANGES_PAGE)
+        return ChangesFacts(
+            now_us=self.now_us(), noun=noun, id=id, name=items[id].name, lines=lines, older=older
+        )
+
+    async def _changes(
+        self, noun: Noun, id: str, *, before: int = 0, most: int = CHANGES
+    ) -> tuple[list[ChangeFacts], int]:
+        """The newest changes first, and the sequence that the next page begins before."""
+        rows = await self._read(
+            lambda c: ads.history(c, noun, id, before_seq=before, limit=most + 1)
+        )
+        older = rows[most - 1].seq if len(rows) > most else 0
+        return [change_of(row) for row in rows[:most]], older
+
+    async def reviews(self, page: int) -> ReviewsFacts:
+        """A page of what waits for a reviewer."""
+        waiting = self._from.catalogue.in_review
+
+        def each(noun: Noun) -> Iterator[tuple[Noun, str, int]]:
+            return ((noun, id, ts_us) for id, ts_us in waiting[noun].items())
+
+        first = (page - 1) * REVIEWS_PAGE
+        some = list(
+            islice(chain(each("campaign"), each("creative")), first, first + REVIEWS_PAGE + 1)
+        )
+        facts = ReviewsFacts(
+            now_us=self.now_us(),
+            in_review=self._memory.in_review(),
+            lines=[self._memory.review_line(*one) for one in some[:REVIEWS_PAGE]],
+            has_more=len(some) > REVIEWS_PAGE,
+        )
+        await self._from.journal.settled()
+        return facts
 
     async def ledger(self) -> LedgerFacts:
         """Sums, the first accounts, the latest transfers."""

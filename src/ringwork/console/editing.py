@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -11,16 +12,15 @@ from litestar.response import Redirect
 from msgspec import Struct
 
 from ringwork.ads.creatives import Finding
-from ringwork.ads.lifecycle import Actor, Noun
-from ringwork.ads.model import Campaign, Creative
+from ringwork.ads.lifecycle import Actor
 from ringwork.console.answers import moved
 from ringwork.console.asked import field, text
 from ringwork.console.commands import Commands, Outcome
 from ringwork.console.forms.body import Button, Remark
-from ringwork.console.forms.members import Group
+from ringwork.console.forms.members import Group, Option
 from ringwork.console.forms.reading import Read, Typed, placed, read_changes
 from ringwork.console.forms.sent import sent
-from ringwork.console.views.life import DONE, item_href
+from ringwork.console.views.life import DONE, Paged, item_href
 from ringwork.kernel.errors import Fault, Invalid, NotFound
 from ringwork.kernel.journal import Command
 from ringwork.web.app import HttpRequest
@@ -34,6 +34,7 @@ FIRST: Final = {
 }
 """The statuses to be created in."""
 
+_ADVERTISERS: Final = 200
 _Item = TypeVar("_Item", bound=Struct)
 _Asked = TypeVar("_Asked", bound=Struct)
 
@@ -46,6 +47,12 @@ class Said(Struct, frozen=True, kw_only=True):
     trouble: str = ""
     good: str = ""
     status: int = 200
+
+
+def advertiser_options(commands: Commands) -> list[Option]:
+    """The newest advertisers, to be offered; the id of any other can be typed."""
+    known = islice(reversed(commands.api.catalogue.advertisers.values()), _ADVERTISERS)
+    return [Option(one.id, one.name) for one in known]
 
 
 def first_buttons(commands: Commands, request: HttpRequest) -> list[Button]:
@@ -120,7 +127,7 @@ async def change(
     request: HttpRequest,
     commands: Commands,
     groups: Sequence[Group],
-    item: Campaign | Creative,
+    item: Struct,
     kind: type[_Asked],
     decide: Callable[[Command, _Asked, Actor], Struct],
 ) -> tuple[Typed, Said | None]:
@@ -142,7 +149,7 @@ async def change(
     return given.typed, None if outcome.is_done else said_of(groups, outcome)
 
 
-def done(noun: Noun, id: str, what: str) -> Redirect:
+def done(noun: Paged, id: str, what: str) -> Redirect:
     """On to the item's page, which says what was done."""
     return moved(f"{item_href(noun, id)}?done={what}")
 

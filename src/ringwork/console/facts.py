@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from ringwork.ads.lifecycle import Noun
 from ringwork.ads.model import Campaign, Creative
 from ringwork.kernel.events import Recorded
 from ringwork.kernel.ledger import Account
@@ -69,14 +70,41 @@ class CampaignFacts(Struct, frozen=True, kw_only=True):
     campaign: Campaign
     advertiser: str
     account: Account | None
-    creatives: int
-    """Active ones."""
+    has_ad: bool
+    """Whether one of its creatives is active."""
     impressions: int = 0
     clicks: int = 0
     conversions: int = 0
     today_nanos: int = 0
     day_free_nanos: int | None = None
     """What its daily budget still allows today; None without one."""
+
+
+class InReview(Struct, frozen=True, kw_only=True):
+    """How many items wait for a reviewer."""
+
+    campaigns: int = 0
+    creatives: int = 0
+
+
+class ReviewLine(Struct, frozen=True, kw_only=True):
+    """One item that waits for a reviewer."""
+
+    noun: Noun
+    id: str
+    name: str
+    advertiser: str
+    since_us: int
+
+
+class ReviewsFacts(Struct, frozen=True, kw_only=True):
+    """For the list of what waits for review."""
+
+    now_us: int
+    in_review: InReview
+    lines: list[ReviewLine]
+    """One page: campaigns, then creatives, those that wait longest first."""
+    has_more: bool
 
 
 class Pace(Struct, frozen=True, kw_only=True):
@@ -114,6 +142,7 @@ class OverviewFacts(Struct, frozen=True, kw_only=True):
     """Ad, campaign and advertiser ids -> names."""
     paces: dict[str, Pace] = {}
     """Campaign -> the newest note of its plan."""
+    in_review: InReview = InReview()
 
 
 class RequestLine(Struct, frozen=True, kw_only=True):
@@ -213,6 +242,18 @@ class ChangeFacts(Struct, frozen=True, kw_only=True):
     """(JSON pointer, before, after)."""
 
 
+class ChangesFacts(Struct, frozen=True, kw_only=True):
+    """One page of an item's changes, newest first."""
+
+    now_us: int
+    noun: Noun
+    id: str
+    name: str
+    lines: list[ChangeFacts]
+    older: int = 0
+    """Sequence for the next page's ``before``, 0 when there is none."""
+
+
 class ConversionFacts(Struct, frozen=True, kw_only=True):
     """One conversion, without its customer."""
 
@@ -252,6 +293,8 @@ class CreativePageFacts(Struct, frozen=True, kw_only=True):
     clicks: int
     nanos: int
     changes: list[ChangeFacts]
+    older_changes: int = 0
+    """As ``ChangesFacts.older``."""
 
 
 class TransferLine(Struct, frozen=True, kw_only=True):
@@ -288,6 +331,8 @@ class CampaignPageFacts(Struct, frozen=True, kw_only=True):
     """The notes of its plan's period, oldest first."""
     changes: list[ChangeFacts] = []
     """The newest changes of the campaign, newest first."""
+    older_changes: int = 0
+    """As ``ChangesFacts.older``."""
 
 
 class LedgerFacts(Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect, Stream
 from litestar.types import ControllerRouterHandler
 
+from ringwork.ads.http_reports import ReportsApi
 from ringwork.console.answers import moved, wants_json
 from ringwork.console.asked import (
     SCHEME_COOKIE,
@@ -23,11 +24,15 @@ from ringwork.console.asked import (
     search_of,
     text,
 )
+from ringwork.console.bookkeeping import Bookkeeping
 from ringwork.console.commands import Commands
 from ringwork.console.data import ConsoleData
+from ringwork.console.http_advertisers import advertiser_routes
+from ringwork.console.http_books import book_routes
 from ringwork.console.http_campaigns import campaign_routes
 from ringwork.console.http_creatives import creative_routes
 from ringwork.console.http_life import life_routes
+from ringwork.console.http_reports import report_routes
 from ringwork.console.live import Live
 from ringwork.console.respond import Answer, Responder
 from ringwork.console.views.campaign import campaign_texts
@@ -56,6 +61,7 @@ def routes(
     *,
     data: ConsoleData,
     commands: Commands,
+    reports: ReportsApi,
     sign_in: SignIn,
     live_values: Live,
     session_s: int,
@@ -66,6 +72,7 @@ def routes(
     ``session_s`` and ``is_secure`` are those of the sign-in cookie.
     """
     respond = Responder(data=data, sign_in=sign_in)
+    books = Bookkeeping(reports, names=data.names, now_us=commands.now_us)
 
     # Plain functions: Litestar copies exception handlers deeply, with whatever they are bound to.
     def refused(request: HttpRequest, error: Refused) -> Answer:
@@ -82,6 +89,9 @@ def routes(
             *life_routes(data, respond, commands),
             *campaign_routes(respond, commands),
             *creative_routes(respond, commands),
+            *report_routes(reports, respond, data.names, commands.now_us),
+            *advertiser_routes(books, respond, commands),
+            *book_routes(reports, books, respond, commands),
             *_streams(data, live_values),
             *_doors(respond, sign_in, session_s=session_s, is_secure=is_secure),
             *_rest(data, respond),

@@ -11,11 +11,13 @@ from litestar.types import ControllerRouterHandler
 
 from ringwork.ads.model import Campaign
 from ringwork.ads.requests import CampaignChange, NewCampaign
+from ringwork.console.asked import text
 from ringwork.console.commands import WRITE_SCOPE, Commands
 from ringwork.console.editing import (
     FIRST,
     SAVE,
     Said,
+    advertiser_options,
     change,
     chosen,
     converted,
@@ -23,25 +25,20 @@ from ringwork.console.editing import (
     first_buttons,
     known,
     said_of,
-    seen,
 )
-from ringwork.console.forms.body import FormBody, sections, summary
+from ringwork.console.form_pages import Sheet, page_of
 from ringwork.console.forms.campaign import campaign_groups
-from ringwork.console.forms.members import Group, Option
+from ringwork.console.forms.members import Group
 from ringwork.console.forms.reading import Typed, read_new, written
 from ringwork.console.forms.sent import sent
 from ringwork.console.pages import Page
 from ringwork.console.respond import Answer, Responder
-from ringwork.console.views.form import form_page
 from ringwork.console.views.life import item_href
 from ringwork.kernel.money import Money
 from ringwork.web.app import HttpRequest
 from ringwork.web.auth import needs
 
 _WRITE: Final = needs(WRITE_SCOPE)
-_ADVERTISERS: Final = 200
-"""Offered for the advertiser's input; the id of any other can be typed."""
-_WHO: Final = "Its budget leaves its advertiser's account at once; a lower one brings it back."
 
 
 def campaign_routes(respond: Responder, commands: Commands) -> list[ControllerRouterHandler]:
@@ -52,7 +49,10 @@ def campaign_routes(respond: Responder, commands: Commands) -> list[ControllerRo
 
     @get("/new-campaign", opt=_WRITE, sync_to_thread=False)
     def show_new_campaign(request: HttpRequest) -> Answer:
-        return respond.page(request, pages.new(request, written(pages.groups(), _blank())))
+        return respond.page(
+            request,
+            pages.new(request, written(pages.groups(), _blank(text(request, "advertiser")))),
+        )
 
     @post("/new-campaign", opt=_WRITE, status_code=200)
     async def create_campaign(request: HttpRequest) -> Answer:
@@ -105,65 +105,47 @@ class _Pages:
         self._commands = commands
 
     def groups(self, item: Campaign | None = None) -> tuple[Group, ...]:
-        known = list(self._commands.api.catalogue.advertisers.values())[-_ADVERTISERS:]
         return campaign_groups(
             self._commands.api.ads.currency,
             is_new=item is None,
-            advertisers=[Option(one.id, one.name) for one in known],
+            advertisers=advertiser_options(self._commands),
         )
 
     def new(self, request: HttpRequest, typed: Typed, said: Said | None = None) -> Page:
-        said = said or Said()
-        groups = self.groups()
-        body = FormBody(
-            action="/console/new-campaign",
-            sections=sections(groups, typed, said.faults),
-            buttons=first_buttons(self._commands, request),
-            who=_WHO,
-            cancel="/console/campaigns",
-            wrong=summary(groups, said.faults),
-            trouble=said.trouble,
-            hidden=[("key", self._commands.new_key())],
-        )
-        return form_page(
-            body,
+        sheet = Sheet(
             title="New campaign",
             question="What is advertised, for how much, when and where?",
-            now_us=self._commands.now_us(),
-            status=said.status,
+            action="/console/new-campaign",
+            groups=self.groups(),
+            buttons=first_buttons(self._commands, request),
+            who="Its budget leaves its advertiser's account at once; a lower one brings it back.",
+            cancel="/console/campaigns",
         )
+        return page_of(self._commands, sheet, typed, said)
 
     def edit(self, item: Campaign, typed: Typed, said: Said | None = None) -> Page:
-        said = said or Said()
-        groups = self.groups(item)
-        body = FormBody(
-            action=f"{item_href('campaign', item.id)}/edit",
-            sections=sections(groups, typed, said.faults),
-            buttons=[SAVE],
-            who="What is not changed stays as it is; a new budget moves the difference.",
-            cancel=item_href("campaign", item.id),
-            wrong=summary(groups, said.faults),
-            trouble=said.trouble,
-            fixed=[("Advertiser", item.advertiser_id), ("Pays for", item.pricing.upper())],
-            hidden=[("key", self._commands.new_key()), ("seen", seen(item))],
-        )
-        return form_page(
-            body,
+        sheet = Sheet(
             title="Edit campaign",
             subject=item.id,
             question="What is to be different from now on?",
-            now_us=self._commands.now_us(),
-            status=said.status,
+            action=f"{item_href('campaign', item.id)}/edit",
+            groups=self.groups(item),
+            buttons=[SAVE],
+            who="What is not changed stays as it is; a new budget moves the difference.",
+            cancel=item_href("campaign", item.id),
+            item=item,
+            fixed=[("Advertiser", item.advertiser_id), ("Pays for", item.pricing.upper())],
         )
+        return page_of(self._commands, sheet, typed, said)
 
 
-def _blank() -> dict[str, Any]:
+def _blank(advertiser_id: str) -> dict[str, Any]:
     """A campaign of defaults; what has to be said is not."""
     zero = Money("XXX", 0, 0)
     blank: dict[str, Any] = msgspec.to_builtins(
         Campaign(
             id="",
-            advertiser_id="",
+            advertiser_id=advertiser_id,
             name="",
             pricing="cpm",
             bid_nanos=0,

@@ -27,15 +27,13 @@ from ringwork.console.editing import (
     first_buttons,
     known,
     said_of,
-    seen,
 )
-from ringwork.console.forms.body import FormBody, has_files, sections, summary
+from ringwork.console.form_pages import Sheet, page_of
 from ringwork.console.forms.creative import WAYS, Way, creative_groups, way_of
 from ringwork.console.forms.reading import Typed, read_new, written
 from ringwork.console.forms.sent import sent
 from ringwork.console.pages import Page
 from ringwork.console.respond import Answer, Responder
-from ringwork.console.views.form import form_page
 from ringwork.console.views.life import item_href
 from ringwork.kernel.errors import Fault, Invalid
 from ringwork.web.app import HttpRequest
@@ -113,56 +111,37 @@ class _Pages:
         self._commands = commands
 
     def new(self, request: HttpRequest, way: Way, typed: Typed, said: Said | None = None) -> Page:
-        said = said or Said()
-        groups = creative_groups(way, is_new=True)
         campaign_id = next(iter(typed.get("/campaign_id", ())), "").strip()
         has_campaign = campaign_id in self._commands.api.catalogue.campaigns
-        body = FormBody(
+        sheet = Sheet(
+            title="New creative",
+            question="What is shown, and where does a click lead?",
             action=_address(campaign_id, way),
-            sections=sections(groups, typed, said.faults, said.remarks),
+            groups=creative_groups(way, is_new=True),
             buttons=[*first_buttons(self._commands, request), CHECK],
             who="It is shown once it and its campaign are live.",
             cancel=item_href("campaign", campaign_id) if has_campaign else "/console/campaigns",
-            wrong=summary(groups, said.faults),
-            trouble=said.trouble,
-            good=said.good,
             kinds=[
                 (one.title, _address(campaign_id, name), name == way) for name, one in WAYS.items()
             ],
-            hidden=[("key", self._commands.new_key())],
-            has_files=has_files(groups),
         )
-        return form_page(
-            body,
-            title="New creative",
-            question="What is shown, and where does a click lead?",
-            now_us=self._commands.now_us(),
-            status=said.status,
-        )
+        return page_of(self._commands, sheet, typed, said)
 
     def edit(self, item: Creative, typed: Typed, said: Said | None = None) -> Page:
-        said = said or Said()
-        groups = creative_groups(way_of(item), is_new=False)
-        body = FormBody(
-            action=f"{item_href('creative', item.id)}/edit",
-            sections=sections(groups, typed, said.faults, said.remarks),
-            buttons=[SAVE],
-            who="Where reviews are asked for, what was approved and is then changed waits for one.",
-            cancel=item_href("creative", item.id),
-            wrong=summary(groups, said.faults),
-            trouble=said.trouble,
-            fixed=[("Campaign", item.campaign_id), ("Kind", WAYS[way_of(item)].title)],
-            hidden=[("key", self._commands.new_key()), ("seen", seen(item))],
-            has_files=has_files(groups),
-        )
-        return form_page(
-            body,
+        way = way_of(item)
+        sheet = Sheet(
             title="Edit creative",
             subject=item.id,
             question="What is to be different from now on?",
-            now_us=self._commands.now_us(),
-            status=said.status,
+            action=f"{item_href('creative', item.id)}/edit",
+            groups=creative_groups(way, is_new=False),
+            buttons=[SAVE],
+            who="Where reviews are asked for, what was approved and is then changed waits for one.",
+            cancel=item_href("creative", item.id),
+            item=item,
+            fixed=[("Campaign", item.campaign_id), ("Kind", WAYS[way].title)],
         )
+        return page_of(self._commands, sheet, typed, said)
 
 
 def _way(request: HttpRequest) -> Way:

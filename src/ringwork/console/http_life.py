@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from ringwork.ads.http_api import REVIEW_SCOPE
 from ringwork.ads.lifecycle import Actor, Noun
 from ringwork.ads.requests import CampaignChange, CreativeChange, ReviewDecision
-from ringwork.console.asked import field, live, number
+from ringwork.console.asked import PAGES_MAX, field, live, number
 from ringwork.console.commands import WRITE_SCOPE, Commands, Outcome
 from ringwork.console.data import ConsoleData
 from ringwork.console.editing import asked_for, done, done_of
@@ -21,7 +21,9 @@ from ringwork.console.respond import Answer, Responder
 from ringwork.console.views.campaign import campaign
 from ringwork.console.views.conversions import conversions
 from ringwork.console.views.creative import creative
+from ringwork.console.views.history import changes
 from ringwork.console.views.life import Refusal
+from ringwork.console.views.reviews import reviews
 from ringwork.kernel.errors import NotFound
 from ringwork.kernel.journal import Command
 from ringwork.web.app import HttpRequest
@@ -37,7 +39,10 @@ def life_routes(
 ) -> list[ControllerRouterHandler]:
     """The handlers."""
     items = _Items(data, respond, commands)
+    return [*_pages(items), *_histories(data, respond, items), *_forms(items)]
 
+
+def _pages(items: _Items) -> list[ControllerRouterHandler]:
     @get("/campaigns/{id:str}", opt=_SEE)
     async def show_campaign(request: HttpRequest, id: FromPath[str]) -> Answer:
         return await items.page(request, "campaign", id)
@@ -46,6 +51,12 @@ def life_routes(
     async def show_creative(request: HttpRequest, id: FromPath[str]) -> Answer:
         return await items.page(request, "creative", id)
 
+    return [show_campaign, show_creative]
+
+
+def _histories(
+    data: ConsoleData, respond: Responder, items: _Items
+) -> list[ControllerRouterHandler]:
     @get("/campaigns/{id:str}/conversions", opt=_SEE)
     async def show_conversions(request: HttpRequest, id: FromPath[str]) -> Answer:
         facts = await data.conversions(id, before=number(request, "before", default=0))
@@ -53,6 +64,23 @@ def life_routes(
             raise NotFound(f"no campaign {id[:64]}")
         return respond.page(request, conversions(facts))
 
+    @get("/campaigns/{id:str}/changes", opt=_SEE)
+    async def show_campaign_changes(request: HttpRequest, id: FromPath[str]) -> Answer:
+        return await items.changes(request, "campaign", id)
+
+    @get("/creatives/{id:str}/changes", opt=_SEE)
+    async def show_creative_changes(request: HttpRequest, id: FromPath[str]) -> Answer:
+        return await items.changes(request, "creative", id)
+
+    @get("/reviews", opt=_SEE)
+    async def show_reviews(request: HttpRequest) -> Answer:
+        page = number(request, "page", default=1, at_most=PAGES_MAX)
+        return respond.page(request, reviews(await data.reviews(page), page=page))
+
+    return [show_conversions, show_campaign_changes, show_creative_changes, show_reviews]
+
+
+def _forms(items: _Items) -> list[ControllerRouterHandler]:
     @post("/campaigns/{id:str}/status", opt=_WRITE, status_code=200)
     async def step_campaign(request: HttpRequest, id: FromPath[str]) -> Answer:
         return await items.step(request, "campaign", id)
@@ -69,15 +97,7 @@ def life_routes(
     async def review_creative(request: HttpRequest, id: FromPath[str]) -> Answer:
         return await items.review(request, "creative", id)
 
-    return [
-        show_campaign,
-        show_creative,
-        show_conversions,
-        step_campaign,
-        step_creative,
-        review_campaign,
-        review_creative,
-    ]
+    return [step_campaign, step_creative, review_campaign, review_creative]
 
 
 class _Items:
@@ -111,6 +131,13 @@ class _Items:
             life = commands.life(request, noun, shown.creative, refused)
             page = creative(shown, life=life, done=said)
         return self._respond.page(request, replace(page, status=status))
+
+    async def changes(self, request: HttpRequest, noun: Noun, id: str) -> Answer:
+        """A page of the item's history."""
+        facts = await self._data.changes(noun, id, before=number(request, "before", default=0))
+        if facts is None:
+            raise NotFound(f"no {noun} {id[:64]}")
+        return self._respond.page(request, changes(facts))
 
     async def step(self, request: HttpRequest, noun: Noun, id: str) -> Answer:
         """Give an item another status."""

@@ -10,9 +10,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from ringwork.ads.lifecycle import Noun
 from ringwork.ads.model import Campaign
 from ringwork.ads.projections import Counts
-from ringwork.console.facts import CampaignFacts, Lag, LogFacts
+from ringwork.console.facts import CampaignFacts, InReview, Lag, LogFacts, ReviewLine
 from ringwork.console.format import DAY_S, minute
 from ringwork.console.pages import Shell
 from ringwork.console.sources import Names, Sources
@@ -29,7 +30,6 @@ class Memory:
 
     def __init__(self, sources: Sources) -> None:
         self._from = sources
-        self._active: tuple[int, dict[str, int]] = (-1, {})
         self.names = Names(sources.catalogue)
 
     def shell(self) -> Shell:
@@ -41,11 +41,12 @@ class Memory:
             lags=self.lags(),
             balanced=self.balanced(),
             verification=verification,
+            in_review=self.in_review(),
             now_us=self._from.clock.wall_us(),
         )
         waiting: dict[str, int] = {}
         for matter in found:
-            waiting[matter.page] = waiting.get(matter.page, 0) + 1
+            waiting[matter.page] = waiting.get(matter.page, 0) + matter.items
         return Shell(
             events=self._from.journal.log.head.seq,
             verified=f"Verified {minute(verification.ts_us)} UTC"
@@ -61,6 +62,24 @@ class Memory:
             sums["debits_posted"] == sums["credits_posted"]
             and sums["debits_pending"] == sums["credits_pending"]
             for sums in self._from.ledger.trial_balance().values()
+        )
+
+    def in_review(self) -> InReview:
+        """How many campaigns and creatives wait for a reviewer."""
+        waiting = self._from.catalogue.in_review
+        return InReview(campaigns=len(waiting["campaign"]), creatives=len(waiting["creative"]))
+
+    def review_line(self, noun: Noun, id: str, since_us: int) -> ReviewLine:
+        """An item that waits for a reviewer since then."""
+        catalogue = self._from.catalogue
+        item = catalogue.campaigns[id] if noun == "campaign" else catalogue.creatives[id]
+        campaign = item if isinstance(item, Campaign) else catalogue.campaigns[item.campaign_id]
+        return ReviewLine(
+            noun=noun,
+            id=id,
+            name=item.name,
+            advertiser=self.names.get(campaign.advertiser_id, campaign.advertiser_id),
+            since_us=since_us,
         )
 
     def log(self) -> LogFacts:
@@ -97,7 +116,7 @@ class Memory:
             campaign=campaign,
             advertiser=advertiser.name if advertiser else campaign.advertiser_id,
             account=copy_of(account) if account else None,
-            creatives=self._active_creatives().get(campaign.id, 0),
+            has_ad=self._has_ad(campaign.id),
             impressions=counts.impressions,
             clicks=counts.clicks,
             conversions=counts.conversions,
@@ -107,16 +126,11 @@ class Memory:
             else daily.total_nanos - self._from.budgets.spent_nanos(campaign.id, today),
         )
 
-    def _active_creatives(self) -> dict[str, int]:
-        """Campaign -> how many of its creatives are active; counted when the catalogue changed."""
+    def _has_ad(self, campaign_id: str) -> bool:
         catalogue = self._from.catalogue
-        if self._active[0] != catalogue.generation:
-            counted: dict[str, int] = {}
-            for creative in catalogue.creatives.values():
-                if creative.status == "active":
-                    counted[creative.campaign_id] = counted.get(creative.campaign_id, 0) + 1
-            self._active = (catalogue.generation, counted)
-        return self._active[1]
+        return any(
+            catalogue.creatives[id].status == "active" for id in catalogue.creatives_of(campaign_id)
+        )
 
 
 def copy_of(account: Account) -> Account:

@@ -51,12 +51,14 @@ class Page(Struct, frozen=True, kw_only=True):
     """One page; ``body`` is its own model and the ``data`` of its JSON."""
 
     name: str
-    """Which template, and which entry of the navigation is the current one."""
+    """Which template, and by it which entry of the navigation is the current one."""
     title: str
     question: str
     answer: Sentence
     now_us: int
     body: Struct
+    entry: str = ""
+    """The current entry of the navigation, where the template does not say it."""
     subject: str = ""
     """An id in the heading, after the title."""
     notes: tuple[str, ...] = ()
@@ -90,7 +92,17 @@ NAVIGATION: Final = (
             NavItem("health", "Health", "/console/health", "console:read"),
         ),
     ),
-    ("Earn", (NavItem("campaigns", "Campaigns", "/console/campaigns", "console:read"),)),
+    (
+        "Earn",
+        (
+            NavItem("campaigns", "Campaigns", "/console/campaigns", "console:read"),
+            NavItem("reviews", "Reviews", "/console/reviews", "console:read"),
+            NavItem("advertisers", "Advertisers", "/console/advertisers", "console:read"),
+            NavItem("publishers", "Publishers", "/console/publishers", "ledger:read"),
+            NavItem("reports", "Reports", "/console/reports", "ledger:read"),
+            NavItem("invoices", "Invoices", "/console/invoices", "ledger:read"),
+        ),
+    ),
     ("Prove", (NavItem("ledger", "Ledger", "/console/ledger", "ledger:read"),)),
 )
 """Only pages that exist."""

@@ -83,6 +83,7 @@ def environment() -> Environment:
         plan_chart=plan_charts.plan_chart,
         difference_chart=plan_charts.difference_chart,
         pace_chart=plan_charts.pace_chart,
+        series_chart=charts.series_chart,
     )
     return env
 
@@ -127,8 +128,12 @@ _CURRENT: Final = {
     "trace": "requests",
     "campaign": "campaigns",
     "conversions": "campaigns",
-    "creative": "campaigns",
+    "changes": "campaigns",
     "form": "campaigns",
+    "creative": "campaigns",
+    "advertiser": "advertisers",
+    "publisher": "publishers",
+    "invoice": "invoices",
     "account": "ledger",
     "transfer": "ledger",
 }
@@ -136,7 +141,7 @@ _CURRENT: Final = {
 
 def nav_name(page: Page) -> str:
     """Which entry of the navigation a page belongs to."""
-    return _CURRENT.get(page.name, page.name)
+    return page.entry or _CURRENT.get(page.name, page.name)
 
 
 def json_of(page: Page) -> bytes:

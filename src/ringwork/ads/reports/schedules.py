@@ -8,7 +8,7 @@ oldest first. An event names every report that was made, so that none is made tw
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,7 @@ from ringwork.ads.reports.vocabulary import (
     ReportQuery,
     TimeZone,
 )
+from ringwork.ads.reports.zones import midnight_us
 from ringwork.kernel.errors import Conflict, NotFound
 from ringwork.kernel.events import Event, Recorded
 from ringwork.kernel.journal import Command
@@ -204,9 +205,4 @@ def period_of(every: Every, time_zone: str, at_us: int) -> Period:
         after = (first + timedelta(days=31)).replace(day=1)
     else:
         after = first + timedelta(days=1)
-    return Period(_midnight_us(first, zone), _midnight_us(after, zone))
-
-
-def _midnight_us(day: date, zone: ZoneInfo) -> int:
-    """When a day begins; where the clock skips midnight, when it would have been."""
-    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * 1_000_000
+    return Period(midnight_us(first, zone), midnight_us(after, zone))

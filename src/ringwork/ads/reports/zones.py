@@ -6,7 +6,7 @@ local time is the time plus an offset chosen by a ``CASE`` of integers.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -33,6 +33,11 @@ def zone_of(name: str) -> ZoneInfo:
         detail = f"expected an IANA time zone such as Europe/Lisbon, got {name!r}"
         raise Conflict("rule-violated", detail, errors=[Fault("/time_zone", detail)])
     return ZoneInfo(name)
+
+
+def midnight_us(day: date, zone: ZoneInfo) -> int:
+    """When a day begins; where the clock skips midnight, when it would have been."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * _US_PER_S
 
 
 def spells(zone: ZoneInfo, from_us: int, until_us: int) -> list[Spell]:

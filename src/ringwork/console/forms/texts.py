@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from msgspec import Struct
@@ -18,6 +18,7 @@ from ringwork.kernel.money import NANOS
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _AMOUNT: Final = re.compile(r"([0-9]{1,10})(?:\.([0-9]{1,9}))?")
 _PPM_DIGITS: Final = 6
+_FIRST_YEAR, _LAST_YEAR = 1971, 2199
 _SPANS: Final = {"minute": 60, "hour": 3600, "day": 86_400}
 _CAP: Final = re.compile(
     r"([0-9]{1,4}) in ([0-9]{1,7}) (second|minute|hour|day)s?(?: per (campaign|advertiser))?"
@@ -126,6 +127,18 @@ def _moment_text(value: Value) -> list[str]:
     return [moment.replace(tzinfo=None).isoformat(" ", exact)]
 
 
+def _day_read(texts: Sequence[str]) -> str:
+    """A day of a year that both our times and a calendar can say."""
+    text = _one(texts)
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"a day such as 2026-11-26 is expected, got {text[:40]!r}") from None
+    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        raise ValueError(f"a day from {_FIRST_YEAR} to {_LAST_YEAR} is expected, got {text[:40]!r}")
+    return day.isoformat()
+
+
 def _hours_read(texts: Sequence[str]) -> list[int]:
     found: dict[int, None] = {}
     for part in filter(None, (each.strip() for each in _one(texts).split(","))):
@@ -221,6 +234,7 @@ FACTOR: Final = Codec(
     lambda value: ["" if value is None else _decimal_text(value, _PPM_DIGITS, 0)], _factor_read
 )
 MOMENT: Final = Codec(_moment_text, _moment_read)
+DAY: Final = Codec(lambda value: [value or ""], _day_read)
 HOURS: Final = Codec(_hours_text, _hours_read)
 PAIRS: Final = Codec(_pairs_text, _pairs_read)
 CAPS: Final = Codec(_caps_text, _caps_read)

@@ -34,7 +34,7 @@ from ringwork.console.views.campaigns import (
     state_of,
 )
 from ringwork.console.views.figures import Figure
-from ringwork.console.views.history import ChangeRow, change_rows
+from ringwork.console.views.history import ChangeRow, change_rows, changes_href
 from ringwork.console.views.ledger import TransferRow, transfer_row
 from ringwork.console.views.life import Life
 from ringwork.console.views.pacing import Pacing, pacing, why_unplanned
@@ -93,6 +93,7 @@ class CampaignBody(Struct, frozen=True, kw_only=True):
     life: Life | None
     """What the visitor may do to it."""
     changes: list[ChangeRow]
+    older_changes_href: str
 
 
 def campaign(
@@ -128,6 +129,7 @@ def campaign(
         targeting=_targeting(facts),
         life=life,
         changes=change_rows(facts.changes),
+        older_changes_href=changes_href("campaign", facts.facts.campaign.id, facts.older_changes),
     )
     return Page(
         name="campaign",

@@ -122,7 +122,7 @@ def state_of(facts: CampaignFacts, now_us: int) -> State:
             return "too small"
         if is_exhausted(facts):
             return "spent out"
-        if not facts.creatives:
+        if not facts.has_ad:
             return "no ad"
         return "done for today" if is_done_for_today(facts) else "running"
     return _AS_THEY_ARE[campaign.status]

@@ -7,7 +7,7 @@ from msgspec import Struct
 from ringwork.console.facts import CreativePageFacts
 from ringwork.console.format import MISSING, TIMES, count, money, percent, plural
 from ringwork.console.pages import Bold, Page, say
-from ringwork.console.views.history import ChangeRow, change_rows
+from ringwork.console.views.history import ChangeRow, change_rows, changes_href
 from ringwork.console.views.life import STATES, Life
 from ringwork.console.views.matters import campaign_href
 
@@ -28,6 +28,7 @@ class CreativeBody(Struct, frozen=True, kw_only=True):
     """Of the frame that it is shown in."""
     facts: list[tuple[str, str]]
     changes: list[ChangeRow]
+    older_changes_href: str
 
 
 def creative(facts: CreativePageFacts, *, life: Life | None = None, done: str = "") -> Page:
@@ -68,6 +69,7 @@ def creative(facts: CreativePageFacts, *, life: Life | None = None, done: str = 
                 ("Spent", money(facts.nanos, facts.currency)),
             ],
             changes=change_rows(facts.changes),
+            older_changes_href=changes_href("creative", facts.creative.id, facts.older_changes),
         ),
         notes=(f"{ad.format} of {facts.campaign}",),
         command=f"ringwork ads creatives {ad.id}",

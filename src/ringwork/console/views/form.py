@@ -7,7 +7,14 @@ from ringwork.console.pages import Page, say
 
 
 def form_page(
-    body: FormBody, *, title: str, question: str, now_us: int, subject: str = "", status: int = 200
+    body: FormBody,
+    *,
+    title: str,
+    question: str,
+    now_us: int,
+    subject: str = "",
+    entry: str = "",
+    status: int = 200,
 ) -> Page:
     """The form's page; its answer says what is wrong, or who may send it."""
     wrong = len(body.wrong)
@@ -21,6 +28,7 @@ def form_page(
         name="form",
         title=title,
         subject=subject,
+        entry=entry,
         question=question,
         answer=say(answer),
         now_us=now_us,

@@ -8,8 +8,11 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from ringwork.console.facts import ChangeFacts
-from ringwork.console.format import MISSING
+from ringwork.ads.lifecycle import Noun
+from ringwork.console.facts import ChangeFacts, ChangesFacts
+from ringwork.console.format import MISSING, day, plural
+from ringwork.console.pages import Bold, Page, say
+from ringwork.console.views.life import item_href
 from ringwork.kernel.money import NANOS
 
 _ACTIONS: Final = {
@@ -21,6 +24,15 @@ _ACTIONS: Final = {
 }
 _BY: Final = {"": "the platform", "console": "console", "local": "owner's socket"}
 _VALUE_MAX: Final = 80
+
+
+class Changes(Struct, frozen=True, kw_only=True):
+    """The body of the page of all changes of an item."""
+
+    name: str
+    href: str
+    rows: list[ChangeRow]
+    older_href: str
 
 
 class ChangeRow(Struct, frozen=True, kw_only=True):
@@ -50,6 +62,43 @@ def change_rows(changes: Sequence[ChangeFacts]) -> list[ChangeRow]:
         )
         for one in changes
     ]
+
+
+def changes_href(noun: Noun, id: str, before: int) -> str:
+    """The page of the changes before that sequence; empty where there are none."""
+    return f"{item_href(noun, id)}/changes?before={before}" if before else ""
+
+
+def changes(facts: ChangesFacts) -> Page:
+    """A page of the history, newest first."""
+    rows = change_rows(facts.lines)
+    return Page(
+        name="changes",
+        title=f"Changes of {facts.noun}",
+        subject=facts.id,
+        question="Who changed what, and when?",
+        answer=say(*_answer(facts, rows)),
+        now_us=facts.now_us,
+        body=Changes(
+            name=facts.name,
+            href=item_href(facts.noun, facts.id),
+            rows=rows,
+            older_href=changes_href(facts.noun, facts.id, facts.older),
+        ),
+        notes=("newest first",),
+    )
+
+
+def _answer(facts: ChangesFacts, rows: Sequence[ChangeRow]) -> list[str | Bold]:
+    if not rows:
+        return [f"Nothing more is told of {facts.name}."]
+    newest, oldest = rows[0], rows[-1]
+    told: list[str | Bold] = [Bold(plural(len(rows), "change")), f" of {facts.name}"]
+    if len(rows) > 1:
+        told.append(f" from {day(oldest.ts_us)} to {day(newest.ts_us)}")
+    else:
+        told.append(f" on {day(newest.ts_us)}")
+    return [*told, f"; the newest by {newest.by}."]
 
 
 def _name(pointer: str) -> str:

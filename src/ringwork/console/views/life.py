@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import quote
 
 from msgspec import Struct
 
 from ringwork.ads.lifecycle import Actor, Decision, Noun, decisions, steps
 from ringwork.ads.model import Campaign, Creative
+
+Paged = Noun | Literal["advertiser", "publisher", "invoice"]
+"""What has pages of its own, one each."""
 
 _WORDS: Final = {
     ("draft", "review"): "Send to review",
@@ -35,6 +38,9 @@ DONE: Final = {
     "approve": "It was approved and is live.",
     "reject": "It was rejected; its author reads the reason.",
     "return": "It was returned to its author, who reads the reason.",
+    "issued": "It was issued.",
+    "credited": "The credit note was issued.",
+    "paid": "The payout was made.",
 }
 """What an action came to; the address carries the word, the page the sentence."""
 STATES: Final = {
@@ -120,6 +126,6 @@ def life(
     )
 
 
-def item_href(noun: Noun, id: str) -> str:
-    """The page of a campaign or a creative."""
+def item_href(noun: Paged, id: str) -> str:
+    """The page of one item."""
     return f"/console/{noun}s/{quote(id, safe='')}"

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from ringwork.console.facts import CampaignFacts, Lag, LogFacts, Verification
+from ringwork.console.facts import CampaignFacts, InReview, Lag, LogFacts, Verification
 from ringwork.console.format import count, plural
 
 LAG_EVENTS: Final = 20_000
@@ -26,6 +26,8 @@ class Matter(Struct, frozen=True, kw_only=True):
     """The entry of the navigation that counts it."""
     subject: str = ""
     """The id of what it is about: names may repeat."""
+    items: int = 1
+    """How many things wait in it."""
 
 
 def is_running(facts: CampaignFacts, now_us: int) -> bool:
@@ -67,12 +69,34 @@ def matters(
     lags: Sequence[Lag],
     balanced: bool,
     verification: Verification | None,
+    in_review: InReview,
     now_us: int,
 ) -> list[Matter]:
     """Gravest first."""
-    found = [*_platform(log, lags, balanced, verification)]
+    found = [*_platform(log, lags, balanced, verification), *_of_reviews(in_review)]
     running = [facts for facts in campaigns if is_running(facts, now_us)]
     return found + [matter for facts in running if (matter := _of_campaign(facts)) is not None]
+
+
+def _of_reviews(in_review: InReview) -> list[Matter]:
+    total = in_review.campaigns + in_review.creatives
+    if not total:
+        return []
+    return [
+        Matter(
+            title=f"{waiting_text(in_review)} {'waits' if total == 1 else 'wait'} for review",
+            href="/console/reviews",
+            page="reviews",
+            items=total,
+            advice="Nothing of it is shown before a reviewer has approved it.",
+        )
+    ]
+
+
+def waiting_text(in_review: InReview) -> str:
+    """``2 creatives and 1 campaign``."""
+    counted = ((in_review.creatives, "creative"), (in_review.campaigns, "campaign"))
+    return " and ".join(plural(number, noun) for number, noun in counted if number)
 
 
 def _of_campaign(facts: CampaignFacts) -> Matter | None:
@@ -83,7 +107,7 @@ def _of_campaign(facts: CampaignFacts) -> Matter | None:
     elif is_exhausted(facts):
         title = "has spent its budget"
         advice = "It still asks for ads but cannot win. Raise the budget or end the campaign."
-    elif not facts.creatives:
+    elif not facts.has_ad:
         title = "has no ad to show"
         advice = "The campaign runs without an active creative. Add one or pause it."
     else:

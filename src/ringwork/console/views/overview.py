@@ -139,6 +139,7 @@ def all_matters(facts: OverviewFacts) -> list[Matter]:
         lags=facts.lags,
         balanced=facts.balanced,
         verification=facts.verification,
+        in_review=facts.in_review,
         now_us=facts.now_us,
     )
 

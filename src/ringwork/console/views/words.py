@@ -205,6 +205,7 @@ _WORDS: Final[Mapping[str, _Words]] = dict(
         ),
         # The catalogue.
         _of(ads.AdvertiserRegistered, lambda e, _: e.advertiser.name),
+        _of(ads.AdvertiserChanged, lambda e, _: f"{e.advertiser.name}, changed"),
         _of(ads.CampaignCreated, lambda e, _: f"{e.campaign.name}, budget {e.campaign.budget}"),
         _of(ads.CampaignChanged, lambda e, _: f"{e.campaign.name}, {e.campaign.status}"),
         _of(
