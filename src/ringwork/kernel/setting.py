@@ -77,6 +77,9 @@ def _words(info: types.Type) -> str:
             return f"string matching {info.pattern}" if info.pattern else "string"
         case types.ListType():
             return f"list of {_words(_plain(info.item_type))}"
+        case types.UnionType():
+            known = [one for one in info.types if not isinstance(one, types.NoneType)]
+            return " or ".join(_words(_plain(one)) for one in known)
         case types.StructType():
             return f"{{{', '.join(_member(field) for field in info.fields)}}}"
     return type(info).__name__.removesuffix("Type").lower()

@@ -123,6 +123,8 @@ def _sale(bid: ExternalBid, outcome: SlotOutcome, billed_url: str, currency: str
         currency,
         billed_url,
         outcome.expires_s,
+        f"{bid.worth.rate:f}",
+        bid.worth.adjustment_ppm,
     )
 
 
