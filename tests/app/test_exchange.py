@@ -267,6 +267,56 @@ def test_nothing_of_the_viewer_is_sent(tmp_path):
     market.live(scenario, domain="ads.example")
 
 
+TC = "CQU3Rh-QU3Rh-EIATMENBlFoAC5gAAKgAJAgAAAAAAAA.IMgQAYAAgyAA"
+
+
+def test_what_a_page_says_of_consent_reaches_bidders_and_no_log(tmp_path):
+    market = Market(tmp_path, dsp=saying(204))
+
+    async def scenario(client: Client) -> None:
+        await stock(client)
+        gpp = f"DBABMA~{TC}"
+        signals = {"gdpr": 0, "tc": TC, "gpp": gpp, "gpp_sid": [2], "coppa": 0}
+        body = {"placement": "top", "signals": signals}
+        answer = await client.outside.post("/v1/ads/request", json=body, headers={"sec-gpc": "1"})
+        assert answer.status_code == 200, answer.text
+        ((_, request, _),) = market.world.asked
+        assert request["regs"] == {
+            "coppa": 0, "gdpr": 1, "gpp": gpp, "gpp_sid": [2], "ext": {"gpc": "1"},
+        }  # fmt: skip
+        assert request["user"] == {"consent": TC}
+        log = b"".join(row.payload for row in client.app.platform.log.rows(0))
+        assert log
+        assert TC.encode() not in log
+
+    market.live(scenario)
+
+
+@pytest.mark.parametrize(
+    ("signals", "pointer"),
+    [
+        ({"us_privacy": "1YYN", "gpp": "DBABTA~1YNN"}, "/signals/us_privacy"),
+        ({"gdpr": 2}, "/signals/gdpr"),
+        ({"us_privacy": "2YNN"}, "/signals/us_privacy"),
+        ({"tc": "<script>"}, "/signals/tc"),
+        ({"gpp": "DBABMA~" + "A" * 65_536}, "/signals/gpp"),
+        ({"ifa": "38400000-8cf0"}, "/signals"),
+    ],
+)
+def test_signals_that_are_none_are_refused_by_name(tmp_path, signals, pointer):
+    market = Market(tmp_path, dsp=saying(204))
+
+    async def scenario(client: Client) -> None:
+        await stock(client)
+        body = {"placement": "top", "signals": signals}
+        refused = await client.outside.post("/v1/ads/request", json=body)
+        assert refused.status_code == 422, refused.text
+        assert refused.json()["errors"][0]["pointer"] == pointer
+        assert market.world.asked == []
+
+    market.live(scenario)
+
+
 # ---- bidders that fail --------------------------------------------------------------------------
 
 

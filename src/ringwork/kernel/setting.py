@@ -69,10 +69,9 @@ def _words(info: types.Type) -> str:
             return "true or false"
         case types.LiteralType():
             return ", ".join(str(value) for value in info.values)
-        case types.IntType():
-            return _bounded("integer", info.ge, info.le)
-        case types.FloatType():
-            return _bounded("float", info.ge, info.le)
+        case types.IntType() | types.FloatType():
+            name = "integer" if isinstance(info, types.IntType) else "float"
+            return _bounded(name, info.ge, info.le)
         case types.StrType():
             return f"string matching {info.pattern}" if info.pattern else "string"
         case types.ListType():

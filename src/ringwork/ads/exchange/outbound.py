@@ -53,6 +53,8 @@ class Signals(Struct, frozen=True, kw_only=True):
     gpp_sid: tuple[int, ...] = ()
     consent: str = ""
     """The TC string: a statement about purposes, not about who makes it."""
+    gpc: str = ""
+    """``1`` where the viewer's browser says ``Sec-GPC: 1``."""
     dsa: Dsa | None = None
 
 
@@ -296,8 +298,13 @@ def _regulations(signals: Signals) -> Members:
             regs[name] = text
     if signals.gpp_sid:
         regs["gpp_sid"] = signals.gpp_sid
+    extensions: Members = {}
+    if signals.gpc:
+        extensions["gpc"] = signals.gpc
     if signals.dsa is not None:
-        regs["ext"] = {"dsa": _dsa(signals.dsa)}
+        extensions["dsa"] = _dsa(signals.dsa)
+    if extensions:
+        regs["ext"] = extensions
     members: Members = {"regs": regs} if regs else {}
     if signals.consent:
         members["user"] = {"consent": signals.consent}
