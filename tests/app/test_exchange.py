@@ -208,19 +208,98 @@ def test_a_guaranteed_campaign_is_asked_before_outside_bids(tmp_path):
     market.verified()
 
 
-def test_several_slots_are_asked_for_at_once_and_sold_apart(tmp_path):
-    both = answering(
-        bid(id="one", impid="0", price=3.0, crid="c1", adm="<i>1</i>"),
-        bid(id="two", impid="1", price=2.5, crid="c2", adm="<i>2</i>"),
-    )
-    market = Market(tmp_path, dsp=both)
+SLATE = {"slots": 2, "places_ppm": [1_000_000, 500_000]}
+
+
+def for_places(*prices: float, crid: str | None = None) -> list[dict]:
+    """A bid for each place of a slate, all of one creative where ``crid`` is given."""
+    return [
+        bid(
+            id=f"b{number}", impid=str(number), price=price, crid=crid or f"c{number}",
+            adm=f"<i>{crid or number}</i>", lurl=NOTICES["lurl"] + f"&b={number}",
+        )
+        for number, price in enumerate(prices)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rule", "bids", "prices"),
+    [
+        # "x:dsp:b0" sorts before "x:dsp:b1", which sorts after "c.a" with its 2,000,000.
+        ("second", (3.0, 2.5), [2_500_000, 2_000_001]),
+        ("gsp", (3.0, 2.5), [2_500_000, 2_000_001]),
+        ("gsp", (2.5, 3.0), [2_500_001, 2_000_001]),
+        # Half of the first place's views at 2,500,000, half at 2,000,001, rounded up.
+        ("vcg", (3.0, 2.5), [2_250_001, 2_000_001]),
+        ("vcg", (2.5, 3.0), [2_250_001, 2_000_001]),
+        ("first", (3.0, 2.5), [3_000_000, 2_500_000]),
+    ],
+)
+def test_the_places_of_a_slate_are_asked_for_at_once_and_sold_in_one_auction(
+    tmp_path, rule, bids, prices
+):
+    market = Market(tmp_path, dsp=answering(*for_places(*bids)))
 
     async def scenario(client: Client) -> None:
-        await stock(client, slots=2)
+        await stock(client, rule=rule, **SLATE)
         ads = await ask(client)
-        assert [one["ad"] for one in ads] == ["x:dsp:one", "x:dsp:two"]
-        assert len(market.world.asked) == 1
-        assert [imp["id"] for imp in market.world.asked[0][1]["imp"]] == ["0", "1"]
+        ((_, request, _),) = market.world.asked
+        assert [imp["id"] for imp in request["imp"]] == ["0", "1"]
+        best = bids.index(3.0)
+        assert [one["ad"] for one in ads] == [f"x:dsp:b{best}", f"x:dsp:b{1 - best}"]
+        (cleared,) = payloads(client, AuctionCleared)
+        assert [one.price_nanos for one in cleared.slots] == prices
+        assert balance(client, "bidder/dsp") == -sum(prices)
+        for one in ads:
+            assert await get(client, one["beacons"]["impression"]) == 204
+        assert balance(client, "publisher/pub") == sum(prices)
+
+    market.live(scenario)
+    market.verified()
+
+
+def test_a_creative_that_was_bid_for_several_places_has_one_and_sets_itself_no_price(tmp_path):
+    market = Market(tmp_path, dsp=answering(*for_places(3.0, 2.9, crid="same")))
+
+    async def scenario(client: Client) -> None:
+        await stock(client, rule="gsp", **SLATE)
+        assert [one["ad"] for one in await ask(client)] == ["x:dsp:b0", "c.a"]
+        (cleared,) = payloads(client, AuctionCleared)
+        # Not the 2.90 of the same creative: the campaign's 2.00. Nobody else is behind that.
+        assert [one.price_nanos for one in cleared.slots] == [2_000_001, 1]
+        await told(market, "/lost")
+        assert market.world.called == ["/lost?l=200&m=&b=1"]
+
+    market.live(scenario)
+    market.verified()
+
+
+def test_who_loses_a_slate_is_told_once_what_its_last_place_cost(tmp_path):
+    market = Market(tmp_path, dsp=answering(*for_places(3.0, 1.5)))
+
+    async def scenario(client: Client) -> None:
+        await stock(client, rule="gsp", **SLATE)
+        assert [one["ad"] for one in await ask(client)] == ["x:dsp:b0", "c.a"]
+        await told(market, "/lost")
+        assert market.world.called == ["/lost?l=102&m=1.5&b=1"]
+
+    market.live(scenario)
+    market.verified()
+
+
+def test_what_a_sponsorship_took_is_no_loss_while_places_are_left(tmp_path):
+    market = Market(tmp_path, dsp=answering(*for_places(3.0, 2.5)))
+
+    async def scenario(client: Client) -> None:
+        await stock(client, rule="gsp", **SLATE)
+        change = {"priority": "sponsorship", "share_ppm": 1_000_000}
+        headers = {"idempotency-key": "sponsor"}
+        made = await client.admin.patch("/v1/campaigns/c", json=change, headers=headers)
+        assert made.status_code == 200, made.text
+        # The bid for the first place, which is gone, has the second.
+        assert [one["ad"] for one in await ask(client)] == ["c.a", "x:dsp:b0"]
+        await told(market, "/lost")
+        assert market.world.called == ["/lost?l=102&m=2.5&b=1"]
 
     market.live(scenario)
     market.verified()

@@ -157,7 +157,11 @@ def test_bids_go_to_the_slots_they_were_made_for() -> None:
     bids = (bid(impid="1"), video_bid(id="b2", impid="2"), bid(id="b3", impid="0"))
     world = SimulatedBidders(dsp=answering(*bids))
     (found,), _ = gathering(world, settings(bidder()), ask(native, BANNER, video))
-    assert [[one.bid_id for one in found.for_slot(n)] for n in range(3)] == [[], ["b1"], ["b2"]]
+    assert [[one.bid_id for one in found.bids if one.slot == n] for n in range(3)] == [
+        [],
+        ["b1"],
+        ["b2"],
+    ]
     assert [one.reason for one in found.rejected] == [3]
 
 

@@ -46,10 +46,6 @@ class Gathered(Struct, frozen=True):
     """Every configured bidder, in their order."""
     waited_us: int
 
-    def for_slot(self, number: int) -> list[ExternalBid]:
-        """The bids for one slot of the ask."""
-        return [bid for bid in self.bids if bid.slot == number]
-
 
 class _Line:
     """A bidder and how it is doing."""
