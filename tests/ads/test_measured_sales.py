@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from xml.etree import ElementTree
 
 import pytest
 
+from ringwork.ads.creatives.check import check_creative
 from ringwork.ads.events import AuctionCleared, ImpressionMeasured
+from ringwork.ads.model import Creative, Slot
 from tests.ads.house import House
 from tests.ads.test_http_lanes import Site, path_of
 
@@ -53,7 +56,8 @@ def ask(site: Site, imp: dict) -> dict | None:
 @pytest.mark.parametrize(
     ("pricing", "format", "imp", "is_sold"),
     [
-        ("vcpm", "banner", {"banner": {"w": 300, "h": 250}}, False),
+        ("vcpm", "banner", {"banner": {"w": 300, "h": 250}}, True),
+        ("vcpm", "banner", {"banner": {"w": 300, "h": 250, "btype": [3]}}, False),
         ("cpm", "banner", {"banner": {"w": 300, "h": 250}}, True),
         ("vcpm", "native", native(), False),
         ("vcpm", "native", native({"event": 1, "methods": [1]}), False),
@@ -75,6 +79,8 @@ def test_what_cannot_be_reported_is_not_sold(house, pricing, format, imp, is_sol
 
 def measured_by(bid: dict, format: str) -> list[str]:
     """The URLs that a player or a renderer calls after the impression."""
+    if format == "banner":
+        return re.findall(r"fetch\('([^']*)'", bid["adm"])
     if format == "native":
         trackers = json.loads(bid["adm"])["eventtrackers"]
         assert {one["method"] for one in trackers} == {1}
@@ -87,6 +93,7 @@ def measured_by(bid: dict, format: str) -> list[str]:
 @pytest.mark.parametrize(
     ("pricing", "format", "imp", "measure"),
     [
+        ("vcpm", "banner", {"banner": {"w": 300, "h": 250}}, "viewable"),
         ("vcpm", "native", native({"event": 1, "methods": [1]}, VIEWABLE_NATIVE), "viewable"),
         ("vcpm", "video", {"video": VIDEO}, "viewable"),
         ("cpv", "video", {"video": {**VIDEO, "protocols": [3]}}, "view"),
@@ -103,6 +110,72 @@ def test_what_is_sold_is_charged_when_it_is_reported(house, pricing, format, imp
     (measured,) = house.payloads(ImpressionMeasured)
     assert (measured.measure, measured.unbilled_reason) == (measure, "")
     assert measured.charged_nanos == house.ledger.accounts["publisher/pub"].credits_posted > 0
+
+
+def test_a_banner_bids_its_price_times_how_probable_it_is_that_it_is_seen(house):
+    """The campaign's 2,500,000 a viewable impression; alone with a floor of 1.20 CPM, at 60 %."""
+    site = stock(house, "vcpm", "banner")
+    bid = ask(site, {"banner": {"w": 300, "h": 250}, "bidfloor": 1.2, "bidfloorcur": "EUR"})
+    assert bid["price"] == 1.2
+    (url,) = measured_by(bid, "banner")
+    assert site.send("GET", path_of(url)).status_code == 204
+    # 1,200,000 / 0.6 for one that was seen.
+    assert house.ledger.accounts["publisher/pub"].credits_posted == 2_000_000
+
+
+def test_an_app_and_a_screen_know_no_window(house):
+    site = stock(house, "vcpm", "banner")
+    for place in ("app", "dooh"):
+        body = {
+            "id": "r", "cur": ["EUR"], "imp": [{"id": "1", "banner": {"w": 300, "h": 250}}],
+            place: {"id": "p", "publisher": {"id": "pub"}},
+        }  # fmt: skip
+        assert site.send("POST", "/openrtb2/auction", json=body).status_code == 204
+
+
+DOCUMENT = (
+    '<VAST version="VERSION"><Ad id="1"><InLine><AdSystem>x</AdSystem><AdTitle>t</AdTitle>'
+    "<Impression>https://o.example/i</Impression><Creatives><Creative><Linear>"
+    '<Duration>00:00:15</Duration><MediaFiles><MediaFile delivery="progressive" type="video/mp4" '
+    'width="640" height="360">https://o.example/v.mp4</MediaFile></MediaFiles><VideoClicks>'
+    "<ClickThrough>https://adv.example/x</ClickThrough></VideoClicks></Linear></Creative>"
+    "</Creatives></InLine></Ad></VAST>"
+)
+
+
+@pytest.mark.parametrize(
+    ("version", "pricing", "is_sold"),
+    [("4.0", "vcpm", True), ("4.2", "vcpm", True), ("3.0", "vcpm", False), ("2.0", "vcpm", False),
+     ("3.0", "cpv", True), ("3.0", "cpm", True)],
+)  # fmt: skip
+def test_a_document_is_sold_by_the_view_to_exchanges_only_if_it_can_report_it(
+    house, version, pricing, is_sold
+):
+    house.campaign(pricing=pricing)
+    house.creative(
+        format="video", html="", video_mime="video/mp4", duration_s=15, width=640, height=360,
+        vast_xml=DOCUMENT.replace("VERSION", version),
+    )  # fmt: skip
+    site = Site(house)
+    bid = ask(site, {"video": VIDEO})
+    assert (bid is not None) is is_sold
+    if bid is not None and pricing == "vcpm":
+        assert len(measured_by(bid, "video")) == 1
+    # A page is given the beacon, whatever its player is told.
+    slot = Slot(id="v", format="video", mimes=("video/mp4",))
+    (sold,) = house.serve(slot)[1]
+    assert "viewable" in sold.tokens
+
+
+@pytest.mark.parametrize(("version", "warned"), [("3.0", ["/vast_xml"]), ("4.1", [])])
+def test_who_gives_an_older_document_is_told(house, version, warned):
+    campaign = house.campaign(pricing="vcpm")
+    creative = Creative(
+        id="v", campaign_id=campaign.id, name="v", format="video", landing_url="https://adv.example/x",
+        video_mime="video/mp4", duration_s=15, vast_xml=DOCUMENT.replace("VERSION", version),
+    )  # fmt: skip
+    findings = check_creative(creative, campaign)
+    assert [(one.pointer, one.severity) for one in findings] == [(one, "warning") for one in warned]
 
 
 def test_an_ad_paid_by_the_impression_reports_nothing_more(house):

@@ -8,11 +8,17 @@ from hypothesis import strategies as st
 from ringwork.ads import auction
 from ringwork.ads.auction import clear
 from ringwork.ads.events import AuctionCleared
-from ringwork.ads.model import Candidate, Placement
+from ringwork.ads.exchange.debts import open_accounts
+from ringwork.ads.exchange.entrants import ad_id_of, join
+from ringwork.ads.exchange.inbound import read
+from ringwork.ads.model import Ask, Candidate, Placement
 from ringwork.ads.rules import check_placement
 from ringwork.console.views import price
+from ringwork.kernel.ids import format_id
 from ringwork.testing import invariants
-from tests.ads.house import BANNER, House, changed, euros
+from tests.ads.exchange.market import bid as outside_bid
+from tests.ads.exchange.market import bidder, reply, request_to
+from tests.ads.house import BANNER, SITE, House, changed, euros
 
 WORTH = (1_000_000, 600_000, 200_000)
 
@@ -101,6 +107,74 @@ def test_competitors_stand_in_no_slate_together(house):
     assert served[0].price_nanos == 8_000_000, "once its rival is there, no place is left to it"
     assert outcomes[0].slate_ppm == [WORTH[0]]
     assert [recomputed(one)[1] for one in outcomes] == [one.price_nanos for one in outcomes]
+
+
+OUTSIDE = st.lists(st.tuples(st.integers(1, 9_000), st.integers(0, 3)), max_size=6)
+
+
+@given(
+    st.lists(st.integers(1, 9_000), max_size=4), OUTSIDE, st.sampled_from(["gsp", "vcg", "first"]),
+    st.integers(2, 3), st.integers(0, 4_000),
+)  # fmt: skip
+def test_outside_bids_are_sold_as_the_rule_sells_among_all(own, outside, rule, count, floor_micros):
+    """The oracle is ``clear`` over everybody at once; ``verify`` recomputes in fractions."""
+    slots, floor_nanos = (
+        slate(rule, count=count, floor_nanos=floor_micros * 1000),
+        floor_micros * 1000,
+    )
+    asked = Ask(request_id=bytes(16), source="native", context=SITE, slots=tuple(slots))
+    made = (
+        outside_bid(id=f"b{number}", impid=str(number % count), price=cpm / 1000, crid=f"k{crid}")
+        for number, (cpm, crid) in enumerate(outside)
+    )
+    bids = read(reply(*made, id=format_id(bytes(16))), request_to(asked=asked)).bids
+    with House() as house:
+        house.open()
+        house.do(lambda c: open_accounts(c, house.ledger, [bidder()], currency="EUR"))
+        bidders(house, *(cpm * 1000 for cpm in own))
+
+        def sell(command):
+            page = house.ads.begin(asked, bytes(16), now_s=command.now_s)
+            shortlist = house.ads.candidates(asked, slots[0], page, now_s=command.now_s)
+            joined = join(shortlist, bids, slots[0], page, currency="EUR").shortlist
+            ranked = house.ads.rank(joined, slots[0], page)
+            sold = house.ads.clear(
+                command, asked, slots, page, joined, ranked, auction_id=bytes(16)
+            )
+            return [one for one, _ in sold], joined
+
+        outcomes, joined = house.do(sell)
+    creative = {ad_id_of(one): one.creative_id for one in bids}
+    expected = clear(
+        [one.candidate for one in joined.ranked], slot_ppm=WORTH[:count], rule=rule,
+        reserve_nanos=floor_nanos, advertisers=creative,
+    )  # fmt: skip
+    won = [one for one in outcomes if one.impression_id is not None]
+    assert [(one.ad_id, one.price_nanos) for one in won] == [
+        (one.ad_id, one.price_nanos) for one in expected
+    ]
+    for outcome in won:
+        assert auction.recompute(outcome) == invariants.recompute(outcome)
+        assert auction.recompute(outcome) == (outcome.ad_id, outcome.price_nanos)
+
+
+def test_a_bidder_without_its_account_leaves_the_slate(house):
+    asked = Ask(request_id=bytes(16), source="native", context=SITE, slots=tuple(slate(count=2)))
+    bidders(house, 2_000_000)
+    (one,) = read(
+        reply(outside_bid(price=9.0), id=format_id(bytes(16))), request_to(asked=asked)
+    ).bids
+
+    def sell(command):
+        page = house.ads.begin(asked, bytes(16), now_s=command.now_s)
+        shortlist = house.ads.candidates(asked, asked.slots[0], page, now_s=command.now_s)
+        joined = join(shortlist, [one], asked.slots[0], page, currency="EUR").shortlist
+        return house.ads.clear(
+            command, asked, asked.slots, page, joined, joined.ranked, auction_id=bytes(16)
+        )
+
+    ((outcome, _),) = house.do(sell)
+    assert (outcome.ad_id, outcome.excluded["budget"]) == ("n0", 1)
 
 
 def test_who_is_asked_first_takes_one_place_and_the_rest_is_auctioned(house):

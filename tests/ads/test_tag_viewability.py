@@ -12,11 +12,13 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from ringwork.ads.markup import self_reporting
 from ringwork.app.compose import TAG
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
@@ -158,6 +160,94 @@ def reader(browser: Browser, server: AdServer) -> Iterator[Reader]:
     page = browser.new_page(viewport={"width": 1200, "height": 800})
     yield Reader(page, server)
     page.close()
+
+
+class Framed(Reader):
+    """The same of an exchange's page: the ad is in a frame of an origin of its own."""
+
+    height = 0
+
+    def open_frame(self, size: tuple[int, int]) -> None:
+        width, height = size
+        ad = self_reporting("<b>Ad</b>", width, height, f"{self.server.url}/v/T0")
+        document = escape(f"<!doctype html><style>body{{margin:0}}</style>{ad}")
+        self.server.html = (
+            "<!doctype html><style>body{margin:0}</style>"
+            f'<iframe sandbox="allow-scripts" srcdoc="{document}" width="{width}" '
+            f'height="{height}" style="border:0;display:block"></iframe><p style="height:3000px">'
+        )
+        self.height = height
+        self.page.goto(self.server.url)
+        self.page.frames[1].wait_for_load_state("load")
+        self.scrolls_to(0)
+
+    def scrolls_to(self, y: int) -> None:
+        """Until the frame knows it: where it is a process of its own, that is later than its page.
+
+        Its own observer is the older one, which is told first.
+        """
+        self.page.evaluate(f"window.scrollTo({{top: {y}, behavior: 'instant'}})")
+        self.page.frames[1].evaluate(
+            """(share) => new Promise((done) => {
+                const told = (found) => {
+                    if (Math.abs(found.pop().intersectionRatio - share) > 0.01) return;
+                    observer.disconnect(); done(); };
+                const threshold = Array.from({ length: 101 }, (_, one) => one / 100);
+                const observer = new IntersectionObserver(told, { threshold });
+                observer.observe(document.querySelector("div")); })""",
+            max(self.height - y, 0) / self.height,
+        )
+
+    def passes(self, ms: int) -> None:
+        super().passes(ms)
+        self.page.frames[1].evaluate(
+            "() => fetch('data:,').then(() => 0)"
+        )  # what it had sent is known by now
+
+    def reports(self, ms: int) -> None:
+        """In that time it says that it was viewable."""
+        with self.page.expect_request("**/v/T0"):
+            self.passes(ms)
+        assert self.beacons == ["v/T0"]
+
+
+@pytest.fixture
+def framed(browser: Browser, server: AdServer) -> Iterator[Framed]:
+    page = browser.new_page(viewport={"width": 1200, "height": 800})
+    yield Framed(page, server)
+    page.close()
+
+
+@pytest.mark.parametrize(
+    ("size", "shown_px", "is_viewable"),
+    [((300, 250), 120, False), ((300, 250), 130, True), ((970, 250), 70, False), ((970, 250), 80, True)],
+)  # fmt: skip
+def test_a_banner_at_an_exchange_reports_itself_by_the_same_standard(
+    framed: Framed, size, shown_px, is_viewable
+):
+    framed.open_frame(size)
+    framed.scrolls_to(size[1] - shown_px)
+    framed.passes(900)
+    assert framed.beacons == []
+    if is_viewable:
+        framed.reports(200)
+    else:
+        framed.passes(3000)
+        assert framed.beacons == []
+        framed.scrolls_to(0)
+        framed.reports(1100)
+    framed.scrolls_to(2000)
+    framed.scrolls_to(0)
+    framed.passes(3000)
+    assert framed.beacons == ["v/T0"]
+
+
+def test_a_banner_at_an_exchange_that_is_scrolled_away_is_not_seen(framed: Framed):
+    framed.open_frame((300, 250))
+    framed.passes(500)
+    framed.scrolls_to(2000)
+    framed.passes(5000)
+    assert framed.beacons == []
 
 
 def test_an_ad_in_view_for_a_second_is_viewable_once(reader: Reader):

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from xml.dom.minidom import parseString
 
 import httpx
@@ -18,13 +20,14 @@ import pytest
 from ringwork.ads import auction
 from ringwork.ads.creatives.vast import text_of
 from ringwork.ads.events import AuctionCleared
-from ringwork.ads.exchange.bidders import Bidder, ExchangeSettings
+from ringwork.ads.exchange.bidders import Bidder, ExchangeSettings, Rate
 from ringwork.ads.exchange.events import BidsGathered, BillingNoticeEnded, ExternalBidWon
 from ringwork.ads.supply.settings import SupplySettings
 from ringwork.app.compose import create
 from ringwork.app.settings import Settings
 from ringwork.app.verify import check_all
 from ringwork.kernel.clock import ManualClock
+from ringwork.kernel.config import load
 from ringwork.kernel.entropy import SeededEntropy
 from ringwork.kernel.errors import ConfigurationError
 from ringwork.kernel.events import decode_frames
@@ -44,15 +47,22 @@ Scenario = Callable[[Client], Awaitable[None]]
 class Market:
     """A store with outside bidders, and their network."""
 
-    def __init__(self, tmp_path: Path, *bidders: Bidder, **handlers: object) -> None:
+    def __init__(
+        self,
+        tmp_path: Path,
+        *bidders: Bidder,
+        terms: Mapping[str, object] = MappingProxyType({}),
+        **handlers: object,
+    ) -> None:
         self.data = tmp_path / "data"
         self.bidders = bidders or (bidder(),)
+        self.terms = terms
         self.world = SimulatedBidders(**handlers)
         self.clock = ManualClock(EPOCH_US)
 
     def live(self, scenario: Scenario, *, seed: int = 5, domain: str | None = None) -> None:
         settings = {
-            "exchange": ExchangeSettings(bidders=list(self.bidders)),
+            "exchange": ExchangeSettings(bidders=list(self.bidders), **self.terms),
             "supply": SupplySettings(domain=domain),
         }
         network = httpx.ASGITransport(app=self.world)
@@ -198,19 +208,98 @@ def test_a_guaranteed_campaign_is_asked_before_outside_bids(tmp_path):
     market.verified()
 
 
-def test_several_slots_are_asked_for_at_once_and_sold_apart(tmp_path):
-    both = answering(
-        bid(id="one", impid="0", price=3.0, crid="c1", adm="<i>1</i>"),
-        bid(id="two", impid="1", price=2.5, crid="c2", adm="<i>2</i>"),
-    )
-    market = Market(tmp_path, dsp=both)
+SLATE = {"slots": 2, "places_ppm": [1_000_000, 500_000]}
+
+
+def for_places(*prices: float, crid: str | None = None) -> list[dict]:
+    """A bid for each place of a slate, all of one creative where ``crid`` is given."""
+    return [
+        bid(
+            id=f"b{number}", impid=str(number), price=price, crid=crid or f"c{number}",
+            adm=f"<i>{crid or number}</i>", lurl=NOTICES["lurl"] + f"&b={number}",
+        )
+        for number, price in enumerate(prices)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rule", "bids", "prices"),
+    [
+        # "x:dsp:b0" sorts before "x:dsp:b1", which sorts after "c.a" with its 2,000,000.
+        ("second", (3.0, 2.5), [2_500_000, 2_000_001]),
+        ("gsp", (3.0, 2.5), [2_500_000, 2_000_001]),
+        ("gsp", (2.5, 3.0), [2_500_001, 2_000_001]),
+        # Half of the first place's views at 2,500,000, half at 2,000,001, rounded up.
+        ("vcg", (3.0, 2.5), [2_250_001, 2_000_001]),
+        ("vcg", (2.5, 3.0), [2_250_001, 2_000_001]),
+        ("first", (3.0, 2.5), [3_000_000, 2_500_000]),
+    ],
+)
+def test_the_places_of_a_slate_are_asked_for_at_once_and_sold_in_one_auction(
+    tmp_path, rule, bids, prices
+):
+    market = Market(tmp_path, dsp=answering(*for_places(*bids)))
 
     async def scenario(client: Client) -> None:
-        await stock(client, slots=2)
+        await stock(client, rule=rule, **SLATE)
         ads = await ask(client)
-        assert [one["ad"] for one in ads] == ["x:dsp:one", "x:dsp:two"]
-        assert len(market.world.asked) == 1
-        assert [imp["id"] for imp in market.world.asked[0][1]["imp"]] == ["0", "1"]
+        ((_, request, _),) = market.world.asked
+        assert [imp["id"] for imp in request["imp"]] == ["0", "1"]
+        best = bids.index(3.0)
+        assert [one["ad"] for one in ads] == [f"x:dsp:b{best}", f"x:dsp:b{1 - best}"]
+        (cleared,) = payloads(client, AuctionCleared)
+        assert [one.price_nanos for one in cleared.slots] == prices
+        assert balance(client, "bidder/dsp") == -sum(prices)
+        for one in ads:
+            assert await get(client, one["beacons"]["impression"]) == 204
+        assert balance(client, "publisher/pub") == sum(prices)
+
+    market.live(scenario)
+    market.verified()
+
+
+def test_a_creative_that_was_bid_for_several_places_has_one_and_sets_itself_no_price(tmp_path):
+    market = Market(tmp_path, dsp=answering(*for_places(3.0, 2.9, crid="same")))
+
+    async def scenario(client: Client) -> None:
+        await stock(client, rule="gsp", **SLATE)
+        assert [one["ad"] for one in await ask(client)] == ["x:dsp:b0", "c.a"]
+        (cleared,) = payloads(client, AuctionCleared)
+        # Not the 2.90 of the same creative: the campaign's 2.00. Nobody else is behind that.
+        assert [one.price_nanos for one in cleared.slots] == [2_000_001, 1]
+        await told(market, "/lost")
+        assert market.world.called == ["/lost?l=200&m=&b=1"]
+
+    market.live(scenario)
+    market.verified()
+
+
+def test_who_loses_a_slate_is_told_once_what_its_last_place_cost(tmp_path):
+    market = Market(tmp_path, dsp=answering(*for_places(3.0, 1.5)))
+
+    async def scenario(client: Client) -> None:
+        await stock(client, rule="gsp", **SLATE)
+        assert [one["ad"] for one in await ask(client)] == ["x:dsp:b0", "c.a"]
+        await told(market, "/lost")
+        assert market.world.called == ["/lost?l=102&m=1.5&b=1"]
+
+    market.live(scenario)
+    market.verified()
+
+
+def test_what_a_sponsorship_took_is_no_loss_while_places_are_left(tmp_path):
+    market = Market(tmp_path, dsp=answering(*for_places(3.0, 2.5)))
+
+    async def scenario(client: Client) -> None:
+        await stock(client, rule="gsp", **SLATE)
+        change = {"priority": "sponsorship", "share_ppm": 1_000_000}
+        headers = {"idempotency-key": "sponsor"}
+        made = await client.admin.patch("/v1/campaigns/c", json=change, headers=headers)
+        assert made.status_code == 200, made.text
+        # The bid for the first place, which is gone, has the second.
+        assert [one["ad"] for one in await ask(client)] == ["c.a", "x:dsp:b0"]
+        await told(market, "/lost")
+        assert market.world.called == ["/lost?l=102&m=2.5&b=1"]
 
     market.live(scenario)
     market.verified()
@@ -255,6 +344,56 @@ def test_nothing_of_the_viewer_is_sent(tmp_path):
         assert (node["asi"], node["sid"]) == ("ads.example", "pub")
 
     market.live(scenario, domain="ads.example")
+
+
+TC = "CQU3Rh-QU3Rh-EIATMENBlFoAC5gAAKgAJAgAAAAAAAA.IMgQAYAAgyAA"
+
+
+def test_what_a_page_says_of_consent_reaches_bidders_and_no_log(tmp_path):
+    market = Market(tmp_path, dsp=saying(204))
+
+    async def scenario(client: Client) -> None:
+        await stock(client)
+        gpp = f"DBABMA~{TC}"
+        signals = {"gdpr": 0, "tc": TC, "gpp": gpp, "gpp_sid": [2], "coppa": 0}
+        body = {"placement": "top", "signals": signals}
+        answer = await client.outside.post("/v1/ads/request", json=body, headers={"sec-gpc": "1"})
+        assert answer.status_code == 200, answer.text
+        ((_, request, _),) = market.world.asked
+        assert request["regs"] == {
+            "coppa": 0, "gdpr": 1, "gpp": gpp, "gpp_sid": [2], "ext": {"gpc": "1"},
+        }  # fmt: skip
+        assert request["user"] == {"consent": TC}
+        log = b"".join(row.payload for row in client.app.platform.log.rows(0))
+        assert log
+        assert TC.encode() not in log
+
+    market.live(scenario)
+
+
+@pytest.mark.parametrize(
+    ("signals", "pointer"),
+    [
+        ({"us_privacy": "1YYN", "gpp": "DBABTA~1YNN"}, "/signals/us_privacy"),
+        ({"gdpr": 2}, "/signals/gdpr"),
+        ({"us_privacy": "2YNN"}, "/signals/us_privacy"),
+        ({"tc": "<script>"}, "/signals/tc"),
+        ({"gpp": "DBABMA~" + "A" * 65_536}, "/signals/gpp"),
+        ({"ifa": "38400000-8cf0"}, "/signals"),
+    ],
+)
+def test_signals_that_are_none_are_refused_by_name(tmp_path, signals, pointer):
+    market = Market(tmp_path, dsp=saying(204))
+
+    async def scenario(client: Client) -> None:
+        await stock(client)
+        body = {"placement": "top", "signals": signals}
+        refused = await client.outside.post("/v1/ads/request", json=body)
+        assert refused.status_code == 422, refused.text
+        assert refused.json()["errors"][0]["pointer"] == pointer
+        assert market.world.asked == []
+
+    market.live(scenario)
 
 
 # ---- bidders that fail --------------------------------------------------------------------------
@@ -497,12 +636,119 @@ def test_without_bidders_nothing_is_asked_and_nothing_is_opened(tmp_path):
     serve(tmp_path / "data", scenario)
 
 
-def test_a_bidder_in_a_currency_without_a_rate_stops_the_start(tmp_path):
-    wanted = Settings(
-        data=str(tmp_path / "data"), exchange=ExchangeSettings(bidders=[bidder(currency="USD")])
-    )
-    with pytest.raises(ConfigurationError, match=r"dsp bids in USD.*expected EUR"):
+RATES = [Rate(currency="USD", rate="0.9171")]
+
+
+def test_a_bid_in_dollars_competes_is_billed_in_euros_and_is_recomputed(tmp_path):
+    """4.00 USD CPM are 3,668,400 nanos of a euro; the campaign's 2.00 EUR set the price."""
+    market = Market(
+        tmp_path, bidder(currency="USD"), terms={"rates": RATES},
+        dsp=answering(bid(price=4.0, **NOTICES), cur="USD"),
+    )  # fmt: skip
+
+    async def scenario(client: Client) -> None:
+        await stock(client, floor_nanos=500_000)
+        (ad,) = await ask(client)
+        assert ad["ad"] == "x:dsp:b1"
+        ((_, request, _),) = market.world.asked
+        assert request["cur"] == ["USD", "EUR"]
+        # 0.50 / 0.9171 = 0.54519681..., rounded up to a nano.
+        assert (request["imp"][0]["bidfloor"], request["imp"][0]["bidfloorcur"]) == (
+            0.545197,
+            "USD",
+        )
+        assert await get(client, ad["beacons"]["impression"]) == 204
+        await told(market, "/won", "/billed")
+        # 2.000001 / 0.9171 = 2.1807883..., what it owes in its own currency, rounded up to a nano.
+        assert "/billed?p=2.180789&c=USD" in market.world.called
+        (gathered,) = payloads(client, BidsGathered)
+        heard = gathered.bidders[0]
+        assert (heard.currency, heard.rate, heard.adjustment_ppm) == ("USD", "0.9171", 10**6)
+        assert heard.offered == {"b1": 4_000_000}
+        (cleared,) = payloads(client, AuctionCleared)
+        assert cleared.slots[0].considered[0].bid_nanos == 3_668_400
+        (won,) = payloads(client, ExternalBidWon)
+        assert (won.bid_nanos, won.bid_currency, won.rate) == (4_000_000, "USD", "0.9171")
+        assert (won.price_nanos, won.currency) == (2_000_001, "EUR")
+        assert balance(client, "publisher/pub") == 2_000_001
+
+    market.live(scenario)
+    market.verified()
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [{}, {"rates": RATES, "rates_as_of": date(2025, 11, 20)}, {"rates": RATES, "rates_as_of": date(2030, 1, 1)}],
+)  # fmt: skip
+def test_without_a_current_rate_the_start_succeeds_and_the_bidder_is_not_asked(
+    tmp_path, terms, caplog
+):
+    market = Market(
+        tmp_path, bidder(currency="USD"), bidder("good"), terms=terms, good=answering(bid(price=3.0))
+    )  # fmt: skip
+
+    async def scenario(client: Client) -> None:
+        await stock(client)
+        assert [one["ad"] for one in await ask(client)] == ["x:good:b1"]
+        (gathered,) = payloads(client, BidsGathered)
+        assert [one.outcome for one in gathered.bidders] == ["currency", "bids"]
+
+    market.live(scenario)
+    market.verified()
+    assert "bidder dsp bids in USD, for which exchange.rates has no current rate" in caplog.text
+
+
+def test_a_bid_without_a_rate_is_refused_and_told_so(tmp_path):
+    market = Market(tmp_path, dsp=answering(bid(price=3.0, **NOTICES), cur="CHF"))
+
+    async def scenario(client: Client) -> None:
+        await stock(client)
+        assert [one["ad"] for one in await ask(client)] == ["c.a"]
+        await told(market, "/lost")
+        assert market.world.called == ["/lost?l=9&m="]
+
+    market.live(scenario)
+    market.verified()
+
+
+def test_a_rate_of_the_platforms_own_currency_stops_the_start(tmp_path):
+    own = ExchangeSettings(bidders=[bidder()], rates=[Rate(currency="EUR", rate="1")])
+    wanted = Settings(data=str(tmp_path / "data"), exchange=own)
+    with pytest.raises(ConfigurationError, match=r"exchange.rates: EUR is the platform's currency"):
         create(wanted, clock=ManualClock(EPOCH_US), entropy=SeededEntropy(5))
+
+
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        ('rate = "0.0"', "the rate of USD must be positive, got 0.0"),
+        ("rate = 0.9171", r"exchange.rates\[0\].rate"),
+        ('rate = "1e3"', r"exchange.rates\[0\].rate"),
+        ('rate = "-1"', r"exchange.rates\[0\].rate"),
+        ('rate = "1"\n[[exchange.rates]]\ncurrency = "USD"\nrate = "2"', "one rate, got one twice"),
+    ],
+)  # fmt: skip
+def test_a_rate_that_is_none_names_where_it_stands(toml, told):
+    text = f'[[exchange.rates]]\ncurrency = "USD"\n{toml}'
+    with pytest.raises(ConfigurationError, match=told):
+        load(Settings, toml=text, toml_name="r.toml", environment={}, flags={})
+
+
+def test_rates_are_read_from_a_file_and_dated():
+    text = """
+[exchange]
+rates_as_of = 2026-11-27
+rates_max_age_s = 86400
+[[exchange.rates]]
+currency = "USD"
+rate = "0.9171"
+"""
+    loaded = load(Settings, toml=text, toml_name="r.toml", environment={}, flags={})
+    table = loaded.settings.exchange.table()
+    begins_us = 1_795_737_600_000_000  # 2026-11-27T00:00:00Z
+    assert table.of("USD", begins_us - 1) is None
+    assert str(table.of("USD", begins_us)) == "0.9171"
+    assert table.of("USD", begins_us + 86_400_000_000) is None
 
 
 def test_an_account_of_other_terms_stops_the_start(tmp_path):

@@ -53,8 +53,12 @@ def test_the_pages_are_those_that_the_code_writes() -> None:
 
 def test_the_settings_that_a_page_shows_are_settings() -> None:
     page = (DOCS / "how-to" / "run-as-an-exchange.md").read_text()
-    (toml,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    found = load(Settings, toml=toml, toml_name="page", environment={}, flags={}).settings
+    found, in_dollars = (
+        load(Settings, toml=toml, toml_name="page", environment={}, flags={}).settings
+        for toml in re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    )
+    rates, (dollars,) = in_dollars.exchange.table(), in_dollars.exchange.bidders
+    assert rates.units.keys() == {dollars.currency}
     (bidder,) = found.exchange.bidders
     assert (bidder.id, bidder.notice_hosts) == (
         "north-dsp",

@@ -12,6 +12,7 @@ from ringwork.ads.events import (
     ImpressionMeasured,
     SlotOutcome,
 )
+from ringwork.ads.exchange.events import BidderHeard, BidsGathered, ExternalBidWon
 from ringwork.ads.model import Campaign, Context
 from ringwork.kernel.events import Event, Idempotency, array_header, encode_event, encode_frame
 from ringwork.kernel.ids import format_id
@@ -122,7 +123,42 @@ def test_what_is_paid_for_being_seen_is_charged_before_or_after_its_impression_i
     assert broken(read(*SEEN[:-1], billed(0), measured(0))) == []  # its hold was over
 
 
+OUTSIDE = Considered("x:dsp:b1", "x:dsp", 90, 10**9, 10**6, 10**6, 0, 90)
+"""100 nanos at 0.9171 of which 0.99 count: 90.7929, rounded down."""
+
+
+def gathered(**other: object) -> BidsGathered:
+    heard = BidderHeard(
+        "dsp", "bids", bids=1, currency="USD", rate="0.9171", adjustment_ppm=990_000, offered={"b1": 100}
+    )  # fmt: skip
+    return BidsGathered([msgspec.structs.replace(heard, **other)], 5)
+
+
+def won(price: int = 60, **other: object) -> ExternalBidWon:
+    event = ExternalBidWon(
+        IMPRESSION, "dsp", "b1", "s", "c9", "adv.example", 100, "USD", price, "EUR", "", 0, "0.9171", 990_000
+    )  # fmt: skip
+    return msgspec.structs.replace(event, **other)
+
+
+def outside_sale(price: int = 60) -> AuctionCleared:
+    considered = [OUTSIDE, CONSIDERED[1]]
+    return sale(price, considered=considered, ad_id="x:dsp:b1", campaign_id="x:dsp")
+
+
+def test_an_outside_bid_follows_from_what_was_bid_and_the_rate():
+    # The second price: "x..." sorts before "y", so a tie with the 60 of y is enough.
+    assert broken(read(gathered(), won(), outside_sale())) == []
+    # Logs from before rates were recorded have nothing to be compared with.
+    assert broken(read(gathered(offered={}), won(rate=""), outside_sale())) == []
+
+
 BAD = {
+    "an outside bid that stood with more than it counts as": ((gathered(rate="0.9"), won(), outside_sale()), {}, "I8"),
+    "an outside bid sold for more than it counts as": ((won(rate="0.6"), outside_sale()), {}, "I8"),
+    "an outside bidder that owes another price": ((gathered(), won(61), outside_sale()), {}, "I8"),
+    "an outside sale to another bid": ((gathered(), won(bid_id="b2"), outside_sale()), {}, "I8"),
+    "an outside sale that no auction made": ((won(impression_id=bytes(16)), outside_sale()), {}, "I8"),
     "a view charged twice": ((*SEEN, measured(), measured()), {}, "I8"),
     "a view charged at another price": ((*SEEN, measured(50)), {}, "I8"),
     "a view charged whose hold was not posted": ((*SEEN[:-1], measured()), {}, "I8"),

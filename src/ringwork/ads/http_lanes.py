@@ -17,7 +17,7 @@ from ringwork.ads import openrtb
 from ringwork.ads.billing import Billing, Outcome
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.exchange.outbound import Signals
-from ringwork.ads.exchange.signals import signals_of
+from ringwork.ads.exchange.signals import PageSignals, signals_of, signals_of_page
 from ringwork.ads.geo import Locate
 from ringwork.ads.http_native import AdRequest, NativeAds
 from ringwork.ads.landing import with_rwclid
@@ -180,8 +180,10 @@ class AdLanes:
         if request.test:
             served = self._ads.rehearse(ask, now_s=now_us // 1_000_000)
         elif self._flow.asks_outside:
+            # Of an exchange's own request the headers are no viewer's.
+            headers = exchange.headers if exchange.origin else ()
             served = await self._flow.serve(
-                ask, tmax_ms=request.tmax or None, signals=signals_of(request)
+                ask, tmax_ms=request.tmax or None, signals=signals_of(request, headers)
             )
         else:
             served = await self._flow.serve(ask)
@@ -216,7 +218,11 @@ class AdLanes:
             now_us=self._clock.wall_us(),
             surroundings=surroundings,
         )
-        served = await self._flow.serve(ask)
+        if self._flow.asks_outside:
+            given = wanted[0].signals or PageSignals()
+            served = await self._flow.serve(ask, signals=signals_of_page(given, exchange.headers))
+        else:
+            served = await self._flow.serve(ask)
         body = self._native.answer(ask, served, with_prices=privileged)
         return Reply(200, body, (_JSON, _NOT_KEPT, *self._native.cors(exchange.origin)))
 

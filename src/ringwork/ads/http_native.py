@@ -2,8 +2,9 @@
 
 A browser may ask from the registered origins of the placement's publisher (CORS); what it sends
 about the page is believed only as far as the publisher's own domain. Nothing about a person is
-taken: a member that this version does not know is refused, not ignored. What the publisher says of
-its site and its placement (labels, key-values, block lists) is joined with what the page says.
+taken: a member that this version does not know is refused, not ignored. Signals of consent are for
+outside bidders alone: no auction here reads a person's data. What the publisher says of its site
+and its placement (labels, key-values, block lists) is joined with what the page says.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.creatives import passback
+from ringwork.ads.exchange.signals import PageSignals, check_signals
 from ringwork.ads.markup import Markup
 from ringwork.ads.model import (
     Ask,
@@ -79,6 +81,8 @@ class AdRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the page says of itself, besides what its site and its placement say."""
     visit: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = ""
     """The page's own key of the current visit, for frequency caps; it is never recorded."""
+    signals: PageSignals | None = None
+    """What its consent platform says, for outside bidders."""
 
 
 class Beacons(Struct, frozen=True):
@@ -158,6 +162,8 @@ class NativeAds:
     def decode(self, body: bytes) -> tuple[AdRequest, Placement]:
         """The request and its placement; Malformed, Invalid, NotFound."""
         request = decode(body, _decoder)
+        if request.signals is not None:
+            check_signals(request.signals)
         placement = self._catalogue.placements.get(request.placement)
         if placement is None:
             detail = f"no placement {request.placement!r}"

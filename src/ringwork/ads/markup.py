@@ -32,6 +32,19 @@ _IMPRESSION, _CLICK, _SERVING_ID, _VIEWABLE, _VIEWED = "12345"
 _URL_CHARS: Final = ":/?#[]@!$&'()*+,;=%~"
 
 
+LARGE_PX: Final = 242_500
+"""From so many pixels on, 30 % of them are enough (MRC)."""
+_REPORT: Final = (
+    "(()=>{const box=document.currentScript.parentElement;let seen=false,timer=0;"
+    "const done=()=>{watch.disconnect();document.removeEventListener('visibilitychange',check);"
+    "fetch('URL',{mode:'no-cors',credentials:'omit',keepalive:true}).catch(()=>{})};"
+    "const check=()=>{clearTimeout(timer);"
+    "if(seen&&!document.hidden)timer=setTimeout(done,1000)};"
+    "const watch=new IntersectionObserver(found=>{"
+    "const now=found.pop().intersectionRatio>=SHARE;if(now!==seen){seen=now;check()}},"
+    "{threshold:SHARE});"
+    "document.addEventListener('visibilitychange',check);watch.observe(box)})()"
+)
 _STATEMENT_BOX: Final = (
     "position:absolute;top:0;right:0;z-index:1;max-width:100%;padding:0 4px;"
     "font:11px/1.4 system-ui,sans-serif;color:#000;background:#fffd"
@@ -154,6 +167,19 @@ class Markup:
             kept = _Kept(creative, advertiser, write(creative, advertiser))
             self._kept[(creative.id, kind)] = kept
         return kept.pieces
+
+
+def self_reporting(markup: str, width: int, height: int, url: str) -> str:
+    """A banner that reports itself that it was viewable, where no page of ours does.
+
+    By the MRC's standard, as ``ringwork.js`` measures it: half of the pixels (of large ads 30 %)
+    for a second on end. An observer without a root sees how much of a frame the window shows,
+    however many frames are around it.
+    """
+    share = 0.3 if width * height >= LARGE_PX else 0.5
+    script = _REPORT.replace("SHARE", f"{share}").replace("URL", url)
+    style = f"position:relative;width:{width}px;height:{height}px"
+    return f'<div style="{style}">{markup}<script>{script}</script></div>'
 
 
 def statement(served: Served) -> str:

@@ -330,8 +330,11 @@ class Slot(Struct, frozen=True, kw_only=True):
     """
     needs: tuple[Need, ...] = ()
     """What a creative must have to be shown here."""
-    measures: tuple[Measure, ...] = MEASURES
-    """What of an ad can be reported from here; what is paid for by another is not sold here."""
+    measures: tuple[Measure, ...] | None = None
+    """What markup can report from here; what is paid for by another measure is not sold here.
+
+    None: a page that is given every beacon, and reports itself.
+    """
     ratios: tuple[tuple[int, int, int], ...] = ()
     """Also accepted, as (least width, width ratio, height ratio), beside ``sizes``."""
     durations_s: tuple[int, ...] = ()

@@ -34,6 +34,7 @@ from ringwork.ads.visits import Visits
 from ringwork.kernel.ids import IdGenerator, format_id
 from ringwork.kernel.journal import Command
 from ringwork.kernel.ledger import CREATED, Ledger, TransferCreated
+from ringwork.kernel.money import MAX_NANOS
 from ringwork.kernel.ports import Entropy
 
 HELD: Final[frozenset[Pricing]] = frozenset({"cpm", "vcpm", "cpv"})
@@ -263,10 +264,19 @@ class Ads:
     def _placed(
         self, slots: Sequence[Slot], shortlist: Shortlist, running: Sequence[Ranked]
     ) -> list[Placed]:
-        """The winners of a slate, those apart that share a label (competitive exclusion)."""
+        """The winners of a slate, those apart that share a label (competitive exclusion).
+
+        An outside creative that was bid for several places has one of them, and sets no price for
+        itself.
+        """
         labels = {
             one.candidate.ad_id: shortlist.contenders[one.candidate.ad_id].campaign.exclusion_labels
             for one in running
+        }
+        outside = {
+            ad_id: (contender.campaign.id, contender.creative.name)
+            for ad_id, contender in shortlist.contenders.items()
+            if is_external(ad_id)
         }
         rule = slots[0].rule
         return place(
@@ -274,6 +284,7 @@ class Ads:
             slot_ppm=[one.slate_ppm for one in slots],
             rule="gsp" if rule == "second" else rule,
             reserve_nanos=slots[0].floor_nanos,
+            advertisers=outside,
             groups=labels if any(labels.values()) else None,
         )
 
@@ -285,10 +296,19 @@ class Ads:
         for one in placed:
             campaign = shortlist.contenders[one.sale.ad_id].campaign
             due_nanos[campaign.id] = due_nanos.get(campaign.id, 0) + one.sale.price_nanos
-            free_nanos = self._budgets.free_nanos(campaign, request.command.now_s)
-            if free_nanos < due_nanos[campaign.id]:
+            if self._free_nanos(campaign, request.command.now_s) < due_nanos[campaign.id]:
                 return one.sale.ad_id
         return None
+
+    def _free_nanos(self, campaign: Campaign, now_s: int) -> int:
+        """What a campaign can pay now; nothing limits what an outside bidder owes on its account.
+
+        That is opened at the start, or later where the disk was full then.
+        """
+        if is_external(campaign.id):
+            has_account = BIDDER_PREFIX + bidder_of(campaign.id) in self._ledger.accounts
+            return MAX_NANOS if has_account else 0
+        return self._budgets.free_nanos(campaign, now_s)
 
     def _sold(
         self,

@@ -17,6 +17,7 @@ from ringwork.ads.exchange.desk import ExchangeDesk
 from ringwork.ads.exchange.events import BillingNoticeEnded
 from ringwork.ads.exchange.gather import Gather
 from ringwork.ads.exchange.notices import Notice, Notices
+from ringwork.ads.exchange.worth import worths_of
 from ringwork.ads.outside import BIDDER_PREFIX
 from ringwork.app.outbound_http import OutboundHttp
 from ringwork.app.settings import Settings
@@ -43,13 +44,28 @@ class Bidding:
         awaiting: Awaiting,
         network: AsyncBaseTransport | None,
     ) -> None:
-        """ConfigurationError for a bidder that could never be asked."""
+        """ConfigurationError for a bidder that could never be charged."""
         self._settings = settings
         self._journal = journal
         self._ledger = ledger
         currency = settings.ads.currency
+        rates = settings.exchange.table()
+        if currency in rates.units:
+            raise ConfigurationError(
+                f"exchange.rates: {currency} is the platform's currency (ads.currency), which "
+                "needs no rate; expected other currencies"
+            )
         for bidder in settings.exchange.bidders:
             _refuse(bidder, ledger, currency)
+            if not worths_of(
+                bidder, currency=currency, rates=rates, now_us=journal.clock.wall_us()
+            ):
+                _log.warning(
+                    "bidder %s bids in %s, for which exchange.rates has no current rate: it is not "
+                    "asked until there is one",
+                    bidder.id,
+                    bidder.currency,
+                )
         self._http = OutboundHttp.open(transport=network)
         self.gather = Gather(
             settings.exchange,
@@ -57,6 +73,7 @@ class Bidding:
             clock=journal.clock,
             asi=settings.domain,
             currency=currency,
+            rates=rates,
         )
         self.notices = Notices(self._http.notify, settings.exchange.bidders, ended=self._ended)
         self.desk = ExchangeDesk(
@@ -106,12 +123,7 @@ class Bidding:
 
 
 def _refuse(bidder: Bidder, ledger: Ledger, currency: str) -> None:
-    """ConfigurationError for a bidder that could never be asked or never be charged."""
-    if bidder.currency not in (None, currency):
-        raise ConfigurationError(
-            f"exchange.bidders: {bidder.id} bids in {bidder.currency}, and there are no exchange "
-            f"rates: expected {currency}, the platform's currency"
-        )
+    """ConfigurationError for a bidder that could never be charged."""
     account = ledger.accounts.get(BIDDER_PREFIX + bidder.id)
     if account is not None and (account.limited or account.currency != currency):
         raise ConfigurationError(

@@ -65,21 +65,18 @@ class ServeAd:
             for lot in ask.lots():
                 left = lot
                 while left:
-                    number, slot, at_once = len(outcomes), left[0], left
+                    number, slot = len(outcomes), left[0]
                     shortlist = ads.candidates(ask, slot, page, now_s=command.now_s)
-                    if outside is not None:  # an outside bid is for one place of a slate
-                        shortlist = outside.join(number, slot, page, shortlist)
-                        at_once = left[:1]
+                    if outside is not None:
+                        shortlist = outside.join(number, left, page, shortlist)
                     stages.end("candidates")
                     ranked = ads.rank(shortlist, slot, page)
                     stages.end("rank")
                     cleared = ads.clear(
-                        command, ask, at_once, page, shortlist, ranked, auction_id=auction_id
+                        command, ask, left, page, shortlist, ranked, auction_id=auction_id
                     )
                     if outside is not None:
-                        [(outcome, sold)] = cleared
-                        sold = outside.settle(command, number, slot, outcome, sold)
-                        cleared = [(outcome, sold)]
+                        cleared = outside.settle(command, left, cleared)
                     outcomes += [outcome for outcome, _ in cleared]
                     served += [sold for _, sold in cleared if sold is not None]
                     stages.end("clear")

@@ -69,14 +69,16 @@ def _words(info: types.Type) -> str:
             return "true or false"
         case types.LiteralType():
             return ", ".join(str(value) for value in info.values)
-        case types.IntType():
-            return _bounded("integer", info.ge, info.le)
-        case types.FloatType():
-            return _bounded("float", info.ge, info.le)
+        case types.IntType() | types.FloatType():
+            name = "integer" if isinstance(info, types.IntType) else "float"
+            return _bounded(name, info.ge, info.le)
         case types.StrType():
             return f"string matching {info.pattern}" if info.pattern else "string"
         case types.ListType():
             return f"list of {_words(_plain(info.item_type))}"
+        case types.UnionType():
+            known = [one for one in info.types if not isinstance(one, types.NoneType)]
+            return " or ".join(_words(_plain(one)) for one in known)
         case types.StructType():
             return f"{{{', '.join(_member(field) for field in info.fields)}}}"
     return type(info).__name__.removesuffix("Type").lower()

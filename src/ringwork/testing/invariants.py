@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction
-from math import ceil
+from math import ceil, floor
 from typing import Final
 
 import msgspec
@@ -164,6 +164,41 @@ _CHARGED_BY: Final = {"viewable": "vcpm", "view": "cpv"}
 """Measure -> the pricing that it charges for."""
 
 
+class _Heard(Struct, array_like=True):
+    bidder_id: str
+    outcome: str
+    latency_us: int = 0
+    bids: int = 0
+    rejected: dict[int, int] = {}
+    no_bid: int | None = None
+    currency: str = ""
+    rate: str = ""
+    """Empty in logs that do not say."""
+    adjustment_ppm: int = 0
+    offered: dict[str, int] = {}
+
+
+class _Gathered(Struct, array_like=True):
+    bidders: list[_Heard]
+
+
+class _Won(Struct, array_like=True):
+    impression_id: bytes
+    bidder_id: str
+    bid_id: str
+    seat: str
+    creative_id: str
+    domain: str
+    bid_nanos: int
+    bid_currency: str
+    price_nanos: int
+    currency: str
+    billed_url: str
+    expires_s: int
+    rate: str = ""
+    adjustment_ppm: int = 0
+
+
 class _Sold(Struct):
     price_nanos: int
     pricing: str
@@ -184,6 +219,8 @@ _VIEWS: Final[dict[str, msgspec.msgpack.Decoder[Struct]]] = {
         ("auction_cleared", _Auction),
         ("impression_billed", _Billed),
         ("impression_measured", _Measured),
+        ("bids_gathered", _Gathered),
+        ("external_bid_won", _Won),
     )
 }
 
@@ -203,6 +240,10 @@ class LogReading:
         self._daily: dict[str, int] = {}
         self._day_spend: dict[tuple[str, int], int] = {}
         self._sold: dict[bytes, _Sold] = {}
+        self._offered: dict[str, int] = {}
+        """Outside ad -> what its bid counts as, of the request that is being read."""
+        self._won: dict[bytes, _Won] = {}
+        """The outside sales of that request."""
         self._readers: dict[str, Callable[[Struct, Envelope], None]] = {
             "account_opened": self._account,
             "transfer_created": self._transfer,
@@ -212,6 +253,8 @@ class LogReading:
             "auction_cleared": self._auction,
             "impression_billed": self._billed,
             "impression_measured": self._measured,
+            "bids_gathered": self._gathered,
+            "external_bid_won": self._outside_sale,
         }
         self.promises["I2"].unit = "keys"
         self.promises["I5"].unit = "postings"
@@ -332,8 +375,36 @@ class LogReading:
             lambda: f"auction {envelope.id.hex()} names a person",
         )
         for slot in view.slots:
+            self._outside_bids(slot)
             if slot.impression_id is not None:
                 self._sale(slot, slot.impression_id, envelope.request_id)
+        self.promises["I8"].require(
+            not self._won, lambda: f"outside sales {list(self._won)} are in no auction"
+        )
+        self._offered.clear()
+        self._won.clear()
+
+    def _gathered(self, view: Struct, envelope: Envelope) -> None:
+        assert isinstance(view, _Gathered)
+        for heard in view.bidders:
+            for bid_id, bid_nanos in heard.offered.items():
+                ad_id = f"x:{heard.bidder_id}:{bid_id}"
+                self._offered[ad_id] = _counts_as(bid_nanos, heard.rate, heard.adjustment_ppm)
+
+    def _outside_sale(self, view: Struct, envelope: Envelope) -> None:
+        assert isinstance(view, _Won)
+        self._won[view.impression_id] = view
+
+    def _outside_bids(self, slot: _Slot) -> None:
+        """What outside bids stood in the auction with follows from what they were bid."""
+        for one in slot.considered:
+            expected = self._offered.get(one.ad_id, one.bid_nanos)
+            self.promises["I8"].require(
+                one.bid_nanos == expected,
+                lambda one=one, expected=expected: (  # type: ignore[misc]
+                    f"{one.ad_id} stood with {one.bid_nanos}, its bid counts as {expected}"
+                ),
+            )
 
     def _sale(self, slot: _Slot, impression_id: bytes, request_id: bytes) -> None:
         require, name = self.promises["I8"].require, impression_id.hex()
@@ -348,6 +419,18 @@ class LogReading:
         require(impression_id not in self._sold, lambda: f"impression {name} is sold twice")
         cost_nanos = slot.cost_nanos or slot.price_nanos
         self._sold[impression_id] = _Sold(cost_nanos, slot.pricing, slot.ad_id, request_id)
+        won = self._won.pop(impression_id, None)
+        if won is None:
+            return
+        require(
+            won.price_nanos == cost_nanos and slot.ad_id == f"x:{won.bidder_id}:{won.bid_id}",
+            lambda: f"impression {name}: {won.bidder_id} owes {won.price_nanos}, not {cost_nanos}",
+        )
+        most = _counts_as(won.bid_nanos, won.rate, won.adjustment_ppm) if won.rate else None
+        require(
+            most is None or slot.price_nanos <= most,
+            lambda: f"impression {name}: sold at {slot.price_nanos}, its bid counts as {most}",
+        )
 
     def _billed(self, view: Struct, envelope: Envelope) -> None:
         assert isinstance(view, _Billed)
@@ -435,6 +518,11 @@ def recompute(slot: _Slot) -> tuple[str, int] | None:
     else:
         need = max(slot.reserve_nanos, ceil(Fraction(to_beat[0] - winner.shift_nanos) / scale))
     return winner.ad_id, ceil(Fraction(need * 10**9, winner.p_ppb))
+
+
+def _counts_as(bid_nanos: int, rate: str, adjustment_ppm: int) -> int:
+    """What an outside bid is worth in the platform's currency: rounded down, once."""
+    return floor(bid_nanos * Fraction(rate) * Fraction(adjustment_ppm, 10**6))
 
 
 def _externality(slot: _Slot, to_beat: list[int], shift: Fraction, scale: Fraction) -> int:

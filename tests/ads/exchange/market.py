@@ -17,7 +17,7 @@ import httpx
 
 from ringwork.ads.exchange import Bidder, ExchangeSettings
 from ringwork.ads.exchange.outbound import Outgoing, Signals, outgoing
-from ringwork.ads.exchange.worth import worth_of
+from ringwork.ads.exchange.worth import worths_of
 from ringwork.ads.model import Ask, Context, Slot
 from ringwork.ads.openrtb.terms import Rates
 from ringwork.app.outbound_http import OutboundHttp
@@ -142,11 +142,10 @@ def request_to(
 ) -> Outgoing:
     """What ``who`` is asked with 130 ms to answer."""
     who = who or bidder()
-    worth = worth_of(who, currency="EUR", rates=rates, now_us=1_000_000)
-    assert worth is not None
+    worths = worths_of(who, currency="EUR", rates=rates, now_us=1_000_000)
     return outgoing(
-        asked or ask(), who, settings or ExchangeSettings(), asi="ads.example", currency="EUR",
-        worth=worth, tmax_ms=130, signals=signals,
+        asked or ask(), who, settings or ExchangeSettings(), asi="ads.example", worths=worths,
+        tmax_ms=130, signals=signals,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from ringwork.ads.creatives.vast_served import with_impression
 from ringwork.ads.exchange import rules
 from ringwork.ads.exchange.debts import open_accounts
 from ringwork.ads.exchange.entrants import (
+    Cleared,
     ad_id_of,
     candidates_of,
     contender_of,
@@ -87,7 +88,7 @@ def test_a_house_ad_gives_way_and_a_sponsorship_does_not() -> None:
         joined = join(shortlist, bids_of(9), HOUSE_BANNER, a_page(), currency="EUR")
         assert [one.candidate.ad_id for one in joined.shortlist.ranked] == ["a1", "x:dsp:b0"]
         sale = Sale(ad_id="a1", slot=0, price_nanos=5)
-        (told,) = verdicts(joined, joined.shortlist.ranked, sale, reserve_nanos=0)
+        (told,) = verdicts(joined, [Cleared(joined.shortlist.ranked, sale, 0)])
         assert (told.reason, told.min_to_win_nanos) == (rules.DEAL_WON, None)
 
 
@@ -116,7 +117,7 @@ def test_no_response_makes_the_auction_pay_more_than_its_bid(prices, floor, rule
     ranked = joined.shortlist.ranked
     sale = sell(joined.shortlist, slot)
     assert (sale is None) == (not bids)
-    told = verdicts(joined, ranked, sale, reserve_nanos=floor)
+    told = verdicts(joined, [Cleared(ranked, sale, floor)])
     assert sorted(one.bid.bid_id for one in told) == sorted(one.bid_id for one in bids)
     if sale is None:
         return
@@ -136,7 +137,7 @@ def golden(*paid_by_winner: int) -> dict[str, int | None]:
     bids = bids_of(1.00, 0.90, 0.80, slot=replace(OPEN, floor_nanos=850_000 - 50_000))
     joined = join(EMPTY, bids, OPEN, a_page(), currency="EUR")
     sale = Sale(ad_id="x:dsp:b0", slot=0, price_nanos=paid_by_winner[0])
-    told = verdicts(joined, joined.shortlist.ranked, sale, reserve_nanos=850_000)
+    told = verdicts(joined, [Cleared(joined.shortlist.ranked, sale, 850_000)])
     return {one.bid.bid_id: one.min_to_win_nanos for one in told}
 
 
@@ -153,13 +154,13 @@ def test_min_to_win_of_the_standards_second_price_example() -> None:
 def test_a_winner_alone_ties_with_the_floor() -> None:
     joined = join(EMPTY, bids_of(1.00), OPEN, a_page(), currency="EUR")
     sale = Sale(ad_id="x:dsp:b0", slot=0, price_nanos=850_000)
-    (told,) = verdicts(joined, joined.shortlist.ranked, sale, reserve_nanos=850_000)
+    (told,) = verdicts(joined, [Cleared(joined.shortlist.ranked, sale, 850_000)])
     assert told.min_to_win_nanos == 850_000
 
 
 def test_what_did_not_sell_was_no_fault_of_the_bids() -> None:
     joined = join(EMPTY, bids_of(1.00), OPEN, a_page(), currency="EUR")
-    (told,) = verdicts(joined, [], None, reserve_nanos=0)
+    (told,) = verdicts(joined, [Cleared([], None, 0)])
     assert (told.reason, told.min_to_win_nanos) == (rules.INTERNAL, None)
 
 
@@ -169,7 +170,7 @@ def test_past_the_shortlist_a_bid_is_outbid_and_told_what_would_have_won() -> No
     assert len(joined.shortlist.ranked) == 8
     assert [(one.bid_id, why) for one, why in joined.kept_out] == [("b0", 102), ("b1", 102)]
     sale = Sale(ad_id="x:dsp:b9", slot=0, price_nanos=1_900_000)
-    told = verdicts(joined, joined.shortlist.ranked, sale, reserve_nanos=0)
+    told = verdicts(joined, [Cleared(joined.shortlist.ranked, sale, 0)])
     assert {one.bid.bid_id: one.min_to_win_nanos for one in told}["b0"] == 1_900_000
 
 
@@ -217,7 +218,7 @@ def test_the_macros_of_a_won_bid() -> None:
     (one,) = read(body, request_to()).bids
     joined = join(EMPTY, [one], BANNER, a_page(), currency="EUR")
     sale = Sale(ad_id="x:dsp:b1", slot=0, price_nanos=500_000)
-    (told,) = verdicts(joined, joined.shortlist.ranked, sale, reserve_nanos=500_000)
+    (told,) = verdicts(joined, [Cleared(joined.shortlist.ranked, sale, 500_000)])
     values = auctioned(told, slot=BANNER, impression_ts_ms=1_700_000_000_000)
     assert substitute(EVERY, values) == (
         "ID=00000000-0000-0000-0000-000000000001&BID_ID=b1&IMP_ID=0&SEAT_ID=s1&AD_ID=314&PRICE=0.5"
@@ -231,7 +232,7 @@ def test_what_is_filled_in_is_not_scanned_again() -> None:
     (one,) = read(reply(bid(id="${AUCTION_PRICE}", adm="${AUCTION_BID_ID}")), request_to()).bids
     joined = join(EMPTY, [one], BANNER, a_page(), currency="EUR")
     sale = Sale(ad_id=ad_id_of(one), slot=0, price_nanos=700_000)
-    (told,) = verdicts(joined, joined.shortlist.ranked, sale, reserve_nanos=0)
+    (told,) = verdicts(joined, [Cleared(joined.shortlist.ranked, sale, 0)])
     assert markup_of(one, auctioned(told)) == "${AUCTION_PRICE}"
 
 
@@ -239,7 +240,7 @@ def test_a_bidder_with_a_share_is_told_its_own_price_and_never_more_than_its_bid
     (one,) = read(reply(bid(price=2.0)), request_to(bidder(adjustment_ppm=850_000))).bids
     joined = join(EMPTY, [one], BANNER, a_page(), currency="EUR")
     sale = Sale(ad_id="x:dsp:b1", slot=0, price_nanos=1_700_000)
-    (told,) = verdicts(joined, joined.shortlist.ranked, sale, reserve_nanos=500_000)
+    (told,) = verdicts(joined, [Cleared(joined.shortlist.ranked, sale, 500_000)])
     values = auctioned(told)
     assert (values.price_nanos, values.bid_nanos) == (2_000_000, 2_000_000)
     assert values.min_to_win_nanos == 588_236  # 0.85 of it is just above the floor of 500,000

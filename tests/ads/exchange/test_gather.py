@@ -80,19 +80,19 @@ def test_each_bidder_is_heard_in_its_own_way() -> None:
         garbage=saying(200, b"<html>busy</html>"),
         teapot=saying(418),
         large=saying(200, b" " * (RESPONSE_MAX_BYTES + 1)),
-        dollars=answering(bid(), cur="USD"),
+        francs=answering(bid(), cur="CHF"),
         doubled=answering(bid(), bid()),
         cheap=answering(bid(price=0.4)),
     )
     (found,), gather = gathering(world, settings(*map(bidder, world.handlers)))
     assert outcomes(found) == {
         "good": "bids", "slow": "late", "none": "no-bid", "empty": "no-bid", "garbage": "malformed",
-        "teapot": "status", "large": "oversized", "dollars": "no-bid", "doubled": "bids",
+        "teapot": "status", "large": "oversized", "francs": "no-bid", "doubled": "bids",
         "cheap": "no-bid",
     }  # fmt: skip
     assert [one.bidder_id for one in found.bids] == ["good", "doubled"]
     assert {one.bidder_id: one.rejected for one in found.heard if one.rejected} == {
-        "garbage": {3: 1}, "dollars": {9: 1}, "doubled": {3: 1}, "cheap": {100: 1},
+        "garbage": {3: 1}, "francs": {9: 1}, "doubled": {3: 1}, "cheap": {100: 1},
     }  # fmt: skip
     assert gather.counts()["cheap"] == {"no-bid": 1, "loss 100": 1}
     assert gather.counts()["slow"] == {"late": 1}
@@ -157,7 +157,11 @@ def test_bids_go_to_the_slots_they_were_made_for() -> None:
     bids = (bid(impid="1"), video_bid(id="b2", impid="2"), bid(id="b3", impid="0"))
     world = SimulatedBidders(dsp=answering(*bids))
     (found,), _ = gathering(world, settings(bidder()), ask(native, BANNER, video))
-    assert [[one.bid_id for one in found.for_slot(n)] for n in range(3)] == [[], ["b1"], ["b2"]]
+    assert [[one.bid_id for one in found.bids if one.slot == n] for n in range(3)] == [
+        [],
+        ["b1"],
+        ["b2"],
+    ]
     assert [one.reason for one in found.rejected] == [3]
 
 

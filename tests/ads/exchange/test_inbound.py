@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from ringwork.ads.exchange import ExchangeSettings, Signals
 from ringwork.ads.exchange.inbound import BIDS_MAX, read
+from ringwork.ads.exchange.worth import Worth
 from ringwork.ads.model import Context, DurationFloor, Slot
 from ringwork.ads.openrtb.structs import Dsa
 from ringwork.ads.openrtb.terms import Rates
@@ -51,6 +53,26 @@ def test_a_bid_in_dollars_of_a_bidder_that_keeps_a_share() -> None:
     answer = read(reply(bid(price=2.0), cur="USD"), request_to(who, rates=rates))
     # 2.00 USD CPM = 2,000,000 nanos; 0.85 of it counts, at 0.90 EUR: 1,530,000.
     assert (answer.bids[0].worth_nanos, answer.bids[0].bid_nanos) == (1_530_000, 2_000_000)
+
+
+def test_a_bid_in_any_currency_with_a_rate_counts_and_others_are_told_why_not() -> None:
+    rates = Rates(as_of_us=None, units={"USD": Decimal("0.9")})
+    # No ``cur`` means dollars (OpenRTB 2.6, 4.2.1).
+    (found,) = read(reply(bid(price=2.0), cur=None), request_to(rates=rates)).bids
+    assert (found.currency, found.worth_nanos) == ("USD", 1_800_000)
+    (refused,) = read(reply(bid(price=2.0), cur="CHF"), request_to(rates=rates)).rejected
+    assert refused.reason == 9
+    assert refused.detail == "bids are in 'CHF', for which there is no rate; asked for EUR, USD"
+
+
+@given(
+    st.decimals("0.000000000001", "999999999", places=12), st.integers(1, 10**6),
+    st.integers(0, 10**12),
+)  # fmt: skip
+def test_what_a_bid_counts_as_is_the_exact_product_rounded_down_once(rate, ppm, cpm_micros) -> None:
+    worth = Worth(rate, ppm)
+    exact = Fraction(rate) * Fraction(ppm, 10**6) * cpm_micros
+    assert worth.ours(cpm_micros) <= exact < worth.ours(cpm_micros) + 1
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringwork.ads.exchange import Signals
-from ringwork.ads.exchange.worth import worth_of
+from ringwork.ads.exchange.worth import worths_of
 from ringwork.ads.model import Context, DurationFloor, Slot
 from ringwork.ads.openrtb import decode
 from ringwork.ads.openrtb.price import bid_to_nanos
@@ -180,22 +180,31 @@ def test_a_bid_at_the_floor_that_was_sent_reaches_the_floor(floor, currency, adj
     request = request_to(who, ask(slot), rates=RATES)
     sent_floor = json.loads(request.body, parse_float=Decimal)["imp"][0]["bidfloor"]
     # A CPM of a double is exact to 15 digits; larger floors than 10**15 nanos are no prices.
-    if request.worth.theirs(floor) < 10**15:
-        assert request.worth.ours(bid_to_nanos(Decimal(sent_floor))) >= floor
+    if request.worths[currency].theirs(floor) < 10**15:
+        assert request.worths[currency].ours(bid_to_nanos(Decimal(sent_floor))) >= floor
 
 
 @given(st.integers(1, 10**12), st.integers(1, 10**6))
 def test_there_and_back_never_costs_more(nanos, adjustment) -> None:
-    worth = worth_of(bidder(currency="USD", adjustment_ppm=adjustment), currency="EUR", rates=RATES)
+    who = bidder(currency="USD", adjustment_ppm=adjustment)
+    worth = worths_of(who, currency="EUR", rates=RATES)["USD"]
     assert worth.theirs(worth.ours(nanos)) <= nanos
     assert worth.ours(worth.theirs(nanos)) >= nanos
 
 
 def test_a_currency_without_a_current_rate_is_worth_nothing() -> None:
     who = bidder(currency="CHF")
-    assert worth_of(who, currency="EUR", rates=RATES) is None
-    assert worth_of(bidder(currency="USD"), currency="EUR", rates=RATES, now_us=10**13) is None
-    assert worth_of(bidder(currency="USD"), currency="EUR") is None
+    assert worths_of(who, currency="EUR", rates=RATES) == {}
+    assert worths_of(bidder(currency="USD"), currency="EUR", rates=RATES, now_us=10**13) == {}
+    assert worths_of(bidder(currency="USD"), currency="EUR") == {}
+
+
+def test_a_bidder_is_told_every_currency_that_it_may_bid_in_its_own_first() -> None:
+    request = sent(bidder(currency="JPY"), rates=RATES)
+    assert request["cur"] == ["JPY", "EUR", "USD"]
+    # 0.50 EUR at 0.0061 EUR for a yen, rounded up to a nano: 81.967213114... yen.
+    assert request["imp"][0]["bidfloor"] == 81.967214
+    assert request["imp"][0]["bidfloorcur"] == "JPY"
 
 
 def test_a_region_alone_is_no_device() -> None:

@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from ringwork.ads.creatives.assets import check_image, check_media, check_native
-from ringwork.ads.creatives.findings import Finding, error
+from ringwork.ads.creatives.findings import Finding, error, warning
 from ringwork.ads.creatives.html import check_html
 from ringwork.ads.creatives.macros import CLICK_MACROS
-from ringwork.ads.creatives.vast import check_document, check_tag_url
+from ringwork.ads.creatives.vast import (
+    NotReadable,
+    check_document,
+    check_tag_url,
+    reports_viewable,
+)
 from ringwork.ads.model import Campaign, Creative
 
 MEASURED: Final = {"vcpm": ("banner", "native", "video"), "cpv": ("video",)}
@@ -82,10 +87,21 @@ def _in_campaign(creative: Creative, campaign: Campaign) -> Iterator[Finding]:
         yield error("/format", expected, f"{creative.format}, which cannot be measured so")
     if campaign.roadblock and creative.format != "banner":
         yield error("/format", "banner: the campaign is a roadblock", creative.format)
+    if campaign.pricing == "vcpm" and creative.vast_xml and not _reports_viewable(creative):
+        expected = "VAST 4.0 or later: to an exchange's player nothing older says where to report"
+        found = "an older one: only pages that report that it was viewable themselves are sold it"
+        yield warning("/vast_xml", expected, found)
     counts_clicks = any(macro in creative.html for macro in CLICK_MACROS)
     if campaign.pricing in ("cpc", "cpa") and creative.third_party and not counts_clicks:
         expected = f"{' or '.join(CLICK_MACROS)}: the campaign pays per {campaign.pricing}"
         yield error("/html", expected, "no click macro, so no click could be counted")
+
+
+def _reports_viewable(creative: Creative) -> bool:
+    try:
+        return reports_viewable(creative.vast_xml)
+    except NotReadable:
+        return True  # that is what is said of it
 
 
 def _misplaced(creative: Creative) -> Iterator[Finding]:

@@ -108,6 +108,16 @@ def seconds_of(duration: str) -> float | None:
     return int(hours) * 3600 + int(minutes) * 60 + int(seconds) + float(f"0.{fraction or 0}")
 
 
+def reports_viewable(vast_xml: str) -> bool:
+    """Whether players of a readable document can be told where to report that it was viewable.
+
+    ``ViewableImpression`` came with VAST 4.0 (4.2, 3.5). What an older document's creative is
+    called by is its advertiser's: it is not made a document of another version.
+    """
+    root = read(vast_xml).documentElement
+    return root is not None and root.getAttribute("version") >= "4"
+
+
 def check_tag_url(creative: Creative) -> Iterator[Finding]:
     """What is wrong with another ad server's VAST tag."""
     url = creative.vast_tag_url

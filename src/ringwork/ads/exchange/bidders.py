@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import Annotated, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
 from ringwork.ads.model import Category, Domain, Url
+from ringwork.ads.openrtb.terms import US_PER_S, Rates
 from ringwork.kernel.money import Currency
 
 ExternalFormat = Literal["banner", "video", "audio"]
@@ -36,7 +39,8 @@ class Bidder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     formats: Annotated[list[ExternalFormat], Meta(max_length=3)] = []
     """What it sells; empty: all of them."""
     currency: Currency | None = None
-    """What it bids in; None: the platform's. Another one needs a current rate (``Rates``)."""
+    """What it bids in and is told floors in; None: the platform's. Without a current rate for it
+    (``exchange.rates``) it is not asked."""
     tmax_ms: Annotated[int, Meta(ge=10, le=5000)] = 150
     """The longest that an ad request waits for it."""
     margin_ms: Annotated[int, Meta(ge=0, le=1000)] = 20
@@ -70,12 +74,27 @@ class Bidder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return (urlsplit(self.endpoint).hostname or "", *self.notice_domains)
 
 
+class Rate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one unit of a currency is worth in the platform's (``ads.currency``)."""
+
+    currency: Currency
+    rate: Annotated[str, Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,12})?$", examples=["0.9171"])]
+    """Exact, so a text: what a file's binary fractions would make of it is another number."""
+
+
 class ExchangeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How outside bidders are asked; without any, nothing is asked and nothing waits."""
 
     bidders: Annotated[list[Bidder], Meta(max_length=50)] = []
     """Who is asked for bids: ``[[exchange.bidders]]`` with ``id``, ``endpoint`` and what else holds
     for it; none: nothing is asked."""
+    rates: Annotated[list[Rate], Meta(max_length=200)] = []
+    """What other currencies are worth: ``[[exchange.rates]]`` with ``currency`` and ``rate``, units
+    of ``ads.currency`` for one unit of it, as an exact decimal in quotes."""
+    rates_as_of: date | None = None
+    """The day of the rates, from its beginning in UTC; None: agreed, and good until changed."""
+    rates_max_age_s: Annotated[int, Meta(ge=60, le=366 * 86_400)] = 4 * 86_400
+    """How long dated rates are used: those of a Friday over the weekend and through Monday."""
     tmax_ms: Annotated[int, Meta(ge=20, le=5000)] = 200
     """The longest that an ad request takes because of bidders, where it does not say."""
     own_margin_ms: Annotated[int, Meta(ge=0, le=1000)] = 10
@@ -93,6 +112,20 @@ class ExchangeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ids = [one.id for one in self.bidders]
         if len(set(ids)) < len(ids):
             raise ValueError("every bidder needs an id of its own, got one twice")
+        currencies = [one.currency for one in self.rates]
+        if len(set(currencies)) < len(currencies):
+            raise ValueError("every currency has one rate, got one twice")
+        for one in self.rates:
+            if not Decimal(one.rate):
+                raise ValueError(f"the rate of {one.currency} must be positive, got {one.rate}")
+
+    def table(self) -> Rates:
+        """The rates as they are used."""
+        day, as_of_us = self.rates_as_of, None
+        if day is not None:
+            as_of_us = int(datetime.combine(day, time(), UTC).timestamp()) * US_PER_S
+        units = {one.currency: Decimal(one.rate) for one in self.rates}
+        return Rates(as_of_us=as_of_us, units=units, max_age_s=self.rates_max_age_s)
 
 
 def lies_in(domain: str, domains: tuple[str, ...] | list[str]) -> bool:

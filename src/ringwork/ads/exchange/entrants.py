@@ -36,6 +36,16 @@ class Joined(Struct, frozen=True):
     """The others, each with its loss code."""
 
 
+class Cleared(Struct, frozen=True):
+    """A place as an auction cleared it, with what its price was made of."""
+
+    ranked: Sequence[Ranked]
+    sale: Sale | None
+    reserve_nanos: int
+    is_slate: bool = False
+    """Whether the auction was for several places, in which a creative has one."""
+
+
 class Verdict(Struct, frozen=True):
     """What a bidder is told of a bid that competed."""
 
@@ -95,12 +105,13 @@ def contender_of(bid: ExternalBid, *, currency: str) -> Contender:
 
 
 def join(
-    shortlist: Shortlist, bids: Sequence[ExternalBid], slot: Slot, page: Page, *, currency: str
+    shortlist: Shortlist, bids: Iterable[ExternalBid], slot: Slot, page: Page, *, currency: str
 ) -> Joined:
     """The shortlist with the outside bids in their places, the best ``SHORTLIST_MAX`` of all.
 
-    ``bids`` are those for this slot. Once a roadblock has the page, or where the slot's group
-    repeats an advertiser, category or markup, a bid stays out as a campaign would.
+    ``bids`` are those for this slot, or for any place of the slate that it is the first of. Once a
+    roadblock has the page, or where the slot's group repeats an advertiser, category or markup, a
+    bid stays out as a campaign would.
     """
     kept_out: list[tuple[ExternalBid, int]] = []
     entered: dict[str, tuple[ExternalBid, Contender]] = {}
@@ -131,42 +142,51 @@ def join(
     return Joined(joined, {id: entered[id][0] for id in names if id in entered}, kept_out)
 
 
-def verdicts(
-    joined: Joined, ranked: Sequence[Ranked], sale: Sale | None, *, reserve_nanos: int
-) -> list[Verdict]:
-    """What became of every outside bid for a slot, with the winner's price.
+def verdicts(joined: Joined, places: Sequence[Cleared]) -> list[Verdict]:
+    """What became of every outside bid for a slot or a slate, with the winners' prices.
 
-    ``ranked`` and ``reserve_nanos`` are those that ``sale`` was made of. A loser is told the bid
-    that ties with what the winner pays, the winner the one that ties with the next bid or the floor
+    ``places`` are those that one auction cleared, the best first. A loser is told the bid that ties
+    with what the last winner pays, a winner the one that ties with the next bid or the floor
     (OpenRTB 2.6, 4.4); neither, where a rule or a winner of another tier decided, not the price.
     """
+    won = {one.sale.ad_id: one for one in places if one.sale is not None}
     found = []
     for ad_id, bid in joined.bids.items():
-        if sale is not None and sale.ad_id == ad_id:
-            candidate = ranked[0].candidate
-            tying = reserve_nanos
-            if len(ranked) > 1:
-                tying = max(tying, _tying_bid(candidate, ranked[1].score_nanos))
-            found.append(Verdict(bid, 0, sale.price_nanos, tying))
-        else:
-            found.append(_lost(joined, bid, ranked, sale))
+        place = won.get(ad_id)
+        found.append(_lost(joined, bid, places) if place is None else _won(bid, place))
     for bid, reason in joined.kept_out:
         is_outbid = reason == rules.OUTBID
-        found.append(_lost(joined, bid, ranked, sale) if is_outbid else Verdict(bid, reason))
+        found.append(_lost(joined, bid, places) if is_outbid else Verdict(bid, reason))
     return found
 
 
-def _lost(joined: Joined, bid: ExternalBid, ranked: Sequence[Ranked], sale: Sale | None) -> Verdict:
-    if sale is None:
+def _won(bid: ExternalBid, place: Cleared) -> Verdict:
+    assert place.sale is not None, "it was sold"
+    candidate, tying = place.ranked[0].candidate, place.reserve_nanos
+    if len(place.ranked) > 1:
+        tying = max(tying, _tying_bid(candidate, place.ranked[1].score_nanos))
+    return Verdict(bid, 0, place.sale.price_nanos, tying)
+
+
+def _lost(joined: Joined, bid: ExternalBid, places: Sequence[Cleared]) -> Verdict:
+    last = places[-1]
+    if last.sale is None:
         return Verdict(bid, rules.INTERNAL)
-    winner = ranked[0].candidate
+    winner = last.ranked[0].candidate
     if joined.shortlist.contenders[winner.ad_id].campaign.priority != "price":
         return Verdict(bid, rules.DEAL_WON)
-    ad_id = ad_id_of(bid)
-    own = [one.candidate for one in ranked if one.candidate.ad_id == ad_id]
-    candidate = own[0] if own else candidates_of([bid])[0]
-    tying = _tying_bid(candidate, _score_paid(winner, sale))
+    if last.is_slate and _is_shown(joined, bid, places):
+        return Verdict(bid, rules.CREATIVE)
+    # A candidate of its own: a bid that was kept out has no place among the ranked.
+    tying = _tying_bid(candidates_of([bid])[0], _score_paid(winner, last.sale))
     return Verdict(bid, rules.OUTBID, None, tying)
+
+
+def _is_shown(joined: Joined, bid: ExternalBid, places: Sequence[Cleared]) -> bool:
+    """Whether a place went to the same creative of the same bidder."""
+    winners = [joined.bids.get(one.sale.ad_id) for one in places if one.sale is not None]
+    creative = bid.bidder_id, bid.creative_id
+    return any(one is not None and (one.bidder_id, one.creative_id) == creative for one in winners)
 
 
 def _page_refusal(bid: ExternalBid, slot: Slot, page: Page) -> int:

@@ -24,6 +24,16 @@ class BidderHeard(Struct, frozen=True, array_like=True):
     """Loss code -> how many bids were refused for it."""
     no_bid: int | None = None
     """The bidder's own reason (``nbr``)."""
+    currency: str = ""
+    """What its bids are in; empty where none may compete."""
+    rate: str = ""
+    """Units of our currency for one of that, as a decimal."""
+    adjustment_ppm: int = 0
+    """What counts of its bids, in 1e-6."""
+    offered: dict[str, int] = {}
+    """Bid id -> what it bid for an impression, in nanos of its currency, of those that may compete:
+    in the auction it stands with that times ``rate`` times ``adjustment_ppm`` / 1e6, rounded
+    down."""
 
 
 class BidsGathered(Event, frozen=True, array_like=True):
@@ -56,6 +66,10 @@ class ExternalBidWon(Event, frozen=True, array_like=True):
     """Its billing notice, macros filled in; empty where it gave none."""
     expires_s: int
     """Until then the impression is billed."""
+    rate: str = ""
+    """Units of ``currency`` for one of ``bid_currency``, as a decimal."""
+    adjustment_ppm: int = 0
+    """What counts of its bids, in 1e-6."""
 
 
 class BillingNoticeEnded(Event, frozen=True, array_like=True):

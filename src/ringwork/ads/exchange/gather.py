@@ -24,7 +24,7 @@ from ringwork.ads.exchange.inbound import Answer, ExternalBid, Rejection
 from ringwork.ads.exchange.outbound import TMAX_MIN_MS, Outgoing, Signals, outgoing, slots_for
 from ringwork.ads.exchange.rules import INVALID
 from ringwork.ads.exchange.transport import BidderFailed, BidTransport, TooMuch
-from ringwork.ads.exchange.worth import worth_of
+from ringwork.ads.exchange.worth import worths_of
 from ringwork.ads.model import Ask
 from ringwork.ads.openrtb.terms import Rates
 from ringwork.kernel.ports import Clock
@@ -45,10 +45,6 @@ class Gathered(Struct, frozen=True):
     heard: list[BidderHeard]
     """Every configured bidder, in their order."""
     waited_us: int
-
-    def for_slot(self, number: int) -> list[ExternalBid]:
-        """The bids for one slot of the ask."""
-        return [bid for bid in self.bids if bid.slot == number]
 
 
 class _Line:
@@ -157,10 +153,10 @@ class Gather:
         tmax_ms = wait_ms - bidder.margin_ms
         if tmax_ms < TMAX_MIN_MS:
             return "no-time"
-        worth = worth_of(
+        worths = worths_of(
             bidder, currency=self._currency, rates=self._rates, now_us=self._clock.wall_us()
         )
-        if worth is None:
+        if not worths:
             return "currency"
         if not slots_for(ask, bidder):
             return "unsuited"
@@ -172,8 +168,7 @@ class Gather:
             bidder,
             self.settings,
             asi=self._asi,
-            currency=self._currency,
-            worth=worth,
+            worths=worths,
             tmax_ms=tmax_ms,
             signals=signals,
         )
@@ -267,9 +262,20 @@ class Gather:
                     len(answer.bids),
                     rejected,
                     answer.no_bid,
+                    *_offered(answer.bids),
                 )
             )
         return gathered
+
+
+def _offered(bids: list[ExternalBid]) -> tuple[str, str, int, dict[str, int]]:
+    """How the bids of one response were made: what each of them counts as follows from it."""
+    if not bids:
+        return "", "", 0, {}
+    first = bids[0]  # a response has one currency
+    rate = f"{first.worth.rate:f}"
+    offered = {one.bid_id: one.bid_nanos for one in bids}
+    return first.currency, rate, first.worth.adjustment_ppm, offered
 
 
 def _outcome_of(answer: Answer) -> str:

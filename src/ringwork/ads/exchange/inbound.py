@@ -103,8 +103,11 @@ def read(body: bytes, asked: Outgoing) -> Answer:
     if reply.id != asked.request_id and (reply.id is not None or reply.seatbid):
         return _refused(asked, Refusal(rules.AUCTION, "the response is to another request"))
     refusal: Refusal | None = None
-    if reply.seatbid and (reply.cur or DEFAULT_CURRENCY) != asked.currency:
-        refusal = Refusal(PRICE, f"bids are in {str(reply.cur)[:8]}, asked for {asked.currency}")
+    currency = reply.cur or DEFAULT_CURRENCY
+    if reply.seatbid and currency not in asked.worths:
+        taken = ", ".join(list(asked.worths)[:20])
+        detail = f"bids are in {currency[:8]!r}, for which there is no rate; asked for {taken}"
+        refusal = Refusal(PRICE, detail)
     answer = Answer([], [], reply.nbr)
     seen: set[str] = set()
     for number, (seat, raw) in enumerate(_bids(reply)):
@@ -112,7 +115,7 @@ def read(body: bytes, asked: Outgoing) -> Answer:
             detail = f"more than {BIDS_MAX} bids; the rest was not looked at"
             answer.rejected.append(_rejection(asked, None, Refusal(INVALID, detail)))
             break
-        _take(answer, raw, seat, asked, seen, refusal)
+        _take(answer, raw, seat, asked, seen, refusal, currency)
     return answer
 
 
@@ -129,6 +132,7 @@ def _take(
     asked: Outgoing,
     seen: set[str],
     refusal: Refusal | None,
+    currency: str,
 ) -> None:
     """Put one bid into the list that it belongs in."""
     try:
@@ -140,7 +144,7 @@ def _take(
     refusal = refusal or _identity(bid, seat, asked, seen)
     if refusal is None:
         seen.add(bid.id or "")
-    judged = refusal or _judge(bid, seat, asked)
+    judged = refusal or _judge(bid, seat, asked, currency)
     if isinstance(judged, ExternalBid):
         answer.bids.append(judged)
     else:
@@ -162,8 +166,9 @@ def _identity(bid: ReplyBid, seat: ReplySeat, asked: Outgoing, seen: set[str]) -
     return None
 
 
-def _judge(bid: ReplyBid, seat: ReplySeat, asked: Outgoing) -> ExternalBid | Refusal:
+def _judge(bid: ReplyBid, seat: ReplySeat, asked: Outgoing, currency: str) -> ExternalBid | Refusal:
     """The bid as it competes, or the first rule that keeps it out."""
+    worth = asked.worths[currency]
     number = _number(bid.impid)
     slot = asked.slots[asked.numbers.index(number)]
     price = bid.price
@@ -171,7 +176,7 @@ def _judge(bid: ReplyBid, seat: ReplySeat, asked: Outgoing) -> ExternalBid | Ref
         most = MAX_IMPRESSION_NANOS // 10**6
         return Refusal(PRICE, f"price must be a CPM up to {most}, got {str(price)[:40]}")
     bid_nanos = bid_to_nanos(price)
-    worth_nanos = asked.worth.ours(bid_nanos)
+    worth_nanos = worth.ours(bid_nanos)
     if not 1 <= worth_nanos <= MAX_IMPRESSION_NANOS:
         detail = f"worth {worth_nanos} nanos an impression, expected 1 to {MAX_IMPRESSION_NANOS}"
         return Refusal(PRICE, detail)
@@ -193,8 +198,8 @@ def _judge(bid: ReplyBid, seat: ReplySeat, asked: Outgoing) -> ExternalBid | Ref
         slot=number,
         worth_nanos=worth_nanos,
         bid_nanos=bid_nanos,
-        currency=asked.currency,
-        worth=asked.worth,
+        currency=currency,
+        worth=worth,
         request_id=asked.request_id,
         seat=seat.seat or "",
         format=slot.format,

@@ -8,7 +8,7 @@ what it has to bid so that it counts as the floor here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -53,6 +53,8 @@ class Signals(Struct, frozen=True, kw_only=True):
     gpp_sid: tuple[int, ...] = ()
     consent: str = ""
     """The TC string: a statement about purposes, not about who makes it."""
+    gpc: str = ""
+    """``1`` where the viewer's browser says ``Sec-GPC: 1``."""
     dsa: Dsa | None = None
 
 
@@ -65,9 +67,8 @@ class Outgoing(Struct, frozen=True):
     """Those that it is asked for; the impression ``str(n)`` is the ask's slot number ``n``."""
     numbers: tuple[int, ...]
     context: Context
-    currency: str
-    """What it bids in."""
-    worth: Worth
+    worths: Mapping[str, Worth]
+    """Currency -> what bids in it are worth; floors are in the first."""
     secure: bool
     dsa: Dsa | None
     body: bytes
@@ -82,19 +83,18 @@ def outgoing(
     settings: ExchangeSettings,
     *,
     asi: str,
-    currency: str,
-    worth: Worth,
+    worths: Mapping[str, Worth],
     tmax_ms: int,
     signals: Signals | None = None,
 ) -> Outgoing:
     """The request for a bidder that some slot suits and that has ``tmax_ms`` to answer.
 
-    ``asi`` is the platform's domain, ``currency`` its own; ``worth`` is that of the bidder's bids.
+    ``asi`` is the platform's domain; ``worths`` are those of the bidder (``worths_of``), not empty.
     """
     numbers = slots_for(ask, bidder)
     assert numbers, "whom nothing suits is not asked"
     signals = signals or Signals()
-    theirs = bidder.currency or currency
+    theirs, worth = next(iter(worths.items()))
     request_id = format_id(ask.request_id)
     slots = tuple(ask.slots[number] for number in numbers)
     members: Members = {
@@ -107,7 +107,7 @@ def outgoing(
         **_device(ask.context),
         "at": _auction_type(ask, slots),
         "tmax": tmax_ms,
-        "cur": [theirs],
+        "cur": list(worths),
         **_blocks(ask.context, slots, bidder),
         "source": _source(ask, asi, request_id),
         **_regulations(signals),
@@ -118,8 +118,7 @@ def outgoing(
         slots,
         numbers,
         ask.context,
-        theirs,
-        worth,
+        worths,
         settings.secure,
         signals.dsa,
         _encoder.encode(members),
@@ -299,8 +298,13 @@ def _regulations(signals: Signals) -> Members:
             regs[name] = text
     if signals.gpp_sid:
         regs["gpp_sid"] = signals.gpp_sid
+    extensions: Members = {}
+    if signals.gpc:
+        extensions["gpc"] = signals.gpc
     if signals.dsa is not None:
-        regs["ext"] = {"dsa": _dsa(signals.dsa)}
+        extensions["dsa"] = _dsa(signals.dsa)
+    if extensions:
+        regs["ext"] = extensions
     members: Members = {"regs": regs} if regs else {}
     if signals.consent:
         members["user"] = {"consent": signals.consent}

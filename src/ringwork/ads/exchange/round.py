@@ -1,11 +1,12 @@
 """One ad request at the exchange: its outside bids join each slot, and are told what became of it.
 
-The steps stand in ``flow.serve_ad``: ``join`` before a slot is ranked, ``settle`` once it is
+The steps stand in ``flow.serve_ad``: ``join`` before slots are ranked, ``settle`` once they are
 cleared, ``record`` for the request, ``tell`` when what was decided is durable.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec.structs import replace
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 from ringwork.ads.auction import Ranked
 from ringwork.ads.events import SlotOutcome
 from ringwork.ads.exchange import entrants, sold
-from ringwork.ads.exchange.entrants import Joined, Verdict
+from ringwork.ads.exchange.entrants import Cleared, Joined, Verdict
 from ringwork.ads.exchange.events import BidsGathered, ExternalBidWon
 from ringwork.ads.exchange.gather import Gathered
 from ringwork.ads.exchange.inbound import ExternalBid
@@ -25,16 +26,25 @@ from ringwork.ads.page import Page
 from ringwork.kernel.ids import format_id
 from ringwork.kernel.journal import Command
 
+Sold = tuple[SlotOutcome, Served | None]
+"""What happened to a slot, and what is shown there."""
+
 
 class Round:
-    """What outside bidders bid for one ask, slot by slot."""
+    """What outside bidders bid for one ask.
+
+    A bid competes for the slot that it names, or for every place of the slate that holds it: they
+    are of one size, format and floor, and none costs it more than its bid.
+    """
 
     def __init__(self, ask: Ask, gathered: Gathered, notices: Notices, *, currency: str) -> None:
         self._ask = ask
         self._gathered = gathered
         self._notices = notices
         self._currency = currency
-        self._joined: dict[int, Joined] = {}
+        self._waiting = {entrants.ad_id_of(one): one for one in gathered.bids}
+        """The bids that have neither won nor lost, by ad id."""
+        self._joined: Joined | None = None
         self._to_tell = [
             Notice(
                 kind="lost",
@@ -44,34 +54,59 @@ class Round:
             for one in gathered.rejected
         ]
 
-    def join(self, number: int, slot: Slot, page: Page, shortlist: Shortlist) -> Shortlist:
-        """The shortlist of the ask's slot ``number`` with the bids for it in their places."""
-        bids = self._gathered.for_slot(number)
+    def join(
+        self, number: int, slots: Sequence[Slot], page: Page, shortlist: Shortlist
+    ) -> Shortlist:
+        """The shortlist of the ask's slot ``number`` with the bids for it in their places.
+
+        ``slots`` begins with it; others in it are the places of its slate that are left.
+        """
+        end = number + len(slots)
+        bids = [bid for bid in self._waiting.values() if bid.slot < end]
         if not bids:
+            self._joined = None
             return shortlist
-        joined = entrants.join(shortlist, bids, slot, page, currency=self._currency)
-        self._joined[number] = joined
-        return joined.shortlist
+        self._joined = entrants.join(shortlist, bids, slots[0], page, currency=self._currency)
+        return self._joined.shortlist
 
     def settle(
-        self, command: Command, number: int, slot: Slot, outcome: SlotOutcome, served: Served | None
-    ) -> Served | None:
-        """What is shown in the slot, macros filled in; records the sale of an outside bid."""
-        joined = self._joined.get(number)
+        self, command: Command, slots: Sequence[Slot], cleared: Sequence[Sold]
+    ) -> list[Sold]:
+        """What is shown in the slots that were cleared, the first of ``slots``.
+
+        Macros are filled in, sales of outside bids recorded. A loser is told so when its slot or
+        its slate is over, or when it was in an auction for all places that were left; until then it
+        may win another place.
+        """
+        shown, joined = list(cleared), self._joined
         if joined is None:
-            return served
-        for verdict in _verdicts(joined, outcome):
-            values = sold.auctioned(verdict, slot=slot)
-            if verdict.reason:
+            return shown
+        places = [_cleared(outcome) for outcome, _ in cleared]
+        numbers = {outcome.ad_id: number for number, (outcome, _) in enumerate(cleared)}
+        is_over = len(cleared) == len(slots)
+        for verdict in entrants.verdicts(joined, places):
+            ad_id = entrants.ad_id_of(verdict.bid)
+            if not verdict.reason:
+                number = numbers[ad_id]
+                shown[number] = self._win(command, verdict, slots[number], shown[number])
+            elif is_over or (places[0].is_slate and ad_id in joined.bids):
+                values = sold.auctioned(verdict, slot=slots[0])
                 self._note("lost", verdict.bid, substitute(verdict.bid.lost_url, values))
+            else:
                 continue
-            assert served is not None, "a bid that has won was sold"
-            if self._ask.source == "native":  # won here is not yet won at another exchange
-                self._note("won", verdict.bid, substitute(verdict.bid.won_url, values))
-            billed_url = substitute(verdict.bid.billed_url, values)
-            command.record(_sale(verdict.bid, outcome, billed_url, self._currency))
-            served = _shown(served, verdict.bid, sold.markup_of(verdict.bid, values))
-        return served
+            self._waiting.pop(ad_id, None)
+        return shown
+
+    def _win(self, command: Command, verdict: Verdict, slot: Slot, won: Sold) -> Sold:
+        """The sale with what is shown of it."""
+        (outcome, served), bid = won, verdict.bid
+        assert served is not None, "a bid that has won was sold"
+        values = sold.auctioned(verdict, slot=slot)
+        if self._ask.source == "native":  # won here is not yet won at another exchange
+            self._note("won", bid, substitute(bid.won_url, values))
+        billed_url = substitute(bid.billed_url, values)
+        command.record(_sale(bid, outcome, billed_url, self._currency))
+        return outcome, _shown(served, bid, sold.markup_of(bid, values))
 
     def record(self, command: Command) -> None:
         """Record who was asked and what came of it."""
@@ -86,8 +121,8 @@ class Round:
         self._to_tell.append(Notice(kind=kind, bidder_id=bid.bidder_id, url=url))
 
 
-def _verdicts(joined: Joined, outcome: SlotOutcome) -> list[Verdict]:
-    """What became of every bid, from what the auction logged of the slot."""
+def _cleared(outcome: SlotOutcome) -> Cleared:
+    """A place, from what the auction logged of it."""
     ranked = [
         Ranked(
             Candidate(
@@ -105,7 +140,7 @@ def _verdicts(joined: Joined, outcome: SlotOutcome) -> list[Verdict]:
     sale = None
     if outcome.impression_id is not None:
         sale = Sale(ad_id=outcome.ad_id, slot=0, price_nanos=outcome.price_nanos)
-    return entrants.verdicts(joined, ranked, sale, reserve_nanos=outcome.reserve_nanos)
+    return Cleared(ranked, sale, outcome.reserve_nanos, bool(outcome.slate_ppm))
 
 
 def _sale(bid: ExternalBid, outcome: SlotOutcome, billed_url: str, currency: str) -> ExternalBidWon:
@@ -123,6 +158,8 @@ def _sale(bid: ExternalBid, outcome: SlotOutcome, billed_url: str, currency: str
         currency,
         billed_url,
         outcome.expires_s,
+        f"{bid.worth.rate:f}",
+        bid.worth.adjustment_ppm,
     )
 
 

@@ -2,9 +2,10 @@
 
 ``bid.price`` is what the slot was sold for, as a CPM of one impression, whatever ``qty`` says.
 ``burl`` is the billing notice; banners and native ads also carry their own impression beacon,
-videos and audio the VAST ``Impression``: they hold the same token, which is billed once. ``nurl``
-and ``lurl`` report that a bid has won or lost, and count nothing: a win is not an impression. A
-request with ``test`` = 1 gets beacons that record nothing and no notices.
+videos and audio the VAST ``Impression``: they hold the same token, which is billed once. A banner
+that is paid for being viewable bids its price times how probable that is, and reports it itself.
+``nurl`` and ``lurl`` report that a bid has won or lost, and count nothing: a win is not an
+impression. A request with ``test`` = 1 gets beacons that record nothing and no notices.
 
 What never changes of a creative's bid is encoded once and kept; the rest is written between. Texts
 from outside are always encoded as JSON, URLs hold nothing that JSON escapes.
@@ -209,6 +210,12 @@ def _shown(
         assert stream is not None
         is_billed = not seller.request.test
         adm, end = _vast(served, _protocol(stream), markup, urls, is_billed=is_billed)
+    if creative.format == "banner" and "viewable" in served.tokens and not seller.request.test:
+        url = markup.urls.viewable(served.tokens["viewable"])
+        before, after = writers.self_reporting("\0", creative.width, creative.height, url).split(
+            "\0"
+        )
+        adm = f"{_inside(before)}{adm}{_inside(after)}"
     if dsa.MACRO_MARK in adm:
         adm = dsa.substitute(adm, seller.dsa, given)
     return f'"adm":"{adm}",{end}'

@@ -71,7 +71,8 @@ def to_ask(
         return refusal
     asked = None if request.regs is None else dsa.asked(request)
     needs = _STATEMENT if dsa.is_required(asked) else _NONE
-    frame = Frame(now_us, asked, needs, _limits(request), deals)
+    in_browser = request.site is not None
+    frame = Frame(now_us, asked, needs, _limits(request), deals, in_browser)
     slots: list[Slot] = []
     for imp in request.imp or ():
         refusal = add_slots(slots, imp, terms, frame) or refusal

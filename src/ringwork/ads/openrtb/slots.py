@@ -47,6 +47,7 @@ _VIEWED: Final[tuple[Measure, ...]] = ("view",)
 _NON_LINEAR: Final = 2
 _FILES: Final = frozenset({2, 3})  # progressive, download: our media are files
 _BANNER_TYPES: Final = frozenset({2, 4})  # XHTML banner, iframe: what banners are made of
+_BANNER_SCRIPT: Final = 3
 _SKIP_BUTTON: Final = 16
 _NO_LIMIT: Final = -1
 _AGREED: Final = 3
@@ -65,6 +66,9 @@ class Frame(Struct, gc=False):
     """Members of every slot that only some requests set."""
     deals: Container[str] | None
     """The deals that some campaign is for; None where that is not known, and any may be one."""
+    in_browser: bool = False
+    """Whether what is shown is a page's: an app's view does not know what of it is on the screen,
+    and a public screen has no window."""
 
 
 def add_slots(slots: list[Slot], imp: Imp, terms: BidderTerms, frame: Frame) -> NoBid | None:
@@ -112,9 +116,14 @@ def _add_banner(
         blocked_attributes=tuple(banner.battr) if banner.battr else (),
         hold_s=terms.hold_for_s(imp),
         needs=(*_HTTPS, *frame.needs) if imp.secure else frame.needs,
-        measures=(),  # markup without scripts, in another's frame, sees nothing of the window
+        measures=_VIEWABLE if _reports_itself(banner, frame) else (),
     )
     return _add(slots, slot, imp, None, floors, terms, frame)
+
+
+def _reports_itself(banner: Banner, frame: Frame) -> bool:
+    """Whether the script of ``markup.self_reporting`` may run and can see the window."""
+    return frame.in_browser and _BANNER_SCRIPT not in (banner.btype or ())
 
 
 def _formats(

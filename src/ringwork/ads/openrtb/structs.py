@@ -135,10 +135,12 @@ class Dsa(Struct, gc=False):
 
 
 class RegsExt(Struct, gc=False):
-    """2.5 locations of ``gdpr`` and ``us_privacy``, and the DSA extension."""
+    """2.5 locations of ``gdpr`` and ``us_privacy``, and the GPC and DSA extensions."""
 
     gdpr: Literal[0, 1] | None = None
     us_privacy: str | None = None
+    gpc: str | int | None = None
+    """The value of the header ``Sec-GPC``; some write a number."""
     dsa: Dsa | None = None
 
 

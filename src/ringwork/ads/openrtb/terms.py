@@ -14,10 +14,10 @@ US_PER_S: Final = 1_000_000
 
 
 class Rates(Struct, frozen=True, kw_only=True):
-    """A dated table of exchange rates: used until it is ``max_age_s`` old, then as if absent."""
+    """Exchange rates: a dated table is used until it is ``max_age_s`` old, then as if absent."""
 
-    as_of_us: int
-    """When the rates held; a table from the future is not used either."""
+    as_of_us: int | None
+    """When the rates held; a table from the future is not used either. None: agreed for good."""
     units: Mapping[str, Decimal]
     """Currency -> what one unit of it is worth in the platform's currency."""
     max_age_s: int = 3 * 86_400
@@ -30,8 +30,14 @@ class Rates(Struct, frozen=True, kw_only=True):
 
     def of(self, currency: str, now_us: int) -> Decimal | None:
         """The rate of a currency, or None where it is unknown or too old."""
+        return self.current(now_us).get(currency)
+
+    def current(self, now_us: int) -> Mapping[str, Decimal]:
+        """All rates, or none where they are too old."""
+        if self.as_of_us is None:
+            return self.units
         age_us = now_us - self.as_of_us
-        return self.units.get(currency) if 0 <= age_us < self.max_age_s * US_PER_S else None
+        return self.units if 0 <= age_us < self.max_age_s * US_PER_S else {}
 
 
 class BidderTerms(Struct, frozen=True, kw_only=True):

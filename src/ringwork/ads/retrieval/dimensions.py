@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from ringwork.ads.creatives.vast import reports_viewable
 from ringwork.ads.model import (
     MEASURE_OF,
-    MEASURES,
     STATEMENT_MAX_CHARS,
     Advertiser,
     Campaign,
@@ -169,7 +169,7 @@ class Dimensions:
             add(clauses, "duration", ADMIT, "duration", self._lengths_within(slot))
         for need in slot.needs:
             add(clauses, "needs", ANY, "meets", (need,))
-        if slot.measures != MEASURES:
+        if slot.measures is not None:
             add(clauses, "needs", ADMIT, "measure", slot.measures)
         if slot.languages:
             add(clauses, "language", ANY, "language", slot.languages)
@@ -309,6 +309,7 @@ def _named(creative: Creative, campaign: Campaign, advertiser: Advertiser) -> It
     if creative.app_bundle:
         yield "ad app", creative.app_bundle
     yield from _targeted(campaign)
+    yield from _measured(creative, campaign)
     for category in creative.categories:
         yield "ad category", category
     for attribute in creative.attributes:
@@ -341,13 +342,15 @@ def _targeted(campaign: Campaign) -> Iterator[Key]:
         for one in said:
             yield f"key {key}", one
     yield from _excluded(campaign)
-    yield from _measured(campaign)
 
 
-def _measured(campaign: Campaign) -> Iterator[Key]:
-    """What has to be reported of its ads, where that is what it pays for."""
-    if campaign.pricing in MEASURE_OF:
-        yield "measure", MEASURE_OF[campaign.pricing]
+def _measured(creative: Creative, campaign: Campaign) -> Iterator[Key]:
+    """What has to be reported of the ad, where that is what its campaign pays for."""
+    measure = MEASURE_OF.get(campaign.pricing)
+    if measure == "viewable" and creative.vast_xml and not reports_viewable(creative.vast_xml):
+        yield "measure", "viewable by its page"  # no player is told where: to no exchange
+    elif measure is not None:
+        yield "measure", measure
 
 
 def _excluded(campaign: Campaign) -> Iterator[Key]:

@@ -115,7 +115,10 @@ def _gathered(event: exchange.BidsGathered, names: Names) -> str:
 
 
 def _external(event: exchange.ExternalBidWon, names: Names) -> str:
-    return f"{event.bidder_id} for {event.domain}, {price(event.price_nanos, event.currency)}"
+    words = f"{event.bidder_id} for {event.domain}, {price(event.price_nanos, event.currency)}"
+    if event.bid_currency == event.currency:
+        return words
+    return f"{words}, bid {price(event.bid_nanos, event.bid_currency)} at {event.rate}"
 
 
 def _notice(event: exchange.BillingNoticeEnded, names: Names) -> str:
