@@ -1,0 +1,1 @@
+"""Consent: what may be known of whom, and the proof of it."""
