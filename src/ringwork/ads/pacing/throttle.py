@@ -52,6 +52,13 @@ class ThrottlePacer:
         self._curve: Curve = forecast or Flat()
         self.state = ThrottleState(budget_nanos, start_s, end_s, start_s, 0, _START)
 
+    @classmethod
+    def restored(cls, state: ThrottleState, forecast: Curve | None = None) -> ThrottlePacer:
+        """One that goes on where ``state`` was, given the same forecast."""
+        pacer = cls(state.budget_nanos, state.start_s, state.end_s, forecast)
+        pacer.state = state
+        return pacer
+
     def share_ppm(self, now_s: float) -> int:
         """The probability to take part, in 1e-6; 0 as ``DualPacer.multiplier`` is."""
         state = self.state

@@ -74,7 +74,7 @@ class Pacing(Struct, frozen=True, kw_only=True):
     title: str
     spent: list[tuple[float, float]]
     plans: list[list[tuple[float, float]]]
-    """One line per plan: another begins after a change of terms or a restart."""
+    """One line per plan: another begins after a change of terms."""
     forecast: list[tuple[float, float]]
     marks: list[tuple[float, str]]
     now: tuple[float, float, str] | None
