@@ -62,8 +62,8 @@ if TYPE_CHECKING:
 REQUESTS_PAGE: Final = 50
 TRANSFERS_PAGE: Final = 40
 CAMPAIGN_TRANSFERS: Final = 12
-CAMPAIGN_PACES: Final = 3_000
-"""Notes of a plan that a page reads: a month of a note every quarter of an hour."""
+CAMPAIGN_PACES: Final = 1_000
+"""Notes of a plan that a page reads: the tables keep some 600."""
 CHANGES: Final = 20
 CONVERSIONS_PAGE: Final = 50
 ACCOUNTS_PAGE: Final = 100
