@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from ringwork.ads import projections as ads
 from ringwork.ads.lifecycle import Noun
 from ringwork.console import logged
+from ringwork.console.ahead import Ahead, ahead_of
 from ringwork.console.facts import (
     AccountFacts,
     CampaignPageFacts,
@@ -239,8 +240,16 @@ class ConsoleData:
             ],
             transfers=transfers,
             paces=[pace_of(row) for row in paces],
+            ahead=self._ahead(paces),
             changes=changes,
         )
+
+    def _ahead(self, paces: list[ads.PaceRow]) -> Ahead | None:
+        """What is expected from a campaign's newest note to its plan's end."""
+        if not paces:
+            return None
+        newest = paces[-1]
+        return ahead_of(self._from.forecast(), newest.ts_us // 1_000_000, newest.ends_s)
 
     async def creative(self, id: str) -> CreativePageFacts | None:
         """One creative with what became of it, and its changes."""
