@@ -223,10 +223,10 @@ class House:
 
         return self.do(sell, request_id=ask.request_id)
 
-    def impression(self, token: str) -> str | None:
+    def impression(self, token: str, invalid: str = "") -> str | None:
         claim = self.billing.verify(token, "impression")
         return claim and self.do(
-            lambda c: self.billing.bill_impression(c, claim),
+            lambda c: self.billing.bill_impression(c, claim, invalid=invalid),
             request_id=claim.request_id, cause_id=claim.auction_id,
         )  # fmt: skip
 

@@ -42,7 +42,7 @@ def test_a_plan_of_the_day_goes_on_after_a_clean_stop_and_after_a_crash(tmp_path
         await minutes(client, 40)
         seen["first"] = await noted(client)
         # As a machine that loses its power leaves it: notes and requests, and no snapshot.
-        shutil.copytree(data, crashed, ignore=shutil.ignore_patterns("admin.sock"))
+        shutil.copytree(data, crashed, ignore=shutil.ignore_patterns("admin.sock", "*.new"))
 
     async def second(client: Client) -> None:
         paces["second"] = client.app.platform.ads.index.pace_ppm("c")
