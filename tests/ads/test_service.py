@@ -472,6 +472,21 @@ def test_a_batch_that_the_disk_refuses_is_forgotten(house):
     assert house.serve()[1][0].creative.id == "a1"
 
 
+def test_what_a_screen_is_billed_is_what_was_held_and_never_above_the_price(house):
+    """100.5 impressions a play: half a nano of every odd price stays with the payer."""
+    screen = changed(BANNER, quantity_ppm=100_500_000)
+    held = []
+    for _ in range(3):
+        before = house.ledger.accounts["campaign/c1"].debits_pending
+        _, [served] = house.serve(screen)
+        held.append(house.ledger.accounts["campaign/c1"].debits_pending - before)
+        house.impression(served.tokens["impression"])
+        assert held[-1] == served.price_nanos * 201 // 2
+    billed = [one.price_nanos for one in house.payloads(ImpressionBilled)]
+    assert billed == held
+    assert house.ledger.accounts["campaign/c1"].debits_pending == 0
+
+
 def test_replay_gives_the_same_state(house):
     for _ in range(3):
         _, [served] = house.serve()

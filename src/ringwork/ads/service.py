@@ -27,7 +27,7 @@ from ringwork.ads.pacing.plans import PacingMemory
 from ringwork.ads.page import Page
 from ringwork.ads.priorities import Turns, draw_ppm
 from ringwork.ads.rank.snapshot import Snapshot
-from ringwork.ads.sales import Terms, cost_of, outcome_of, served_of, terms_of
+from ringwork.ads.sales import Terms, outcome_of, served_of, terms_of
 from ringwork.ads.settings import AdsSettings
 from ringwork.ads.tokens import Claim, Kind, Tokens
 from ringwork.ads.visits import Visits
@@ -192,7 +192,7 @@ class Ads:
             terms = terms_of(ask, slot, contender)
             sale = sell_as(terms.charged, running, terms.reserve_nanos)
             assert sale is not None, "somebody is running"
-            cost_nanos = cost_of(slot, sale.price_nanos)
+            cost_nanos = slot.cost_of(sale.price_nanos)
             if self._reserve(request, slot, contender, cost_nanos, impression_id):
                 won = contender, terms, sale, cost_nanos
                 break
