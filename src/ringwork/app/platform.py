@@ -267,9 +267,9 @@ class Platform:
             currency=settings.ads.currency,
         )
         data = settings.data_path
-        # Where a child follows the log, another one exports it: both for the requests' sake.
+        # Where a child follows the log, another one exports and asks it: for the requests' sake.
         is_beside = isinstance(self.projections, Following)
-        warehouse = (ExportedBeside if is_beside else warehouse_of)(data, self.types)
+        warehouse = ExportedBeside(data) if is_beside else warehouse_of(data, self.types)
         self.desk = ReportDesk(
             warehouse=warehouse,
             files=DirectoryReportFiles(data / "reports"),
