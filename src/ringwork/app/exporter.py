@@ -15,6 +15,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Final, Literal, cast
@@ -86,16 +87,14 @@ class ExportedBeside:
                 [*_COMMAND, str(self._data.resolve())],
                 stdin=subprocess.PIPE,  # stays open: its end tells the child that we have ended
                 stdout=subprocess.PIPE,
+                bufsize=0,  # nothing of ours waits to be written to a child that has died
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
         assert child.stdin is not None, "it is a pipe"
         assert child.stdout is not None, "it is a pipe"
         with child:
-            try:
+            with suppress(BrokenPipeError):  # it died: its exit code says how
                 child.stdin.write(len(request).to_bytes(LENGTH_BYTES, "big") + request)
-                child.stdin.flush()
-            except BrokenPipeError:  # it died: its exit code says how
-                pass
             said = child.stdout.read()
         if self._is_stopped:
             raise _stopped()
