@@ -14,6 +14,8 @@ from ringwork.ads.events import EVENTS, AuctionCleared, SlotOutcome
 from ringwork.ads.management import Management
 from ringwork.ads.model import Ask, Campaign, Context, Creative, Served, Slot
 from ringwork.ads.outcomes import Outcomes
+from ringwork.ads.pacing.known_traffic import KnownTraffic
+from ringwork.ads.pacing.plans import PacingMemory, Plans
 from ringwork.ads.personal import Personal
 from ringwork.ads.requests import NewAdvertiser, NewCampaign, NewCreative, NewPublisher
 from ringwork.ads.service import Ads
@@ -59,7 +61,8 @@ class Folds:
         self.catalogue = Catalogue()
         self.budgets = Budgets(self.ledger)
         self.outcomes = Outcomes()
-        self.all = (self.ledger, self.catalogue, self.budgets, self.outcomes)
+        self.plans = Plans()
+        self.all = (self.ledger, self.catalogue, self.budgets, self.outcomes, self.plans)
 
     def dumps(self) -> dict[str, bytes]:
         return {fold.name: fold.dump() for fold in self.all}
@@ -87,7 +90,7 @@ class House:
         self.ads = Ads(
             catalogue=self.catalogue, budgets=self.folds.budgets, ledger=self.ledger,
             tokens=self.tokens, ids=self.ids, entropy=self.entropy, settings=self.settings,
-            forecast=lambda: None,
+            pacing=PacingMemory(KnownTraffic(), self.folds.plans),
         )  # fmt: skip
         self.billing = Billing(
             catalogue=self.catalogue, budgets=self.folds.budgets, outcomes=self.folds.outcomes,
@@ -220,10 +223,10 @@ class House:
 
         return self.do(sell, request_id=ask.request_id)
 
-    def impression(self, token: str) -> str | None:
+    def impression(self, token: str, invalid: str = "") -> str | None:
         claim = self.billing.verify(token, "impression")
         return claim and self.do(
-            lambda c: self.billing.bill_impression(c, claim),
+            lambda c: self.billing.bill_impression(c, claim, invalid=invalid),
             request_id=claim.request_id, cause_id=claim.auction_id,
         )  # fmt: skip
 

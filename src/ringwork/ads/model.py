@@ -371,13 +371,18 @@ class Slot(Struct, frozen=True, kw_only=True):
         floors = [one.floor_nanos for one in self.duration_floors if one.holds_for(duration_s)]
         return max(floors) if floors else self.floor_nanos
 
-    def cost_of(self, price_nanos: int, carried_ppm: int = 0) -> tuple[int, int]:
-        """(nanos that a play costs, what is left of them in 1e-6 nanos to carry to the next).
+    def cost_of(self, price_nanos: int) -> int:
+        """What a play costs: the price, times the impressions that it counts as, rounded down.
 
-        >>> Slot(id="1", format="video", quantity_ppm=30_300_000).cost_of(2_500_000)
-        (75750000, 0)
+        The payer never pays more than that, and less by under a nano; but a play that has a price
+        costs a nano at least, since the ledger moves nothing smaller (explanation/money.md).
+
+        >>> Slot(id="1", format="video", quantity_ppm=30_300_000).cost_of(2_500_001)
+        75750030
         """
-        return divmod(price_nanos * self.quantity_ppm + carried_ppm, ONE_QUANTITY_PPM)
+        if self.quantity_ppm == ONE_QUANTITY_PPM:
+            return price_nanos
+        return max(price_nanos * self.quantity_ppm // ONE_QUANTITY_PPM, min(price_nanos, 1))
 
 
 class Ask(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ reserves its price as a pending ledger transfer with the impression's id; what b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -22,12 +22,12 @@ from ringwork.ads.exploration import explored
 from ringwork.ads.index import Contender, Index, Shortlist
 from ringwork.ads.model import Ask, Campaign, Pricing, Sale, Served, Slot
 from ringwork.ads.outside import BIDDER_PREFIX, bidder_of, is_external
-from ringwork.ads.pacing.curve import Forecast
 from ringwork.ads.pacing.desk import PacingDesk
+from ringwork.ads.pacing.plans import PacingMemory
 from ringwork.ads.page import Page
 from ringwork.ads.priorities import Turns, draw_ppm
 from ringwork.ads.rank.snapshot import Snapshot
-from ringwork.ads.sales import Terms, cost_of, outcome_of, served_of, terms_of
+from ringwork.ads.sales import Terms, outcome_of, served_of, terms_of
 from ringwork.ads.settings import AdsSettings
 from ringwork.ads.tokens import Claim, Kind, Tokens
 from ringwork.ads.visits import Visits
@@ -63,9 +63,8 @@ class Ads:
         ids: IdGenerator,
         entropy: Entropy,
         settings: AdsSettings,
-        forecast: Callable[[], Forecast | None],
+        pacing: PacingMemory,
     ) -> None:
-        """``forecast``: of the requests to come, for pacing."""
         self.settings = settings
         self.currency = settings.currency
         self.index = Index(catalogue, budgets, p_ppb=settings.p_ppb)
@@ -76,16 +75,12 @@ class Ads:
         self._tokens = tokens
         self._ids = ids
         self._entropy = entropy
-        self.requests = 0
-        """Since the start: the opportunities that pacing knows of."""
-        self._guaranteed: dict[str, int] = {}
         self.pacing = PacingDesk(
             budgets,
             live=lambda: iter(list(self.index.running())),
-            requests=lambda: self.requests,
-            sold=lambda campaign_id: self._guaranteed.get(campaign_id, 0),
+            plans=pacing.plans,
             set_pace=self.index.set_pace,
-            forecast=forecast,
+            forecast=pacing.traffic.forecast,
         )
 
     def use_model(self, snapshot: Snapshot) -> None:
@@ -99,7 +94,6 @@ class Ads:
 
     def begin(self, ask: Ask, auction_id: bytes, *, now_s: int) -> Page:
         """What holds for all slots of a request: whose turn it is, whom its visit saw enough."""
-        self.requests += 1
         index = self.index
         page = Page(Turns(auction_id, index.pace_ppm))
         if index.model_version and self.settings.explore_ppm:
@@ -199,7 +193,7 @@ class Ads:
             terms = terms_of(ask, slot, contender)
             sale = sell_as(terms.charged, running, terms.reserve_nanos)
             assert sale is not None, "somebody is running"
-            cost_nanos = cost_of(slot, sale.price_nanos)
+            cost_nanos = slot.cost_of(sale.price_nanos)
             if self._reserve(request, slot, contender, cost_nanos, impression_id):
                 won = contender, terms, sale, cost_nanos
                 break
@@ -321,8 +315,6 @@ class Ads:
         """Take note of a sale."""
         ask, campaign, now_s = request.ask, contender.campaign, request.command.now_s
         request.page.sell(slot.group, contender)
-        if campaign.priority == "guaranteed":
-            self._guaranteed[campaign.id] = self._guaranteed.get(campaign.id, 0) + 1
         if ask.visit:
             self._visits.shown(ask.visit, campaign, now_s)
         return Claim(

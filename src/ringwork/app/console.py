@@ -46,6 +46,7 @@ def console_routes(
         queue_events_max=WAITING_EVENTS_MAX,
         store=lambda: store_facts(data),
         verification=lambda: last_verification(data),
+        forecast=platform.memory.known_traffic.forecast,
         source=world_of(data),
     )
     return routes(

@@ -19,12 +19,13 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from ringwork.app.ending import end_at_once
 from ringwork.app.keeper import DurableLog, Keeper
 from ringwork.app.learner import LearnerThread
 from ringwork.app.link import (
@@ -138,9 +139,9 @@ def main() -> None:
     os.nice(NICENESS)
     try:
         with socket.socket(fileno=sys.stdin.fileno()) as connection:
-            _follow_server(FollowerEnd(connection))
-    except ServerGone:
-        return
+            with suppress(ServerGone):
+                _follow_server(FollowerEnd(connection))
+            end_at_once(0)
     except Exception:  # the edge of a process: the server starts another one
         _log.exception("the follower cannot go on")
         sys.exit(1)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from ringwork.ads.billing import Billing
 from ringwork.ads.invoices import Invoicing
 from ringwork.ads.management import Management
+from ringwork.ads.pacing.plans import PacingMemory
 from ringwork.ads.payouts import Payouts
 from ringwork.ads.personal import Personal
 from ringwork.ads.reports.desk import ReportDesk
@@ -194,7 +195,7 @@ class Platform:
             ids=self.ids,
             entropy=self.entropy,
             settings=settings.ads,
-            forecast=memory.known_traffic.forecast,
+            pacing=PacingMemory(memory.known_traffic, memory.plans),
         )
         self.billing = Billing(
             catalogue=memory.catalogue,
@@ -266,9 +267,9 @@ class Platform:
             currency=settings.ads.currency,
         )
         data = settings.data_path
-        # Where a child follows the log, another one exports it: both for the requests' sake.
+        # Where a child follows the log, another one exports and asks it: for the requests' sake.
         is_beside = isinstance(self.projections, Following)
-        warehouse = (ExportedBeside if is_beside else warehouse_of)(data, self.types)
+        warehouse = ExportedBeside(data) if is_beside else warehouse_of(data, self.types)
         self.desk = ReportDesk(
             warehouse=warehouse,
             files=DirectoryReportFiles(data / "reports"),
@@ -347,7 +348,9 @@ class Platform:
         """Background work while the server runs; afterwards everything durable and closed."""
         self.projections.start()
         self.model.begin()
-        self.ads.warm_up(self.clock.wall_us() // 1_000_000)
+        now_s = self.clock.wall_us() // 1_000_000
+        self.ads.warm_up(now_s)
+        self.ads.pacing.begin(now_s)
         self._learn_here()
         if self.bidding is not None:
             await self.bidding.begin()
