@@ -19,7 +19,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.creatives import passback
-from ringwork.ads.exchange.signals import PageSignals, check_signals
+from ringwork.ads.exchange.signals import PageSignals
 from ringwork.ads.markup import Markup
 from ringwork.ads.model import (
     Ask,
@@ -162,8 +162,6 @@ class NativeAds:
     def decode(self, body: bytes) -> tuple[AdRequest, Placement]:
         """The request and its placement; Malformed, Invalid, NotFound."""
         request = decode(body, _decoder)
-        if request.signals is not None:
-            check_signals(request.signals)
         placement = self._catalogue.placements.get(request.placement)
         if placement is None:
             detail = f"no placement {request.placement!r}"
