@@ -190,12 +190,16 @@ class House:
     # ---- serving --------------------------------------------------------------------------------
 
     def serve(
-        self, *slots: Slot, context: Context = SITE, charge_bid: bool = False
+        self,
+        *slots: Slot,
+        context: Context = SITE,
+        charge_bid: bool = False,
+        visit: str = "",
     ) -> tuple[list[SlotOutcome], list[Served]]:
         """One ad request, as ``flow.serve_ad`` does it."""
         ask = Ask(
             request_id=self.ids.new(), source="native", context=context, slots=slots or (BANNER,),
-            charge_bid=charge_bid,
+            charge_bid=charge_bid, visit=visit,
         )  # fmt: skip
         auction_id = self.ids.new()
 

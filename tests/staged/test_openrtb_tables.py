@@ -133,7 +133,8 @@ def test_codes_of_adcom(staged_data: Path):
     for code, version in slots.VAST_PROTOCOLS.items():
         assert lists["Creative Subtypes - Audio/Video"][str(code)] == f"VAST {version}"
     assert {str(code) for code in ask.DEVICE_TYPES} <= lists["Device Types"].keys()
-    assert "3.1" in lists["Category Taxonomies"][str(answer.CATEGORY_TAXONOMY)]
+    assert "3.1" in lists["Category Taxonomies"][str(answer.CONTENT_3_1)]
+    assert "1.0" in lists["Category Taxonomies"][str(answer.CONTENT_1_0)]
     assert lists["Native Image Asset Types"][str(native.IMAGE_MAIN)].startswith("Main")
     data = lists["Native Data Asset Types"]
     assert data[str(native.DATA_SPONSORED)].startswith("sponsored")

@@ -166,7 +166,7 @@ class Index:
         """Who may compete for ``slot``, given what ``page`` shows and bars already."""
         self.follow(now_us)
         clauses = self.clauses(context, slot, now_us=now_us)
-        if page is not None and (page.sold or page.barred):
+        if page is not None and (page.sold or page.barred or not page.is_visit):
             self._add_page(clauses, slot, page)
         found = self.plan.scan(
             clauses,
@@ -195,6 +195,12 @@ class Index:
                     clauses += (CODE["repeated"], ADS, len(same), *same)
             if page.roadblock:
                 clauses += (CODE["roadblock"], OF, 1, self._lines[page.roadblock].number)
+        self._add_barred(clauses, page)
+
+    def _add_barred(self, clauses: list[int], page: Page) -> None:
+        """Who takes no part, and where no visit is named, whoever may not be seen too often."""
+        if not page.is_visit and self._capped:
+            self._dimensions.without(clauses, "frequency", "capped", (True,))
         by_reason: dict[str, list[int]] = {}
         for campaign_id, reason in page.barred.items():
             line = self._lines.get(campaign_id)

@@ -45,6 +45,16 @@ MEASURE_OF: Final[Mapping[Pricing, Measure]] = {"vcpm": "viewable", "cpv": "view
 STATEMENT_MAX_CHARS: Final = 100
 """DSA transparency extension of OpenRTB: the longest ``behalf`` and ``paid``."""
 ONE_QUANTITY_PPM: Final = 1_000_000
+MAX_IMPRESSION_NANOS: Final = 10**12
+"""1,000 units of currency for one impression; a larger price is a mistake."""
+MAX_RESPONSE_NANOS: Final = 10**15
+"""A million units for one click, conversion or view."""
+
+
+def max_bid_nanos(pricing: Pricing) -> int:
+    """The most that may be bid for what a pricing pays for (ads specification 3.1)."""
+    return MAX_IMPRESSION_NANOS if pricing in ("cpm", "vcpm") else MAX_RESPONSE_NANOS
+
 
 Id = Annotated[
     str,
@@ -57,6 +67,7 @@ Id = Annotated[
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Domain = Annotated[str, Meta(pattern=r"^[a-z0-9.-]{1,253}$", examples=["harbourpaints.example"])]
 PriceNanos = Annotated[int, Meta(ge=1, le=MAX_PRICE_NANOS)]
+"""As the wire bounds it; what a pricing allows is less (``max_bid_nanos``)."""
 Category = Annotated[str, Meta(min_length=1, max_length=32)]
 """An IAB Content Taxonomy id, compared as text."""
 Region = Annotated[str, Meta(pattern=r"^[A-Z]{3}(-[A-Z0-9]{1,3})?$", examples=["PRT", "PRT-11"])]

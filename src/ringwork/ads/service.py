@@ -107,6 +107,8 @@ class Ads:
             capped = self._visits.capped(ask.visit, now_s, self.index.capped_campaigns)
             for campaign_id in capped:
                 page.bar(campaign_id, "frequency")
+        else:
+            page.is_visit = False
         return page
 
     def candidates(self, ask: Ask, slot: Slot, page: Page, *, now_s: int) -> Shortlist:
@@ -263,9 +265,9 @@ class Ads:
     def _placed(
         self, slots: Sequence[Slot], shortlist: Shortlist, running: Sequence[Ranked]
     ) -> list[Placed]:
-        """The winners of a slate, those apart that share a label (competitive exclusion)."""
+        """The winners of a slate: those apart that share a label, or a frequency cap."""
         labels = {
-            one.candidate.ad_id: shortlist.contenders[one.candidate.ad_id].campaign.exclusion_labels
+            one.candidate.ad_id: _apart(shortlist.contenders[one.candidate.ad_id].campaign)
             for one in running
         }
         rule = slots[0].rule
@@ -305,6 +307,9 @@ class Ads:
             self._guaranteed[campaign.id] = self._guaranteed.get(campaign.id, 0) + 1
         if ask.visit:
             self._visits.shown(ask.visit, campaign, now_s)
+            if len(ask.slots) > 1:  # the places to come are of the same visit
+                for id in self._visits.capped(ask.visit, now_s, self.index.capped_campaigns):
+                    request.page.bar(id, "frequency")
         return Claim(
             impression_id,
             request.auction_id,
@@ -387,6 +392,15 @@ class Ads:
             return False
         command.record(hold)  # its id is new: nothing to compare it with
         return True
+
+
+def _apart(campaign: Campaign) -> list[str]:
+    """What no two ads of a slate share: exclusion labels, and the viewer that a cap counts."""
+    if not campaign.frequency_caps:
+        return campaign.exclusion_labels
+    owners = {"campaign": campaign.id, "advertiser": campaign.advertiser_id}
+    capped = dict.fromkeys(f"{one.per} {owners[one.per]}" for one in campaign.frequency_caps)
+    return [*campaign.exclusion_labels, *capped]
 
 
 def _without(shortlist: Shortlist, refused: int) -> Shortlist:

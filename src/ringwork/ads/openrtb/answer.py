@@ -40,8 +40,9 @@ from ringwork.ads.vast import Version
 from ringwork.kernel.ids import format_id
 
 MTYPES: Final = {"banner": 1, "video": 2, "audio": 3, "native": 4}
-CATEGORY_TAXONOMY: Final = 9
-"""IAB Content Taxonomy 3.1 (AdCOM category taxonomies)."""
+CONTENT_1_0: Final = 1
+CONTENT_3_1: Final = 9
+"""AdCOM category taxonomies."""
 PRICE_MACRO: Final = "?price=${AUCTION_PRICE}"
 """Tells what the exchange settled at; it is not billed, because anyone could write it."""
 
@@ -263,13 +264,14 @@ def _vast_parts(
 
 def _end(creative: Creative, advertiser: str, protocol: int = 0) -> str:
     """The end of a bid: what does not change, without the opening brace."""
+    taxonomy, categories = _categories(creative.categories)
     bid = Bid(
         adid=creative.id,
         adomain=[advertiser],
         cid=creative.campaign_id,
         crid=creative.name if is_external(creative.id) else creative.id,
-        cattax=CATEGORY_TAXONOMY if creative.categories else 1,
-        cat=creative.categories,
+        cattax=taxonomy,
+        cat=categories,
         attr=creative.attributes,
         bundle=creative.app_bundle,
         protocol=protocol,
@@ -280,6 +282,12 @@ def _end(creative: Creative, advertiser: str, protocol: int = 0) -> str:
         mtype=MTYPES[creative.format],
     )
     return _encoder.encode(bid).decode()[1:]
+
+
+def _categories(named: Sequence[str]) -> tuple[int, list[str]]:
+    """(taxonomy, its ids): a bid has one taxonomy, the newer where an ad is labelled in both."""
+    newer = [one for one in named if not one.startswith("IAB")]
+    return (CONTENT_3_1, newer) if newer else (CONTENT_1_0, list(named))
 
 
 def _protocol(stream: Video | Audio) -> int:

@@ -187,6 +187,8 @@ class Dimensions:
         """What is asked of one dimension of the page: targeted, and not excluded."""
         clauses: list[int] = []
         values = value if isinstance(value, tuple) else (value,)
+        if dimension == "category":
+            values = with_parents(values)
         if dimension == "region" and len(values[0]) > COUNTRY_CHARS:
             values = (*values, values[0][:COUNTRY_CHARS])
         self._add(clauses, dimension, ADMIT, dimension, values)
@@ -197,14 +199,19 @@ class Dimensions:
         clauses: list[int] = []
         if slot.allowed_categories:
             known = self._numbers.get("ad category", {})
-            others = [one for one in known if one != NAMED and one not in slot.allowed_categories]
+            allowed = frozenset(slot.allowed_categories)
+            others = [one for one in known if one != NAMED and allowed.isdisjoint(_lineage(one))]
             self._add(clauses, "category-allowed", ANY, "ad category", (NAMED,))
             self._add(clauses, "category-allowed", NONE, "ad category", others)
         if slot.allowed_domains:
             self._add(clauses, "domain-allowed", ANY, "ad domain", slot.allowed_domains)
         self._add(clauses, "blocked", NONE, "advertiser", context.blocked_advertisers)
         self._add(clauses, "blocked", NONE, "ad app", slot.blocked_apps)
-        self._add(clauses, "blocked", NONE, "ad category", context.blocked_categories)
+        if context.blocked_categories:
+            unwanted = frozenset(context.blocked_categories)
+            known = self._numbers.get("ad category", {})
+            found = [one for one in known if not unwanted.isdisjoint(_lineage(one))]
+            self._add(clauses, "blocked", NONE, "ad category", found)
         self._add(clauses, "blocked", NONE, "ad domain", context.blocked_domains)
         self._add(clauses, "blocked", NONE, "ad attribute", slot.blocked_attributes)
         clauses += (CODE["budget"], STATE, 1, FUNDED)
@@ -341,11 +348,13 @@ def _targeted(campaign: Campaign) -> Iterator[Key]:
         for one in said:
             yield f"key {key}", one
     yield from _excluded(campaign)
-    yield from _measured(campaign)
+    yield from _counted(campaign)
 
 
-def _measured(campaign: Campaign) -> Iterator[Key]:
-    """What has to be reported of its ads, where that is what it pays for."""
+def _counted(campaign: Campaign) -> Iterator[Key]:
+    """Whether somebody counts what a visit sees, and what has to be reported, where it pays so."""
+    if campaign.frequency_caps:
+        yield "capped", True
     if campaign.pricing in MEASURE_OF:
         yield "measure", MEASURE_OF[campaign.pricing]
 
@@ -386,6 +395,25 @@ def _met(ad: Creative, advertiser: Advertiser) -> Iterator[Need]:
     media = (ad.image_url or "", ad.video_url or "", ad.audio_url or "")
     if not any(url.startswith("http://") for url in media) and not _FETCHES_PLAIN.search(ad.html):
         yield "https"
+
+
+_SUBCATEGORY: Final = re.compile(r"(IAB[0-9]{1,2})-[0-9]{1,3}")
+"""Of the Content Taxonomy 1.0, whose ids tell what they belong to; those of later ones do not."""
+
+
+def with_parents(categories: Iterable[str]) -> tuple[str, ...]:
+    """Categories with those that they belong to, each once.
+
+    >>> with_parents(["IAB25-3", "483"])
+    ('IAB25-3', 'IAB25', '483')
+    """
+    return tuple(dict.fromkeys(one for each in categories for one in _lineage(each)))
+
+
+def _lineage(category: Hashable) -> tuple[str, ...]:
+    name = str(category)
+    found = _SUBCATEGORY.fullmatch(name)
+    return (name,) if found is None else (name, found[1])
 
 
 def _ranges(language: str) -> Iterator[str]:

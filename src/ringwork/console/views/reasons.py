@@ -17,6 +17,7 @@ _WORDS: Final = {
     "region": "Not sold in this region",
     "device": "Not sold on this kind of device",
     "hour": "Not sold at this hour",
+    "frequency": "Seen often enough, or capped where no visit is named",
     "blocked": "Blocked by this publisher",
     "floor": "Worth less than the reserve",
     "budget": "Budget spent or reserved",
