@@ -34,6 +34,7 @@ from ringwork.kernel.ledger import (
     TransferRefused,
 )
 from ringwork.kernel.money import Money
+from ringwork.kernel.steering import Steer
 from ringwork.storage.memory import MemoryEventLog, MemoryKeyStore, MemorySnapshots
 
 T = TypeVar("T")
@@ -68,7 +69,7 @@ class Folds:
 class House:
     """Use as a context manager: it owns an event loop."""
 
-    def __init__(self, settings: AdsSettings | None = None) -> None:
+    def __init__(self, settings: AdsSettings | None = None, steer: Steer | None = None) -> None:
         self.clock = ManualClock()
         self.loop = asyncio.new_event_loop()
         self.entropy = entropy = SeededEntropy("house")
@@ -89,6 +90,7 @@ class House:
             tokens=self.tokens, ids=self.ids, entropy=self.entropy, settings=self.settings,
             forecast=lambda: None,
         )  # fmt: skip
+        self.ads.steered_by = steer
         self.billing = Billing(
             catalogue=self.catalogue, budgets=self.folds.budgets, outcomes=self.folds.outcomes,
             ledger=self.ledger, tokens=self.tokens, ids=self.ids, personal=personal,
@@ -211,6 +213,7 @@ class House:
                 while lot:
                     shortlist = self.ads.candidates(ask, lot[0], page, now_s=command.now_s)
                     ranked = self.ads.rank(shortlist, lot[0], page)
+                    shortlist, ranked = self.ads.steer(ask, lot[0], page, shortlist, ranked)
                     cleared = self.ads.clear(
                         command, ask, lot, page, shortlist, ranked, auction_id=auction_id
                     )

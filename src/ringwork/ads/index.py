@@ -42,8 +42,9 @@ from ringwork.ads.retrieval.table import Content, Floats, Ints, Table, Values, w
 
 SHORTLIST_MAX: Final = 8
 """Ads that compete for one slot: the price needs two, the log and "why" show the rest."""
-SLATE_SHORTLIST_MAX: Final = 32
-"""The same for the places of a slate: four a place, since some may not stand beside others."""
+LONG_SHORTLIST_MAX: Final = 32
+"""The same where the order may still change: places of a slate, since some may not stand beside
+others, and scores that another part moves."""
 MERGE_AT: Final = 512
 """Ads in the tail that make a merge worth its while."""
 REFRESHED_AT_ONCE: Final = 256
@@ -79,7 +80,7 @@ class Contender(Struct, gc=False):
 
 
 class Shortlist(Struct, frozen=True, gc=False):
-    """Who may compete for a slot: the best first, at most ``SHORTLIST_MAX``; more for a slate."""
+    """Who may compete for a slot: the best first, ``SHORTLIST_MAX`` or ``LONG_SHORTLIST_MAX``."""
 
     contenders: dict[str, Contender]
     """By ad id, the best first."""
@@ -161,7 +162,13 @@ class Index:
     # ---- asking ---------------------------------------------------------------------------------
 
     def shortlist(
-        self, context: Context, slot: Slot, *, now_us: int, page: Page | None = None
+        self,
+        context: Context,
+        slot: Slot,
+        *,
+        now_us: int,
+        page: Page | None = None,
+        is_long: bool = False,
     ) -> Shortlist:
         """Who may compete for ``slot``, given what ``page`` shows and bars already."""
         self.follow(now_us)
@@ -171,7 +178,7 @@ class Index:
         found = self.plan.scan(
             clauses,
             floor_nanos=self._floor(slot),
-            wanted=SLATE_SHORTLIST_MAX if slot.slate_ppm else SHORTLIST_MAX,
+            wanted=LONG_SHORTLIST_MAX if is_long or slot.slate_ppm else SHORTLIST_MAX,
             circumstances=self._circumstances(context, slot),
         )
         return self._shortlist(found)
@@ -275,7 +282,7 @@ class Index:
         plan = self._plan
         if plan is None or not plan.is_current(self._table, self._campaigns):
             plan = Plan(
-                self._table, self._campaigns, self._p_ppb, self._scorer, most=SLATE_SHORTLIST_MAX
+                self._table, self._campaigns, self._p_ppb, self._scorer, most=LONG_SHORTLIST_MAX
             )
             self._plan = plan
         return plan

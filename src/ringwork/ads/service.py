@@ -14,6 +14,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ringwork.ads import steering
 from ringwork.ads.auction import Placed, Ranked, place, sell_as
 from ringwork.ads.budgets import CAMPAIGN_PREFIX, PUBLISHER_PREFIX, Budgets
 from ringwork.ads.catalogue import Catalogue
@@ -35,6 +36,7 @@ from ringwork.kernel.ids import IdGenerator, format_id
 from ringwork.kernel.journal import Command
 from ringwork.kernel.ledger import CREATED, Ledger, TransferCreated
 from ringwork.kernel.ports import Entropy
+from ringwork.kernel.steering import Steer
 
 HELD: Final[frozenset[Pricing]] = frozenset({"cpm", "vcpm", "cpv"})
 """Pricings whose event follows the sale at once, so that its price is set aside meanwhile."""
@@ -65,6 +67,8 @@ class Ads:
         forecast: Callable[[], Forecast | None],
     ) -> None:
         """``forecast``: of the requests to come, for pacing."""
+        self.steered_by: Steer | None = None
+        """The part that moves scores before they are priced; set where one is composed."""
         self.settings = settings
         self.currency = settings.currency
         self.index = Index(catalogue, budgets, p_ppb=settings.p_ppb)
@@ -117,7 +121,9 @@ class Ads:
         if context.publisher_id not in self._catalogue.publishers:
             return index.nobody(reason="publisher")
         while True:
-            shortlist = index.shortlist(context, slot, now_us=now_us, page=page)
+            shortlist = index.shortlist(
+                context, slot, now_us=now_us, page=page, is_long=self.steered_by is not None
+            )
             if not index.has_turns and not index.has_roadblocks:
                 return shortlist
             campaigns = [one.campaign for one in shortlist.contenders.values()]
@@ -159,6 +165,22 @@ class Ads:
                 ranked, page.propensity_ppb = tried
                 return ranked
         return shortlist.ranked
+
+    def steer(
+        self, ask: Ask, slot: Slot, page: Page, shortlist: Shortlist, ranked: list[Ranked]
+    ) -> tuple[Shortlist, list[Ranked]]:
+        """The same after another part has moved scores; as they were where there is none.
+
+        Where an exploring request's winner is another one now, its propensity is not known.
+        """
+        if self.steered_by is None or not ranked:
+            return shortlist, ranked
+        offers = steering.offers_of(shortlist, ranked)
+        shifts = self.steered_by(steering.place_of(ask, slot), offers) if offers else {}
+        shortlist, moved = steering.steered(shortlist, ranked, slot, shifts)
+        if not moved or moved[0].candidate.ad_id != ranked[0].candidate.ad_id:
+            page.propensity_ppb = 0
+        return shortlist, moved
 
     def clear(
         self,
@@ -349,6 +371,7 @@ class Ads:
         for slot in ask.slots:  # OpenRTB: none is a place of a slate
             shortlist = self.candidates(ask, slot, page, now_s=now_s)
             ranked = self.rank(shortlist, slot, page)
+            shortlist, ranked = self.steer(ask, slot, page, shortlist, ranked)
             if ranked:
                 contender = shortlist.contenders[ranked[0].candidate.ad_id]
                 terms = terms_of(ask, slot, contender)

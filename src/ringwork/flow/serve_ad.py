@@ -72,6 +72,7 @@ class ServeAd:
                         at_once = left[:1]
                     stages.end("candidates")
                     ranked = ads.rank(shortlist, slot, page)
+                    shortlist, ranked = ads.steer(ask, slot, page, shortlist, ranked)
                     stages.end("rank")
                     cleared = ads.clear(
                         command, ask, at_once, page, shortlist, ranked, auction_id=auction_id

@@ -18,6 +18,7 @@ _WORDS: Final = {
     "device": "Not sold on this kind of device",
     "hour": "Not sold at this hour",
     "frequency": "Seen often enough, or capped where no visit is named",
+    "steered": "Its score was moved to nothing",
     "blocked": "Blocked by this publisher",
     "floor": "Worth less than the reserve",
     "budget": "Budget spent or reserved",
