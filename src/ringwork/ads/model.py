@@ -29,9 +29,13 @@ Priority = Literal["sponsorship", "guaranteed", "price", "house"]
 impressions, the auction, and what fills the rest."""
 Pacing = Literal["even", "asap"]
 DeviceType = Literal["phone", "tablet", "computer", "tv", "other"]
-Need = Literal["image", "text", "https", "statement"]
-"""What a place can demand of an ad: an image, a text, nothing that is fetched without TLS, an
-advertiser whose names fit the statement of the DSA (at most ``STATEMENT_MAX_CHARS``)."""
+DataAsset = Literal[
+    "rating", "likes", "downloads", "price", "saleprice", "phone", "address", "desc2", "ctatext"
+]
+"""Texts of a native ad beside its title and description, as OpenRTB Native 1.2 names them."""
+Need = Literal["image", "icon", "text", "https", "statement"] | DataAsset
+"""What a place can demand of an ad: an image, an icon, a text, nothing that is fetched without TLS,
+an advertiser whose names fit the statement of the DSA (at most ``STATEMENT_MAX_CHARS``)."""
 Charge = Literal["clearing", "bid", "agreed"]
 """What a sale costs: the auction's price, the winner's full bid, or exactly the slot's floor."""
 Measure = Literal["viewable", "view"]
@@ -186,6 +190,9 @@ class Campaign(Struct, frozen=True, kw_only=True):
     """What the reviewer said when the campaign was rejected or returned."""
 
 
+NativeData = dict[DataAsset, Annotated[str, Meta(min_length=1, max_length=100)]]
+
+
 class Creative(Struct, frozen=True, kw_only=True):
     """One ad. ``html`` for banners, ``video_url`` and durations for video.
 
@@ -228,6 +235,10 @@ class Creative(Struct, frozen=True, kw_only=True):
     """BCP 47; empty where it is not known, and then no place that limits languages takes it."""
     app_bundle: Annotated[str, Meta(max_length=255)] = ""
     """The store id of the app that the ad promotes."""
+    icon_url: Url | None = None
+    """Of a native ad: the brand's or the app's, square."""
+    data: NativeData = {}
+    """Of a native ad: what it has to say beside its title and its text."""
 
 
 class Publisher(Struct, frozen=True, kw_only=True):
@@ -320,6 +331,28 @@ class DurationFloor(Struct, frozen=True, array_like=True):
         return self.min_s <= duration_s and (self.max_s is None or duration_s <= self.max_s)
 
 
+class ImageSize(Struct, frozen=True, array_like=True):
+    """What size a native place takes an image in: exactly, or at least; 0 is any (Native 1.2)."""
+
+    width: int = 0
+    height: int = 0
+    least_width: int = 0
+    least_height: int = 0
+
+    def takes(self, width: int, height: int) -> bool:
+        """Whether an image of that size fits; one of unknown size (0) only where any does.
+
+        >>> ImageSize(least_width=1200).takes(1200, 627), ImageSize(width=600).takes(1200, 627)
+        (True, False)
+        """
+        return (
+            width >= self.least_width
+            and height >= self.least_height
+            and self.width in (0, width)
+            and self.height in (0, height)
+        )
+
+
 class Slot(Struct, frozen=True, kw_only=True):
     """One place for one ad in an ask."""
 
@@ -341,6 +374,8 @@ class Slot(Struct, frozen=True, kw_only=True):
     """
     needs: tuple[Need, ...] = ()
     """What a creative must have to be shown here."""
+    images: tuple[ImageSize, ...] = ()
+    """Of a native place: what its required images must all be."""
     measures: tuple[Measure, ...] = MEASURES
     """What of an ad can be reported from here; what is paid for by another is not sold here."""
     ratios: tuple[tuple[int, int, int], ...] = ()

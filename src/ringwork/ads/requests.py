@@ -24,6 +24,7 @@ from ringwork.ads.model import (
     Key,
     KeyValues,
     Name,
+    NativeData,
     Pacing,
     PlacesPpm,
     PriceNanos,
@@ -152,6 +153,8 @@ class NewCreative(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     title: Title = ""
     text: Text = ""
     image_url: Url | None = None
+    icon_url: Url | None = None
+    data: NativeData = {}
     categories: Categories = []
     attributes: Attributes = []
     language: Language = ""
@@ -172,6 +175,8 @@ class CreativeChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     title: Title | UnsetType = UNSET
     text: Text | UnsetType = UNSET
     image_url: Url | UnsetType | None = UNSET
+    icon_url: Url | UnsetType | None = UNSET
+    data: NativeData | UnsetType = UNSET
     categories: Categories | UnsetType = UNSET
     attributes: Attributes | UnsetType = UNSET
     language: Language | UnsetType = UNSET

@@ -247,7 +247,7 @@ def test_requests_that_can(members):
         ("duration", video(maxduration=0)),
         ("duration", video(poddur=10, minduration=15)),
         ("duration", video(poddur=10, rqddurs=[15, 30])),
-        ("asset", native(assets=[{"img": {"type": 1}, "required": 1}])),
+        ("asset", native(assets=[{"img": {"type": 2}, "required": 1}])),
     ],
 )
 def test_impressions_that_cannot_be_sold(why, imp):

@@ -29,6 +29,8 @@ def check_native(creative: Creative) -> Iterator[Finding]:
         if given > most:
             yield warning(f"/{name}", f"at most {most} characters", f"{given}; places cut it")
     yield from check_image(creative)
+    if creative.icon_url is not None and creative.icon_url.startswith("http://"):
+        yield warning("/icon_url", "https://", creative.icon_url)
 
 
 def check_image(creative: Creative) -> Iterator[Finding]:

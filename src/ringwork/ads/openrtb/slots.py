@@ -145,6 +145,7 @@ def _add_native(
     slot = Slot(
         id=imp.id or "",
         format="native",
+        images=native.request.images,
         floor_nanos=(floors or NO_FLOORS).floor_nanos,
         blocked_attributes=tuple(native.battr) if native.battr else (),
         hold_s=terms.hold_for_s(imp),

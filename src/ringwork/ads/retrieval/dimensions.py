@@ -129,7 +129,7 @@ class Dimensions:
         if len(kept) > KEPT_MAX:
             kept.clear()
         fits = ("fits", slot.format, slot.sizes, slot.ratios, slot.mimes, slot.min_duration_s,
-                slot.max_duration_s, slot.durations_s, slot.needs, slot.measures,
+                slot.max_duration_s, slot.durations_s, slot.needs, slot.images, slot.measures,
                 slot.languages)  # fmt: skip
         clauses = (kept.get(fits) or self._keep(fits, self._fits(slot))).copy()
         place = ("place", context.site, context.app)
@@ -167,6 +167,8 @@ class Dimensions:
             add(clauses, "mime", ADMIT, "mime", slot.mimes)
         if self._lengths:
             add(clauses, "duration", ADMIT, "duration", self._lengths_within(slot))
+        if slot.images:
+            add(clauses, "size", ANY, "image size", self._images_of(slot))
         for need in slot.needs:
             add(clauses, "needs", ANY, "meets", (need,))
         if slot.measures != MEASURES:
@@ -275,6 +277,14 @@ class Dimensions:
             )
         return sizes
 
+    def _images_of(self, slot: Slot) -> list[Hashable]:
+        """The known sizes of images that all required ones of a native place may have."""
+        return [
+            size
+            for size in self._numbers.get("image size", {})
+            if isinstance(size, tuple) and all(one.takes(*size) for one in slot.images)
+        ]
+
     def _lengths_within(self, slot: Slot) -> list[int]:
         longest = slot.max_duration_s
         return [
@@ -303,12 +313,7 @@ def hour_of_week(now_us: int, zone: ZoneInfo) -> tuple[str, int]:
 
 def _named(creative: Creative, campaign: Campaign, advertiser: Advertiser) -> Iterator[Key]:
     """(dimension, value) of everything that an ad names."""
-    yield "format", creative.format
-    if creative.format == "banner":
-        yield "size", (creative.width, creative.height)
-    elif creative.format != "native":
-        yield "mime", creative.video_mime or creative.audio_mime
-        yield "duration", creative.duration_s
+    yield from _shape(creative)
     for need in _met(creative, advertiser):
         yield "meets", need
     for language in _ranges(creative.language.lower()):
@@ -325,6 +330,18 @@ def _named(creative: Creative, campaign: Campaign, advertiser: Advertiser) -> It
     yield "advertiser", campaign.advertiser_id
     for label in campaign.exclusion_labels:
         yield "label", label
+
+
+def _shape(creative: Creative) -> Iterator[Key]:
+    yield "format", creative.format
+    if creative.format == "banner":
+        yield "size", (creative.width, creative.height)
+    elif creative.format == "native":
+        if creative.image_url:
+            yield "image size", (creative.width, creative.height)
+    else:
+        yield "mime", creative.video_mime or creative.audio_mime
+        yield "duration", creative.duration_s
 
 
 def _targeted(campaign: Campaign) -> Iterator[Key]:
@@ -390,9 +407,12 @@ def _met(ad: Creative, advertiser: Advertiser) -> Iterator[Need]:
         yield "statement"
     if ad.image_url:
         yield "image"
+    if ad.icon_url:
+        yield "icon"
     if ad.text:
         yield "text"
-    media = (ad.image_url or "", ad.video_url or "", ad.audio_url or "")
+    yield from ad.data
+    media = (ad.image_url or "", ad.icon_url or "", ad.video_url or "", ad.audio_url or "")
     if not any(url.startswith("http://") for url in media) and not _FETCHES_PLAIN.search(ad.html):
         yield "https"
 
