@@ -156,3 +156,14 @@ def test_another_server_s_document_has_its_place_in_a_pod():
         ("theirs", "1"), ("second", "2"),
     ]  # fmt: skip
     assert root.get("version") == "4.2"
+
+
+def test_a_stream_says_that_it_is_one(site):
+    site.house.campaign("hls", bid_nanos=9_000_000)
+    site.house.creative(
+        "h", "hls", format="video", html="", duration_s=15,
+        video_url="https://adv.example/a.m3u8", video_mime="application/x-mpegURL",
+    )  # fmt: skip
+    [ad] = ads(site.send("GET", "/vast/clip"))
+    path = "InLine/Creatives/Creative/Linear/MediaFiles/MediaFile"
+    assert ad.find(path).get("delivery") == "streaming"

@@ -331,6 +331,12 @@ class DurationFloor(Struct, frozen=True, array_like=True):
         return self.min_s <= duration_s and (self.max_s is None or duration_s <= self.max_s)
 
 
+STREAM_MIMES: Final = frozenset(
+    {"application/x-mpegurl", "application/vnd.apple.mpegurl", "application/dash+xml"}
+)
+"""Media that are streamed (HLS, DASH), in lower case; all others are files."""
+
+
 class ImageSize(Struct, frozen=True, array_like=True):
     """What size a native place takes an image in: exactly, or at least; 0 is any (Native 1.2)."""
 

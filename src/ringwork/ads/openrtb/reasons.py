@@ -74,7 +74,7 @@ NO_BIDS: Final = {
     ASSET: "a native asset is required that creatives do not have",
     BANNER_TYPE: "HTML banners are blocked",
     NOTHING_ELIGIBLE: "no live campaign may show here at this floor",
-    DELIVERY: "only streamed media are accepted, and ours are files",
+    DELIVERY: "no accepted media type can be delivered as the player wants it",
     REFRESH: "the place refreshes itself faster than is bought",
 }
 """Every reason with its explanation."""

@@ -18,7 +18,16 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ringwork.ads.model import MEASURES, ONE_QUANTITY_PPM, Charge, Distinct, Measure, Need, Slot
+from ringwork.ads.model import (
+    MEASURES,
+    ONE_QUANTITY_PPM,
+    STREAM_MIMES,
+    Charge,
+    Distinct,
+    Measure,
+    Need,
+    Slot,
+)
 from ringwork.ads.openrtb import dsa, reasons
 from ringwork.ads.openrtb.floors import NO_FLOORS, Floors, floors_of, floors_of_deal
 from ringwork.ads.openrtb.impressions import Audio, Banner, Deal, Format, Imp, Native, Video
@@ -45,7 +54,8 @@ _WITH_VIEWABLE: Final = frozenset({13, 11, 7})
 _VIEWABLE: Final[tuple[Measure, ...]] = ("viewable",)
 _VIEWED: Final[tuple[Measure, ...]] = ("view",)
 _NON_LINEAR: Final = 2
-_FILES: Final = frozenset({2, 3})  # progressive, download: our media are files
+_STREAMED: Final = 1
+_FILES: Final = frozenset({2, 3})  # progressive, download
 _BANNER_TYPES: Final = frozenset({2, 4})  # XHTML banner, iframe: what banners are made of
 _SKIP_BUTTON: Final = 16
 _NO_LIMIT: Final = -1
@@ -183,7 +193,7 @@ def _add_stream(
         floor_nanos=known.floor_nanos,
         nanos_per_second=known.nanos_per_second,
         duration_floors=known.by_duration,
-        mimes=tuple(stream.mimes or ()),
+        mimes=_deliverable(stream),
         min_duration_s=shortest_s,
         max_duration_s=longest_s,
         durations_s=exact,
@@ -211,9 +221,21 @@ def _stream_refusal(stream: Video | Audio, frame: Frame) -> NoBid | None:
         return reasons.FORMAT
     if stream.protocols and _PROTOCOLS.isdisjoint(stream.protocols):
         return reasons.PROTOCOL
-    if stream.delivery and _FILES.isdisjoint(stream.delivery):
+    if stream.mimes and not _deliverable(stream):
         return reasons.DELIVERY
     return reasons.DSA if frame.dsa is not None and dsa.must_render(frame.dsa) else None
+
+
+def _deliverable(stream: Video | Audio) -> tuple[str, ...]:
+    """The media types that can come as the player wants them: as a stream, or as a file."""
+    mimes, delivery = tuple(stream.mimes or ()), stream.delivery
+    if not delivery or (_STREAMED in delivery and not _FILES.isdisjoint(delivery)):
+        return mimes
+    if _STREAMED in delivery:
+        return tuple(one for one in mimes if one.lower() in STREAM_MIMES)
+    if not _FILES.isdisjoint(delivery):
+        return tuple(one for one in mimes if one.lower() not in STREAM_MIMES)
+    return mimes  # an exchange's own ways: what they are is not known
 
 
 def _longest_s(stream: Video | Audio) -> int | None:
