@@ -18,13 +18,14 @@ from typing import Final, Protocol, get_args
 import numpy as np
 from msgspec import Struct
 
+from ringwork.ads import rotation
 from ringwork.ads.auction import Ranked
 from ringwork.ads.budgets import DAY_S
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.events import Considered
 from ringwork.ads.model import Advertiser, Campaign, Candidate, Context, Creative, Pricing, Slot
 from ringwork.ads.page import Page
-from ringwork.ads.priorities import ONE_PPM
+from ringwork.ads.priorities import ONE_PPM, draw_ppm
 from ringwork.ads.rank.features import AD_WIDTH
 from ringwork.ads.rank.snapshot import Snapshot
 from ringwork.ads.retrieval import table as columns
@@ -175,13 +176,57 @@ class Index:
         clauses = self.clauses(context, slot, now_us=now_us)
         if page is not None and (page.sold or page.barred or not page.is_visit):
             self._add_page(clauses, slot, page)
-        found = self.plan.scan(
+        wanted = LONG_SHORTLIST_MAX if is_long or slot.slate_ppm else SHORTLIST_MAX
+        found = self._scan(context, slot, clauses, wanted)
+        if page is not None and not slot.slate_ppm:
+            found = self._rotated(context, slot, clauses, wanted, found, page)
+        return self._shortlist(found)
+
+    def _scan(self, context: Context, slot: Slot, clauses: list[int], wanted: int) -> Found:
+        return self.plan.scan(
             clauses,
             floor_nanos=self._floor(slot),
-            wanted=LONG_SHORTLIST_MAX if is_long or slot.slate_ppm else SHORTLIST_MAX,
+            wanted=wanted,
             circumstances=self._circumstances(context, slot),
         )
-        return self._shortlist(found)
+
+    def _rotated(
+        self,
+        context: Context,
+        slot: Slot,
+        clauses: list[int],
+        wanted: int,
+        found: Found,
+        page: Page,
+    ) -> Found:
+        """The same with one ad of each campaign (``rotation``).
+
+        Who has its turn is drawn among all ads of its campaign that fit, not among those that were
+        found alone: the list may have ended before them. The others are found without these
+        campaigns, until none is there twice.
+        """
+        turns: dict[str, list[int]] = {}
+        best = found.best
+        while twice := self._twice(best) - turns.keys():
+            for campaign_id in twice:
+                own = [*clauses, CODE["rotation"], OF, 1, self._lines[campaign_id].number]
+                fitting = self._scan(context, slot, own, LONG_SHORTLIST_MAX).best
+                ads = [(self._contenders[one[5]].creative, one[4]) for one in fitting]
+                drawn = draw_ppm(page.turns.auction_id, f"{campaign_id} {slot.id}")
+                turns[campaign_id] = fitting[rotation.chosen(ads, drawn)]
+            barred = [self._lines[campaign_id].number for campaign_id in turns]
+            others = [*clauses, CODE["rotation"], CAMPAIGNS, len(barred), *barred]
+            found = self._scan(context, slot, others, wanted)
+            best = [*found.best, *turns.values()]
+        if not turns:
+            return found
+        best.sort(key=lambda one: (-one[0], self._contenders[one[5]].creative.id))
+        return found.with_turns(best[:wanted], len(turns), CODE["rotation"])
+
+    def _twice(self, best: Sequence[Sequence[int]]) -> set[str]:
+        """The campaigns with several ads among those found."""
+        names = [self._contenders[one[5]].campaign.id for one in best]
+        return set() if len(set(names)) == len(names) else {n for n in names if names.count(n) > 1}
 
     def clauses(self, context: Context, slot: Slot, *, now_us: int) -> list[int]:
         """What a request asks of the ads, in numbers (``retrieval.dimensions``)."""

@@ -219,7 +219,7 @@ class Creative(Struct, frozen=True, kw_only=True):
     quality_ppm: Annotated[int, Meta(ge=1, le=10_000_000)] = 1_000_000
     status: CreativeStatus = "active"
     weight: Annotated[int, Meta(ge=1, le=1000)] = 1
-    """How often it is shown among its campaign's creatives for the same slot (rotation)."""
+    """How often it is shown among its campaign's creatives for the same slot (``rotation``)."""
     third_party: bool = False
     """``html`` is another ad server's tag: it runs its scripts, in a frame of its own."""
     vast_tag_url: TagUrl | None = None

@@ -29,8 +29,8 @@ from ringwork.ads.retrieval.table import FUNDED, RUNNING
 REASONS: Final = (
     "format", "schedule", "size", "mime", "duration", "needs", "language", "deal", "site", "app",
     "category", "region", "device", "hour", "key-values", "excluded", "category-allowed",
-    "domain-allowed", "blocked", "page", "repeated", "roadblock", "frequency", "share", "pacing",
-    "budget", "floor",
+    "domain-allowed", "blocked", "page", "repeated", "rotation", "roadblock", "frequency", "share",
+    "pacing", "budget", "floor",
 )  # fmt: skip
 """Why an ad cannot win a slot, in the order in which they are named: the first that applies."""
 CODE: Final = {reason: code for code, reason in enumerate(REASONS)}

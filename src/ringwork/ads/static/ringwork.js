@@ -84,7 +84,6 @@
     const line = document.createElement("small");
     line.textContent = iframe.title;
     line.title = ad.why;
-    if (ad.dsa) line.title = `Shown for ${ad.dsa.behalf}, paid by ${ad.dsa.paid}. ${ad.why}`;
     return [iframe, line];
   };
 

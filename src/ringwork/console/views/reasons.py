@@ -19,6 +19,7 @@ _WORDS: Final = {
     "hour": "Not sold at this hour",
     "frequency": "Seen often enough, or capped where no visit is named",
     "steered": "Its score was moved to nothing",
+    "rotation": "Another ad of its campaign had the turn",
     "blocked": "Blocked by this publisher",
     "floor": "Worth less than the reserve",
     "budget": "Budget spent or reserved",
