@@ -380,6 +380,8 @@ class Slot(Struct, frozen=True, kw_only=True):
     """
     needs: tuple[Need, ...] = ()
     """What a creative must have to be shown here."""
+    protocols: tuple[int, ...] = ()
+    """Of a player: the AdCOM creative subtypes that it takes; empty takes any."""
     images: tuple[ImageSize, ...] = ()
     """Of a native place: what its required images must all be."""
     measures: tuple[Measure, ...] = MEASURES

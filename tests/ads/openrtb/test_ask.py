@@ -241,7 +241,7 @@ def test_requests_that_can(members):
         ("banner-type", {"banner": {**BANNER, "btype": [1, 4]}}),
         ("banner-type", {"banner": {**BANNER, "btype": [2]}}),
         ("format", video(linearity=2)),
-        ("protocol", video(protocols=[5, 6, 9])),
+        ("protocol", video(protocols=[1, 9, 10])),
         ("delivery", video(delivery=[1])),
         ("delivery", video(delivery=[2], mimes=["application/x-mpegURL"])),
         ("duration", video(minduration=31, maxduration=30)),

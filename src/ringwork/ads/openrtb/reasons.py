@@ -69,7 +69,7 @@ NO_BIDS: Final = {
     SEAT: "this platform's seat is not allowed",
     DSA: "the statement of the DSA is required, and this medium's markup cannot show it",
     FORMAT: "no impression is a banner, linear video, audio or native ad",
-    PROTOCOL: "no accepted protocol is VAST 2.0, 3.0, 4.0, 4.1 or 4.2 in line",
+    PROTOCOL: "no accepted protocol is VAST from 2.0 on",
     DURATION: "no duration fits the bounds, the exact durations and the pod together",
     ASSET: "a native asset is required that creatives do not have",
     BANNER_TYPE: "HTML banners are blocked",

@@ -18,6 +18,7 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ringwork.ads.creatives.vast_protocol import KNOWN
 from ringwork.ads.model import (
     MEASURES,
     ONE_QUANTITY_PPM,
@@ -40,8 +41,6 @@ POD_BIDS_MAX: Final = 8
 """Bids for the dynamic part of one pod; longer pods are rare, and every bid holds budget."""
 DEALS_MAX: Final = 20
 """Deals of one impression that are bid on: each is an auction of its own."""
-VAST_PROTOCOLS: Final = {13: "4.2", 11: "4.1", 7: "4.0", 3: "3.0", 2: "2.0"}
-"""AdCOM creative subtype -> version of in-line VAST that is written, best first."""
 POD_DEDUPE: Final[dict[int, Distinct]] = {
     1: "advertiser", 2: "category", 3: "creative", 4: "media",
 }  # fmt: skip
@@ -49,8 +48,7 @@ POD_DEDUPE: Final[dict[int, Distinct]] = {
 CHARGES: Final[dict[int, Charge]] = {1: "clearing", 2: "bid", 3: "agreed"}
 """Auction type of a deal -> what a sale costs; an exchange's own types are first price to us."""
 
-_PROTOCOLS: Final = frozenset(VAST_PROTOCOLS)
-_WITH_VIEWABLE: Final = frozenset({13, 11, 7})
+_WITH_VIEWABLE: Final = frozenset({7, 8, *range(11, 17)})
 _VIEWABLE: Final[tuple[Measure, ...]] = ("viewable",)
 _VIEWED: Final[tuple[Measure, ...]] = ("view",)
 _NON_LINEAR: Final = 2
@@ -194,6 +192,7 @@ def _add_stream(
         nanos_per_second=known.nanos_per_second,
         duration_floors=known.by_duration,
         mimes=_deliverable(stream),
+        protocols=tuple(stream.protocols) if stream.protocols else (),
         min_duration_s=shortest_s,
         max_duration_s=longest_s,
         durations_s=exact,
@@ -219,7 +218,7 @@ def _stream_refusal(stream: Video | Audio, frame: Frame) -> NoBid | None:
     """Why nothing that we have can play there."""
     if isinstance(stream, Video) and stream.linearity == _NON_LINEAR:
         return reasons.FORMAT
-    if stream.protocols and _PROTOCOLS.isdisjoint(stream.protocols):
+    if stream.protocols and KNOWN.isdisjoint(stream.protocols):
         return reasons.PROTOCOL
     if stream.mimes and not _deliverable(stream):
         return reasons.DELIVERY

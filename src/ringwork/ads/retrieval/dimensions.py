@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from ringwork.ads.creatives.vast_protocol import protocols_of
 from ringwork.ads.model import (
     MEASURE_OF,
     MEASURES,
@@ -128,9 +129,9 @@ class Dimensions:
         kept = self._kept
         if len(kept) > KEPT_MAX:
             kept.clear()
-        fits = ("fits", slot.format, slot.sizes, slot.ratios, slot.mimes, slot.min_duration_s,
-                slot.max_duration_s, slot.durations_s, slot.needs, slot.images, slot.measures,
-                slot.languages)  # fmt: skip
+        fits = ("fits", slot.format, slot.sizes, slot.ratios, slot.mimes, slot.protocols,
+                slot.min_duration_s, slot.max_duration_s, slot.durations_s, slot.needs,
+                slot.images, slot.measures, slot.languages)  # fmt: skip
         clauses = (kept.get(fits) or self._keep(fits, self._fits(slot))).copy()
         place = ("place", context.site, context.app)
         clauses += kept.get(place) or self._keep(place, self._place(context))
@@ -165,6 +166,8 @@ class Dimensions:
             add(clauses, "size", ADMIT, "size", self._sizes_of(slot))
         if slot.mimes:
             add(clauses, "mime", ADMIT, "mime", slot.mimes)
+        if slot.protocols:
+            add(clauses, "mime", ANY, "protocol", slot.protocols)
         if self._lengths:
             add(clauses, "duration", ADMIT, "duration", self._lengths_within(slot))
         if slot.images:
@@ -342,6 +345,8 @@ def _shape(creative: Creative) -> Iterator[Key]:
     else:
         yield "mime", creative.video_mime or creative.audio_mime
         yield "duration", creative.duration_s
+        for protocol in protocols_of(creative):
+            yield "protocol", protocol
 
 
 def _targeted(campaign: Campaign) -> Iterator[Key]:
