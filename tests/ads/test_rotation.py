@@ -111,3 +111,26 @@ def test_shares_are_the_weights(ads, drawn):
     assert Counter(chosen(fitting, one) for one in draws) == {
         position: weight for position, weight in enumerate(weights) if weight
     }
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 2)), min_size=1, max_size=14
+    )
+)
+def test_the_list_is_the_best_of_one_ad_of_each_campaign(campaigns):
+    """By brute force: with equal weights the best ad of each campaign, then the best eight."""
+    with House() as house:
+        house.open()
+        expected = []
+        for number, (bid, ads, qualities) in enumerate(campaigns):
+            house.campaign(f"c{number}", bid_nanos=bid * 1_000_000)
+            for one in range(ads):
+                quality_ppm = 1_000_000 + one % qualities * 100_000
+                house.creative(f"a{number}-{one}", f"c{number}", quality_ppm=quality_ppm)
+            best = bid * (1_000_000 + min(ads - 1, qualities - 1) * 100_000)
+            expected.append((-best, f"c{number}"))
+        [outcome], _ = house.serve()
+    found = [(one.score_nanos, one.campaign_id) for one in outcome.considered]
+    assert len({campaign for _, campaign in found}) == len(found)
+    assert [score for score, _ in found] == [-score for score, _ in sorted(expected)][:8]

@@ -207,26 +207,46 @@ class Index:
         """
         turns: dict[str, list[int]] = {}
         best = found.best
-        while twice := self._twice(best) - turns.keys():
-            for campaign_id in twice:
-                own = [*clauses, CODE["rotation"], OF, 1, self._lines[campaign_id].number]
-                fitting = self._scan(context, slot, own, LONG_SHORTLIST_MAX).best
+        while twice := self._twice(best, wanted):
+            for campaign_id, fitting in self._fitting(context, slot, clauses, twice):
                 ads = [(self._contenders[one[5]].creative, one[4]) for one in fitting]
                 drawn = draw_ppm(page.turns.auction_id, f"{campaign_id} {slot.id}")
                 turns[campaign_id] = fitting[rotation.chosen(ads, drawn)]
             barred = [self._lines[campaign_id].number for campaign_id in turns]
             others = [*clauses, CODE["rotation"], CAMPAIGNS, len(barred), *barred]
-            found = self._scan(context, slot, others, wanted)
+            found = self._scan(context, slot, others, LONG_SHORTLIST_MAX)
             best = [*found.best, *turns.values()]
-        if not turns:
-            return found
-        best.sort(key=lambda one: (-one[0], self._contenders[one[5]].creative.id))
-        return found.with_turns(best[:wanted], len(turns), CODE["rotation"])
+            best.sort(key=lambda one: (-one[0], self._contenders[one[5]].creative.id))
+        return found.with_turns(best[:wanted], len(turns), CODE["rotation"]) if turns else found
 
-    def _twice(self, best: Sequence[Sequence[int]]) -> set[str]:
-        """The campaigns with several ads among those found."""
-        names = [self._contenders[one[5]].campaign.id for one in best]
-        return set() if len(set(names)) == len(names) else {n for n in names if names.count(n) > 1}
+    def _twice(self, best: Sequence[Sequence[int]], wanted: int) -> list[str]:
+        """The campaigns with several ads among those found, down to as many as are wanted."""
+        seen: set[str] = set()
+        twice: dict[str, None] = {}
+        for one in best:
+            campaign_id = self._contenders[one[5]].campaign.id
+            if campaign_id in seen:
+                twice[campaign_id] = None
+            elif len(seen) == wanted:
+                break
+            seen.add(campaign_id)
+        return list(twice)
+
+    def _fitting(
+        self, context: Context, slot: Slot, clauses: list[int], campaigns: Sequence[str]
+    ) -> Iterator[tuple[str, list[list[int]]]]:
+        """Each of ``campaigns`` with its ads that fit, asked together while the answer has room."""
+        numbers = [self._lines[campaign_id].number for campaign_id in campaigns]
+        own = [*clauses, CODE["rotation"], OF, len(numbers), *numbers]
+        best = self._scan(context, slot, own, LONG_SHORTLIST_MAX).best
+        if len(best) == LONG_SHORTLIST_MAX and len(campaigns) > 1:
+            for campaign_id in campaigns:
+                yield from self._fitting(context, slot, clauses, [campaign_id])
+            return
+        by_campaign: dict[str, list[list[int]]] = {}
+        for one in best:
+            by_campaign.setdefault(self._contenders[one[5]].campaign.id, []).append(one)
+        yield from by_campaign.items()
 
     def clauses(self, context: Context, slot: Slot, *, now_us: int) -> list[int]:
         """What a request asks of the ads, in numbers (``retrieval.dimensions``)."""
