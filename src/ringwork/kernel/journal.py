@@ -20,7 +20,7 @@ from itertools import takewhile
 from types import TracebackType
 from typing import Self
 
-from ringwork.kernel.errors import RingworkError
+from ringwork.kernel.errors import LogCorrupt
 from ringwork.kernel.events import (
     Envelope,
     Event,
@@ -221,15 +221,18 @@ class Journal:
     def refold(self) -> int:
         """Fold memory again from the last snapshot and the durable log.
 
-        Returns the events replayed.
+        Returns the events replayed. Raises LogCorrupt, also where the log ends before the snapshot.
         """
         seq, states = self._snapshots.load()
         wanted = {_state_name(fold) for fold in self._stateful()}
         if not wanted <= states.keys():
             seq, states = 0, {}
         if seq > self.log.head.seq:
-            raise RingworkError(
-                f"the snapshot is at sequence {seq}, the log ends at {self.log.head.seq}"
+            raise LogCorrupt(
+                "the log",
+                self.log.head.seq,
+                f"it ends here, the snapshot is at sequence {seq}; put the log's end back, or "
+                "remove the snapshot to go on without it",
             )
         for fold in self._stateful():
             fold.clear()
