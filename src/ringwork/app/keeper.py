@@ -16,7 +16,7 @@ from typing import Final
 from ringwork.app.memory import Memory
 from ringwork.kernel.errors import LogCorrupt, StorageFull
 from ringwork.kernel.events import EventTypes, Idempotency
-from ringwork.kernel.journal import appliers_of, replay
+from ringwork.kernel.journal import appliers_of, collector_paused, replay
 from ringwork.kernel.ports import Answers, Clock, Fold, Head, Row, Snapshots
 from ringwork.storage.sqlite.reader import SqliteLogReader
 from ringwork.web.idempotency import IdempotencyKeys
@@ -151,8 +151,9 @@ class Keeper:
         try:
             seq, states = self._snapshots.load()
             if states.keys() >= {_state_name(fold) for fold in self._folds()}:
-                for fold in self._folds():
-                    fold.load(states[_state_name(fold)])
+                with collector_paused():
+                    for fold in self._folds():
+                        fold.load(states.pop(_state_name(fold)))
                 self._seq = self._saved_seq = seq
         except Exception as error:  # the edge of a process: reported, and tried again
             return self._fail("load the last snapshot", error)
