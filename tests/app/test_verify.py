@@ -151,7 +151,7 @@ def test_a_snapshot_that_is_not_what_was_written_breaks_i3(data):
     (data / "snapshot.bin").write_bytes(whole[:-9])
     (detail,) = broken(data)["I3"]
     assert detail.startswith("snapshot.bin: at sequence 0: a snapshot was expected (")
-    assert check(data)["I3"].checked == 1 + 10, "the folds are still held against each other"
+    assert check(data)["I3"].checked == 1 + 11, "the folds are still held against each other"
 
 
 # ---- a platform that would break its promises ---------------------------------------------------
