@@ -1,4 +1,4 @@
-"""Bits of a base64url text: both consent formats are made of them, big-endian, without padding signs.
+"""Bits of a base64url text, big-endian, without padding: both consent formats are made of them.
 
 Reading never copies more than it is asked for, so that a long text costs what its length says.
 """
@@ -14,7 +14,7 @@ from typing import Final
 from ringwork.consent.errors import SignalError
 
 TEXT_MAX: Final = 32_768
-"""Characters of one signal. The longest honest string, 1,600 vendors three times, has under 2,000."""
+"""Characters of one signal. An honest one, 1,600 vendors three times, has under 2,000."""
 TAIL: Final = bytes(8)
 """Behind the bits, so that the 64 bits from any bit on can be read."""
 
@@ -66,7 +66,7 @@ def not_base64url(text: str, start: int) -> SignalError:
 
 
 def text_of(bits: str, *multiples: int) -> str:
-    """Base64url of bits, filled with zeros to a multiple of each number in turn; the last is one of 6.
+    """Base64url of bits, filled with zeros to a multiple of each number in turn, the last 6 or 24.
 
     >>> text_of("000011000001000000000001", 24)
     'DBAB'

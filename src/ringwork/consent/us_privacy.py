@@ -1,4 +1,4 @@
-"""The US Privacy string (CCPA, version 1): four characters, as a signal of its own and in the GPP."""
+"""The US Privacy string (CCPA), four characters: a signal of its own, and a section of the GPP."""
 
 from __future__ import annotations
 

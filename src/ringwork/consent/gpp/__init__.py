@@ -1,7 +1,7 @@
 """The IAB Global Privacy Platform: header, every section, both ways.
 
-``decode`` and ``encode`` are faithful; ``split`` and ``decode_section`` read only what is asked for,
-``plain`` is the form for JSON. Layouts are data (``layouts``).
+``decode`` and ``encode`` are faithful; ``split`` and ``decode_section`` read only what is asked
+for, ``plain`` is the form for JSON. Layouts are data (``layouts``).
 """
 
 from ringwork.consent.gpp.canada import CanadaRestriction, CanadaTc
@@ -15,6 +15,7 @@ from ringwork.consent.gpp.string import (
     encode,
     encode_section,
     plain,
+    plain_section,
     split,
 )
 from ringwork.consent.gpp.us import UsFields
@@ -33,5 +34,6 @@ __all__ = [
     "encode",
     "encode_section",
     "plain",
+    "plain_section",
     "split",
 ]

@@ -1,4 +1,4 @@
-"""The TCF section of the GPP: a TC string, written by another rule than the TCF's, with other names."""
+"""The TCF section of the GPP: a TC string, written by another rule and with other names."""
 
 from __future__ import annotations
 
@@ -82,9 +82,7 @@ def plain_europe(tc: TcString) -> dict[str, object]:
         "PublisherLegitimateInterests": bits(tc.publisher_legitimate_interests, 24),
         "NumCustomPurposes": count,
         "PublisherCustomConsents": bits(tc.publisher_custom_consents, count),
-        "PublisherCustomLegitimateInterests": bits(
-            tc.publisher_custom_legitimate_interests, count
-        ),
+        "PublisherCustomLegitimateInterests": bits(tc.publisher_custom_legitimate_interests, count),
         "VendorsAllowedSegmentType": 2,
         "VendorsAllowed": [],
         "VendorsDisclosedSegmentType": 1,

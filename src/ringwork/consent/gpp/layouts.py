@@ -1,7 +1,7 @@
 """The sections of the GPP as data: ids, names, and the fields of every US section in their order.
 
-IAB Tech Lab, Global Privacy Platform (CC BY 3.0), as @iabgpp/cmpapi 3.2.0 implements it. ``NAME*n`` is
-a list of n numbers; a number has 2 bits unless ``:n`` says otherwise.
+IAB Tech Lab, Global Privacy Platform (CC BY 3.0), as @iabgpp/cmpapi 3.2.0 implements it. ``NAME*n``
+is a list of n numbers; a number has 2 bits unless ``:n`` says otherwise.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ IDS: Final = {name: number for number, name in NAMES.items()}
 _MSPA: Final = "MspaCoveredTransaction MspaOptOutOptionMode MspaServiceProviderMode"
 _SENSITIVE: Final = "SensitiveDataProcessing"
 _CHILD: Final = "KnownChildSensitiveDataConsents"
-_TWO: Final = "SaleOptOutNotice TargetedAdvertisingOptOutNotice SaleOptOut TargetedAdvertisingOptOut"
+_TWO: Final = (
+    "SaleOptOutNotice TargetedAdvertisingOptOutNotice SaleOptOut TargetedAdvertisingOptOut"
+)
 _NATIONAL: Final = (
     "SharingNotice SaleOptOutNotice SharingOptOutNotice TargetedAdvertisingOptOutNotice "
     "SensitiveDataProcessingOptOutNotice SensitiveDataLimitUseNotice SaleOptOut SharingOptOut "
     "TargetedAdvertisingOptOut"
 )
-_DRAFT: Final = (
-    f"MspaVersion:6 MspaCoveredTransaction MspaMode ProcessingNotice {_TWO}"
-)
+_DRAFT: Final = f"MspaVersion:6 MspaCoveredTransaction MspaMode ProcessingNotice {_TWO}"
 
 # id, version, extra subsection, fields after the version
 _TABLE: Final[tuple[tuple[int, int, Extra, str], ...]] = (

@@ -45,7 +45,7 @@ Section = TcString | CanadaTc | UsPrivacy | UsFields | str
 
 
 class GppString(Struct, frozen=True, rename="camel"):
-    """A GPP string: ids in the order of its header, sections by name (``usca``) in the same order."""
+    """Section ids in the order of the header, sections by name (``usca``) in the same order."""
 
     section_ids: tuple[int, ...]
     sections: dict[str, Section]
@@ -135,11 +135,13 @@ def decode_section(id: int, text: str, start: int = 0) -> Section:
 def encode(gpp: GppString) -> str:
     """Write a GPP string, byte for byte as @iabgpp/cmpapi does; raises SignalError."""
     sections = sorted((IDS.get(name) or _id_of(name), one) for name, one in gpp.sections.items())
-    return "~".join((_header(id for id, _ in sections), *(encode_section(*one) for one in sections)))
+    return "~".join(
+        (_header(id for id, _ in sections), *(encode_section(*one) for one in sections))
+    )
 
 
 def _id_of(name: str) -> int:
-    if not (name.isascii() and name.isdigit() and 0 < int(name[:6])):
+    if not (name.isascii() and name.isdigit() and int(name[:6]) > 0):
         raise SignalError(f"section {name!r}", expected="a section's name, or a number")
     return int(name)
 

@@ -1,8 +1,8 @@
 """US sections of the GPP: fixed numbers in a row, and a second subsection.
 
-Indiana, Kentucky, Maryland and Rhode Island are in public comment. Their documents put the section id,
-a version and a list of subsections before the core, the official encoder does not: both are read, and
-each is written as it came.
+Indiana, Kentucky, Maryland and Rhode Island are in public comment. Their documents put the section
+id, a version and a list of subsections before the core, the official encoder does not: both are
+read, and each is written as it came.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The IAB Transparency and Consent Framework, strings of version 2.
 
-``decode`` and ``encode`` are faithful and know no clock; ``verdict`` says whether a string counts now,
-``permissions`` what it permits a vendor. ``plain`` is the form for JSON.
+``decode`` and ``encode`` are faithful and know no clock; ``verdict`` says whether a string counts
+now, ``permissions`` what it permits a vendor. ``plain`` is the form for JSON.
 """
 
 from ringwork.consent.tcf.macros import expand

@@ -1,4 +1,4 @@
-"""Consent in URLs: the macros of the TCF and of the GPP, filled in with the strings as they came."""
+"""Consent in URLs: the macros of the TCF and of the GPP, filled in with strings as they came."""
 
 from __future__ import annotations
 

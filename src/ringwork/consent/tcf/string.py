@@ -59,7 +59,7 @@ class Restriction(Struct, frozen=True, gc=False, rename="camel"):
 
 
 class TcString(Struct, frozen=True, rename="camel"):
-    """What a TC string says. Times are ms since 1970; purposes and features are numbers from 1 on."""
+    """What a TC string says: times in ms since 1970, purposes and features by number from 1 on."""
 
     version: int
     created: int
