@@ -111,8 +111,13 @@ class ChoiceLanes:
         embedded = surface.endswith("-embed")
         if embedded and not visit.origin:
             raise Invalid("query/origin: expected the origin of the page around the frame")
+        publisher = self._visits.property_of(visit.publisher)
         page = await self._choices.ask(
-            visit, surface, request_id=exchange.request_id, languages=_languages(exchange)
+            visit,
+            publisher,
+            surface,
+            request_id=exchange.request_id,
+            languages=_languages(exchange),
         )
         stands, renderer = self._choices.standpoint(visit, now_us), self._renderer()
         again = self._address("mine-embed" if embedded else "mine", visit)
@@ -123,8 +128,7 @@ class ChoiceLanes:
             html = renderer.question(
                 page, ticket=self._seals.seal(page.ticket), again=again, stands=stands, saved=saved
             )
-        origins = self._visits.property_of(visit.publisher).origins
-        return Reply(200, html.encode(), _headers(origins, embedded=embedded))
+        return Reply(200, html.encode(), _headers(publisher.origins, embedded=embedded))
 
     def _address(self, name: str, visit: Visit, **members: str) -> str:
         link = self._visits.link(visit, now_us=self._clock.wall_us())
@@ -205,7 +209,7 @@ class ChoiceLanes:
 
     def _refusal(self, refused: Refused, exchange: Exchange) -> Reply:
         """A page for people, a problem for programs."""
-        if exchange.token == "state" or not _wants_page(exchange):
+        if not _wants_page(exchange):
             return problem_reply(refused, exchange)
         blank = Visit(publisher="-", person="-")
         locale = self._choices.locale_of(blank, _languages(exchange))
@@ -279,5 +283,3 @@ def _languages(exchange: Exchange) -> str:
 def _wants_page(exchange: Exchange) -> bool:
     accept = next((value for name, value in exchange.headers if name == b"accept"), b"")
     return b"text/html" in accept
-
-

@@ -25,7 +25,9 @@ def static_files() -> dict[str, bytes]:
 def tag_source() -> tuple[bytes, bytes]:
     """The TCF stub of the IAB, and our tag."""
     root = files("ringwork.consent.choice") / "static"
-    return root.joinpath("vendor/tcf-stub.js").read_bytes(), root.joinpath("consent.js").read_bytes()
+    return root.joinpath("vendor/tcf-stub.js").read_bytes(), root.joinpath(
+        "consent.js"
+    ).read_bytes()
 
 
 class Renderer:

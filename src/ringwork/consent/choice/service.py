@@ -7,8 +7,8 @@ begins when it is paid, and until then the person sees less personalised ads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final, Literal
+from collections.abc import Iterable
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
@@ -43,8 +43,27 @@ WITHDRAW: Final = "withdraw-"
 ACTOR: Final = "choice"
 
 Current = Literal["subscribe", "personalised", "less", "undecided"]
-Offers = Callable[[str, str, int], Offer | None]
-"""Region, channel, time -> the plan in force."""
+
+
+class Subscriptions(Protocol):
+    """What the choice page has to know of subscriptions."""
+
+    def offer(self, *, region: str, channel: str, now_us: int) -> Offer | None:
+        """The plan in force, or None where there is none to offer."""
+        ...
+
+    def covers(self, person: str, now_us: int) -> bool:
+        """Whether the person pays and sees no ads."""
+        ...
+
+
+class Held(Struct, frozen=True):
+    """What choices are recorded in and read from."""
+
+    consents: Consents
+    ledger: ConsentLedger
+    showings: Showings
+    subscriptions: Subscriptions
 
 
 class Question(Struct, frozen=True, kw_only=True):
@@ -90,27 +109,20 @@ class Choices:
 
     def __init__(
         self,
+        held: Held,
         *,
-        consents: Consents,
-        ledger: ConsentLedger,
-        showings: Showings,
         journal: Journal,
         entropy: Entropy,
-        property_of: Callable[[str], Property],
-        offers: Offers,
-        subscribes: Callable[[str], bool],
         settings: ChoiceSettings,
         lock_us: int,
         tenant: str,
     ) -> None:
-        self._consents = consents
-        self._ledger = ledger
-        self._showings = showings
+        self._consents = held.consents
+        self._ledger = held.ledger
+        self._showings = held.showings
+        self._subscriptions = held.subscriptions
         self._journal = journal
         self._entropy = entropy
-        self._property_of = property_of
-        self._offers = offers
-        self._subscribes = subscribes
         self._settings = settings
         self._lock_us = lock_us
         self._tenant = tenant
@@ -139,7 +151,7 @@ class Choices:
         return Standpoint(current, ask and until <= now_us, max(until, 0), strings)
 
     def _current(self, visit: Visit, subject: bytes, now_us: int) -> Current:
-        if self._subscribes(visit.person):
+        if self._subscriptions.covers(visit.person, now_us):
             return "subscribe"
         state, standing = self._ledger.state(subject, now_us), self._ledger.standing(subject)
         if "advertise" in state.granted:
@@ -154,11 +166,17 @@ class Choices:
         return self._locales[negotiate(visit.locale or languages)]
 
     async def ask(
-        self, visit: Visit, surface: Surface, *, request_id: bytes, languages: str
+        self,
+        visit: Visit,
+        publisher: Property,
+        surface: Surface,
+        *,
+        request_id: bytes,
+        languages: str,
     ) -> Question | NotAsked:
         """The page for a person; first of all logged, where they see it for the first time."""
         now_us = self._journal.clock.wall_us()
-        publisher, locale = self._property_of(visit.publisher), self.locale_of(visit, languages)
+        locale = self.locale_of(visit, languages)
         stands = self.standpoint(visit, now_us)
         asked = surface in ("choice-page", "choice-embed")
         if asked and not stands.ask:
@@ -168,7 +186,11 @@ class Choices:
             )  # fmt: skip
         subject = self._consents.subject_of(visit.person)
         minor = self._ledger.standing(subject).minor is True
-        offer = self._offers(visit.region, visit.channel, now_us) if visit.subscribe_to else None
+        offer = None
+        if visit.subscribe_to:
+            offer = self._subscriptions.offer(
+                region=visit.region, channel=visit.channel, now_us=now_us
+            )
         offered = _offered(minor=minor, subscription=offer is not None)
         seen = notice(locale.texts, publisher.name, offered, offer)
         order = await self._shown(

@@ -120,7 +120,12 @@ def load() -> dict[str, Locale]:
 def negotiate(asked: str, available: Iterable[str] = LOCALES) -> str:
     """The locale for a tag or an ``Accept-Language`` header; ``en`` where none fits.
 
-    >>> negotiate("fr-CA,de;q=0.9"), negotiate("it, pt-BR;q=0.5"), negotiate("de-x;q=0"), negotiate("")
+    >>> (
+    ...     negotiate("fr-CA,de;q=0.9"),
+    ...     negotiate("it, pt-BR;q=0.5"),
+    ...     negotiate("de-x;q=0"),
+    ...     negotiate(""),
+    ... )
     ('fr', 'pt', 'en', 'en')
     """
     known = frozenset(available)
@@ -170,9 +175,7 @@ def price(texts: Texts, offer: Offer) -> str:
     return f"{stated}. {texts.extra.format(amount=extra).rstrip('.')}"
 
 
-def notice(
-    texts: Texts, publisher: str, offered: Iterable[Option], offer: Offer | None
-) -> Notice:
+def notice(texts: Texts, publisher: str, offered: Iterable[Option], offer: Offer | None) -> Notice:
     """What is shown to a person who may choose among ``offered``."""
     values: Mapping[str, str] = {
         "publisher": publisher,

@@ -152,7 +152,9 @@ class Visits:
         link = given.pop("link", "")
         if link:
             visit = self._of_link(link, now_us)
-            changes = {key: given[key] for key in ("locale", "origin", "ink", "paper") if given.get(key)}
+            changes = {
+                key: given[key] for key in ("locale", "origin", "ink", "paper") if given.get(key)
+            }
             return self.check(msgspec.structs.replace(visit, **changes))
         try:
             known = {key: given[key] for key in Visit.__struct_fields__ if key in given}
