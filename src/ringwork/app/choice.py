@@ -20,10 +20,10 @@ _PURPOSE: Final = b"choice page"
 class NoSubscriptions:
     """Nobody sells subscriptions here: two options are left."""
 
-    def offer(self, *, region: str, channel: str, now_us: int) -> Offer | None:
+    def offer(self, publisher: str, *, region: str, channel: str, now_us: int) -> Offer | None:
         return None
 
-    def covers(self, person: str, now_us: int) -> bool:
+    def covers(self, subject: bytes, publisher: str, now_us: int) -> bool:
         return False
 
 

@@ -1,6 +1,8 @@
 /* Ringwork tag: fills <div data-ringwork-placement="ID"> with the ads of that placement.
    It sets no cookie, reads nothing about the person, and talks to one origin only. It keeps nothing
-   either, unless the page says data-ringwork-visit="session": then a random key, for 90 minutes. */
+   either, unless the page says data-ringwork-visit="session": then a random key, for 90 minutes.
+   Where the consent tag is on the page, a key is kept only with consent for storage, and requests say
+   what was chosen. */
 (() => {
   "use strict";
   const script = document.currentScript;
@@ -10,9 +12,12 @@
   const SEEN_MS = 1000; // MRC: half of an ad's pixels for one second on end,
   const LARGE_PX = 242_500; // and 30 % of them where it has so many.
 
-  const visitKey = () => {
+  const consent = globalThis.ringworkConsent;
+
+  const visitKey = async () => {
     const key = crypto.getRandomValues(new Uint32Array(4)).join("-");
-    if (ringworkVisit !== "session") return key; // good for this page alone
+    const mayStore = ringworkVisit === "session" && (!consent || (await consent.mayStore()));
+    if (!mayStore) return key; // good for this page alone
     try {
       const kept = JSON.parse(sessionStorage.getItem("ringwork-visit"));
       if (kept && Date.now() - kept.since < VISIT_MS) return kept.key;
@@ -109,7 +114,8 @@
           placement: place.dataset.ringworkPlacement,
           page: { url: location.origin + location.pathname },
           key_values: keyValues(place),
-          visit,
+          visit: await visit,
+          signals: consent && (await consent.signals()), // undefined is left out
         }),
       });
       const { ads, passback } = answer.ok ? await answer.json() : { ads: [] };

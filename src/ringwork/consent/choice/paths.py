@@ -86,7 +86,9 @@ CHOICE_PATHS: Final[Mapping[str, object]] = {
         "get": _operation("EmbeddedChoice", "The same in a frame", {"200": _HTML}),
     },
     "/choice/mine": {
-        "get": _operation("MyChoice", "What a person chose, and the way to change it", {"200": _HTML}),
+        "get": _operation(
+            "MyChoice", "What a person chose, and the way to change it", {"200": _HTML}
+        ),
     },
     "/choice/mine-embed": {
         "get": _operation("MyEmbeddedChoice", "The same in a frame", {"200": _HTML}),

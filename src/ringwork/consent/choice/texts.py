@@ -39,6 +39,8 @@ class Texts(Struct, frozen=True, forbid_unknown_fields=True):
     language: str
     title: str
     intro: str
+    intro_without: str
+    """Where no subscription is offered."""
     options: dict[Option, OptionText]
     minor: str
     mine: str
@@ -188,7 +190,8 @@ def notice(texts: Texts, publisher: str, offered: Iterable[Option], offer: Offer
         if name in chosen
         for one in (texts.options[name],)
     }
-    title, intro = texts.title.format_map(values), texts.intro.format_map(values)
+    intro = (texts.intro if "subscribe" in chosen else texts.intro_without).format_map(values)
+    title = texts.title.format_map(values)
     lines = [title, intro]
     for one in options.values():
         lines += [one.title, one.text, one.button]

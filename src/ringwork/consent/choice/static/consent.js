@@ -27,6 +27,7 @@
     try {
       if (value) localStorage.setItem(KEY, JSON.stringify(value));
       else localStorage.removeItem(KEY);
+      if (!value || value.choice !== "personalised") sessionStorage.removeItem("ringwork-visit");
     } catch {} // then it is asked again next time
   };
 
@@ -180,9 +181,11 @@
     if (stands.ask) {
       let place = document.querySelector("[data-ringwork-ask]");
       if (!place) document.body.append((place = document.createElement("div")));
-      show(place, "embed");
+      show(place, "embed"); // it turns into one's own page when one has chosen
+    } else {
+      const places = document.querySelectorAll("[data-ringwork-mine]");
+      for (const place of places) show(place, "mine-embed");
     }
-    for (const place of document.querySelectorAll("[data-ringwork-mine]")) show(place, "mine-embed");
     tell();
   };
   const isOther = Boolean(cmp.other);
