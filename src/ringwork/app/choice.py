@@ -9,7 +9,7 @@ from typing import Final
 from ringwork.ads.catalogue import Catalogue
 from ringwork.app.platform import Platform
 from ringwork.consent.choice.lanes import ChoiceLanes
-from ringwork.consent.choice.service import Choices, Held
+from ringwork.consent.choice.service import Choices, Held, Subscriptions
 from ringwork.consent.choice.texts import Offer
 from ringwork.consent.choice.visits import Property, Seals, Visits
 
@@ -27,7 +27,10 @@ class NoSubscriptions:
         return False
 
 
-def choice_lanes(platform: Platform) -> ChoiceLanes:
+def choice_lanes(
+    platform: Platform,
+    subscriptions: Subscriptions = NoSubscriptions(),  # noqa: B008  # has no state
+) -> ChoiceLanes:
     """The lanes of the choice page and its tag."""
     settings = platform.settings
     seals = Seals(hmac.digest(platform.secrets.session, _PURPOSE, sha256))
@@ -36,7 +39,7 @@ def choice_lanes(platform: Platform) -> ChoiceLanes:
             platform.consents,
             platform.memory.consent,
             platform.memory.choice_showings,
-            NoSubscriptions(),
+            subscriptions,
         ),
         journal=platform.journal,
         entropy=platform.entropy,

@@ -201,7 +201,7 @@ class ChoiceLanes:
             # Where another platform answers already, its strings are read and none are made.
             other = b"ringworkCmp.other=typeof __tcfapi==='function'||!!frames.__tcfapiLocator;\n"
             head = b"globalThis.ringworkCmp=%b;%b" % (msgspec.json.encode(known), other)
-            self._tag = head + (stub + b"\n" if known else b"") + tag
+            self._tag = head + (b"if(!ringworkCmp.other){%b}\n" % stub if known else b"") + tag
         age = (b"cache-control", b"public, max-age=%d" % TAG_AGE_S)
         return Reply(200, self._tag, ((b"content-type", STATIC_TYPES["js"]), age))
 

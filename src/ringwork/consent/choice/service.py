@@ -297,6 +297,8 @@ class Choices:
         if choice == "personalised":
             # Who was asked answers for what may be asked; who comes by themselves for everything.
             missing = open_ if asked else tuple(one for one in ASKED if one not in state.granted)
+            if not missing and not state.granted.issuperset(ASKED):
+                raise Conflict("asked-too-soon", "you refused: change it on your own page")
             return [("grant", missing)] if missing else []
         if choice.startswith(WITHDRAW):
             meant = tuple(one for one in PURPOSES if choice == f"{WITHDRAW}{one}")
