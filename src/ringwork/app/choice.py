@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final
 
+from litestar.types import ControllerRouterHandler
+
 from ringwork.ads.catalogue import Catalogue
 from ringwork.app.platform import Platform
+from ringwork.consent.choice.http import choice_routes
 from ringwork.consent.choice.lanes import ChoiceLanes
 from ringwork.consent.choice.service import Choices, Held, Subscriptions
 from ringwork.consent.choice.texts import Offer
 from ringwork.consent.choice.visits import Property, Seals, Visits
+from ringwork.web.lane import Lane
 
 _PURPOSE: Final = b"choice page"
 """What the key of its forms is derived for, from the secret of sessions."""
@@ -27,42 +32,51 @@ class NoSubscriptions:
         return False
 
 
-def choice_lanes(
-    platform: Platform,
-    subscriptions: Subscriptions = NoSubscriptions(),  # noqa: B008  # has no state
-) -> ChoiceLanes:
-    """The lanes of the choice page and its tag."""
-    settings = platform.settings
-    seals = Seals(hmac.digest(platform.secrets.session, _PURPOSE, sha256))
-    choices = Choices(
-        Held(
-            platform.consents,
-            platform.memory.consent,
-            platform.memory.choice_showings,
-            subscriptions,
-        ),
-        journal=platform.journal,
-        entropy=platform.entropy,
-        settings=settings.choice,
-        lock_us=settings.consent.lock_us,
-        tenant=settings.tenant,
-    )
-    return ChoiceLanes(
-        choices=choices,
-        visits=visits_of(platform, seals),
-        seals=seals,
-        clock=platform.clock,
-        settings=settings.choice,
-        public_url=settings.http.public_url_or_own,
-    )
+class ChoicePage:
+    """The choice page's lanes and handlers, on one set of seals."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        subscriptions: Subscriptions = NoSubscriptions(),  # noqa: B008  # has no state
+    ) -> None:
+        settings, memory = platform.settings, platform.memory
+        self._platform = platform
+        self._url = settings.http.public_url_or_own
+        self._seals = Seals(hmac.digest(platform.secrets.session, _PURPOSE, sha256))
+        self._visits = Visits(self._seals, _properties(memory.catalogue))
+        self._choices = Choices(
+            Held(platform.consent.consents, memory.consent, memory.choice_showings, subscriptions),
+            journal=platform.journal,
+            entropy=platform.entropy,
+            settings=settings.choice,
+            lock_us=settings.consent.lock_us,
+            tenant=settings.tenant,
+        )
+
+    def lanes(self) -> Sequence[Lane]:
+        """For everybody."""
+        return ChoiceLanes(
+            choices=self._choices,
+            visits=self._visits,
+            seals=self._seals,
+            clock=self._platform.clock,
+            settings=self._platform.settings.choice,
+            public_url=self._url,
+        ).lanes()
+
+    def routes(self) -> list[ControllerRouterHandler]:
+        """For publishers' servers."""
+        platform = self._platform
+        showings = platform.memory.choice_showings
+        return choice_routes(self._visits, showings, platform.journal, self._url)
 
 
-def visits_of(platform: Platform, seals: Seals) -> Visits:
-    """Reads who comes from which publisher of the catalogue."""
-    catalogue: Catalogue = platform.memory.catalogue
+def _properties(catalogue: Catalogue) -> Callable[[str], Property | None]:
+    """The publishers of the catalogue, as the choice page knows them."""
 
     def property_of(publisher_id: str) -> Property | None:
         found = catalogue.publishers.get(publisher_id)
         return None if found is None else Property(found.id, found.name, tuple(found.origins))
 
-    return Visits(seals, property_of)
+    return property_of

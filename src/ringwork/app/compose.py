@@ -29,11 +29,12 @@ from ringwork.ads.openrtb import BidderTerms
 from ringwork.ads.shown import Shown
 from ringwork.ads.supply.ads_txt import is_domain
 from ringwork.app import ledger_http, platform_http
-from ringwork.app.choice import choice_lanes
+from ringwork.app.choice import ChoicePage
 from ringwork.app.log_api import LogApi
 from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
 from ringwork.app.traffic import networks
+from ringwork.consent.choice import http as choice_http
 from ringwork.consent.choice.paths import CHOICE_PATHS
 from ringwork.kernel.clock import ScaledClock, SystemClock
 from ringwork.kernel.entropy import SystemEntropy
@@ -127,16 +128,18 @@ def _application(platform: Platform) -> Application:
         indexed=platform.indexed,
     )
     metrics = metrics_of(platform)
+    choice_page = ChoicePage(platform)
     lanes = (
         *ad_lanes(platform).lanes(),
         vast_tag(platform).lane(),
-        *choice_lanes(platform).lanes(),
+        *choice_page.lanes(),
     )
     litestar = create_litestar(
         [
             *platform_http.routes(platform, log_api),
             *ledger_http.routes(platform),
             *_ads(platform),
+            *choice_page.routes(),
             *_console(platform, settings, log_api),
             *_meta(metrics),
         ],
@@ -328,6 +331,7 @@ def document_of(litestar: Litestar) -> bytes:
     """The OpenAPI document. Written when somebody first asks: it takes half as long as a start."""
     types: list[type[Struct]] = [*platform_http.TYPES, *ledger_http.TYPES]
     types += [*ads_http.TYPES, *http_reports.TYPES, *http_supply_files.TYPES, *LANE_TYPES]
+    types += choice_http.TYPES
     return msgspec.json.encode(openapi.document(litestar, types, {**LANE_PATHS, **CHOICE_PATHS}))
 
 

@@ -48,7 +48,7 @@ def page(path: str, *, server: str, seed: int) -> str | None:
     if parts.path not in ("/", "/subscribe"):
         return None
     asked = parse_qs(parts.query).get("as", ["newcomer"])[-1]
-    reader = next((one for one in READERS if one == asked), "newcomer")
+    reader: Reader = next((one for one in READERS if one == asked), "newcomer")
     # A newcomer is known to nobody: the tag draws a number, and keeps it with consent alone.
     known = f'data-ringwork-person="{person_of(reader, seed)}"'
     is_article = parts.path == "/"

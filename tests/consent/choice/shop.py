@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from ringwork.app.choice import choice_lanes
+from ringwork.app.choice import ChoicePage
 from ringwork.consent.choice.texts import Offer
 from ringwork.kernel.clock import ManualClock
 from ringwork.web.lane import FastLane
@@ -42,7 +42,7 @@ class Desk:
     def __init__(self, client: Client) -> None:
         self.client, self.clock, self.plan = client, client.clock, Plan()
         self.platform = client.app.platform
-        lanes = choice_lanes(self.platform, self.plan).lanes()
+        lanes = ChoicePage(self.platform, self.plan).lanes()
         metrics = Metrics({})
         fast = FastLane(
             lanes,

@@ -153,7 +153,7 @@ def test_to_subscribe_leads_to_the_publishers_page_and_decides_nothing_else(tmp_
         assert done.headers["location"] == f"{ORIGIN}/pay?from=page&ringwork_choice=subscribe"
         assert await desk.events("consent_recorded") == []
         assert (await desk.stands())["choice"] == "undecided"
-        desk.plan.payers.add(desk.platform.consents.subject_of(PERSON))
+        desk.plan.payers.add(desk.platform.consent.consents.subject_of(PERSON))
         assert (await desk.stands()) == {"choice": "subscribe", "ask": False, "until_ms": 0}
         page = await desk.open(**SUBSCRIBE)
         assert options_of(page) == []
@@ -189,7 +189,7 @@ def test_who_is_a_minor_is_not_offered_personalised_ads(tmp_path: Path):
         platform = desk.platform
         with platform.journal.command(tenant="main", request_id=platform.ids.new()) as command:
             known = NewConsent(person=PERSON, action="declare", minor=True)
-            platform.consents.record(command, known, "test")
+            platform.consent.consents.record(command, known, "test")
             command.commit()
         assert options_of(await desk.open()) == []
         own = await desk.open("mine")
@@ -314,6 +314,47 @@ def test_a_link_brings_back_its_person_for_a_day(tmp_path: Path):
         old = await desk.http.get("/choice/mine", params={"link": link})
         assert old.status_code == 403
         assert "too old" in old.text
+
+    at_desk(tmp_path, scenario)
+
+
+def test_a_publishers_server_makes_links_for_people_by_its_own_ids(tmp_path: Path):
+    async def scenario(desk: Desk) -> None:
+        key = await desk.client.key("choice")
+        asked = {"publisher": "casa", "person": "customer-17", **SUBSCRIBE}
+        made = await desk.client.outside.post("/v1/choice/links", json=asked, headers=key)
+        assert made.status_code == 201, made.text
+        link = made.json()
+        assert link["choice"] == f"http://127.0.0.1:8080/choice?link={link['link']}"
+        page = await desk.http.get("/choice", params={"link": link["link"], "locale": "de"})
+        assert "5,99 € im Monat" in page.text
+        await desk.press(page, "personalised")
+        state = await desk.http.get("/choice/state", params={"link": link["link"]})
+        assert state.json()["choice"] == "personalised"
+        recorded = (await desk.events("consent_recorded"))[-1]
+        assert recorded["subject"] == desk.platform.consent.consents.subject_of("customer-17").hex()
+
+        keyless = await desk.client.outside.post("/v1/choice/links", json=asked)
+        assert keyless.status_code == 401
+        reader = await desk.client.key("viewer")
+        no_right = await desk.client.outside.post("/v1/choice/links", json=asked, headers=reader)
+        assert no_right.status_code == 403
+        away = {**asked, "return_to": "https://evil.example/"}
+        refused = await desk.client.outside.post("/v1/choice/links", json=away, headers=key)
+        assert refused.status_code == 422
+
+    at_desk(tmp_path, scenario)
+
+
+def test_the_text_of_a_consent_is_found_by_its_hash(tmp_path: Path):
+    async def scenario(desk: Desk) -> None:
+        await desk.press(await desk.open(**SUBSCRIBE), "personalised")
+        notice = (await desk.events("consent_recorded"))[-1]["payload"]["notice"]
+        key = await desk.client.key("auditor")
+        found = await desk.client.outside.get(f"/v1/consent-notices/{notice}", headers=key)
+        assert sha256(found.json()["text"].encode()).hexdigest() == notice
+        none = await desk.client.outside.get(f"/v1/consent-notices/{'0' * 64}", headers=key)
+        assert none.status_code == 404
 
     at_desk(tmp_path, scenario)
 

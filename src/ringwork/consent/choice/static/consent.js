@@ -195,10 +195,12 @@
     get choice() {
       return stands.choice;
     },
-    mayStore: async () => (await ready).choice === "personalised", // TCF purpose 1
-    signals: async () => {
+    said: async () => {
       await within(ready, null);
-      return isOther ? ofOther() : stands.signals;
+      return {
+        mayStore: stands.choice === "personalised", // TCF purpose 1
+        signals: isOther ? await ofOther() : stands.signals,
+      };
     },
   };
   if (cmp.id && !isOther) answerApis();
