@@ -33,6 +33,7 @@ from ringwork.app.log_api import LogApi
 from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
 from ringwork.app.traffic import networks
+from ringwork.consent.subscriptions import http as subscriptions_http
 from ringwork.kernel.clock import ScaledClock, SystemClock
 from ringwork.kernel.entropy import SystemEntropy
 from ringwork.kernel.errors import ConfigurationError
@@ -131,6 +132,7 @@ def _application(platform: Platform) -> Application:
             *platform_http.routes(platform, log_api),
             *ledger_http.routes(platform),
             *_ads(platform),
+            *subscriptions_http.routes(platform.subscribing.api(platform.execute)),
             *_console(platform, settings, log_api),
             *_meta(metrics),
         ],
@@ -322,6 +324,7 @@ def document_of(litestar: Litestar) -> bytes:
     """The OpenAPI document. Written when somebody first asks: it takes half as long as a start."""
     types: list[type[Struct]] = [*platform_http.TYPES, *ledger_http.TYPES]
     types += [*ads_http.TYPES, *http_reports.TYPES, *http_supply_files.TYPES, *LANE_TYPES]
+    types += subscriptions_http.TYPES
     return msgspec.json.encode(openapi.document(litestar, types, LANE_PATHS))
 
 

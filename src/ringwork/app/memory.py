@@ -21,6 +21,8 @@ from ringwork.ads.projections import PROJECTIONS as ADS_PROJECTIONS
 from ringwork.ads.reports.schedules import EVENTS as REPORT_EVENTS
 from ringwork.ads.reports.schedules import Schedules
 from ringwork.app.erasure import SubjectErased
+from ringwork.consent.subscriptions.events import EVENTS as SUBSCRIPTION_EVENTS
+from ringwork.consent.subscriptions.register import Register
 from ringwork.kernel.events import Event
 from ringwork.kernel.ledger import (
     AccountOpened,
@@ -49,6 +51,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     *REPORT_EVENTS,
     *PACING_EVENTS,
     *EXCHANGE_EVENTS,
+    *SUBSCRIPTION_EVENTS,
 )
 """Every event that this version writes."""
 
@@ -75,6 +78,7 @@ class Memory:
         self.books = Books()
         self.earnings = Earnings()
         self.report_schedules = Schedules()
+        self.subscriptions = Register()
         self.api_keys = ApiKeys()
         self.folds = (
             self.ledger,
@@ -87,5 +91,6 @@ class Memory:
             self.books,
             self.earnings,
             self.report_schedules,
+            self.subscriptions,
             self.api_keys,
         )
