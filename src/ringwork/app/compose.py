@@ -36,6 +36,7 @@ from ringwork.app.settings import Settings
 from ringwork.app.traffic import networks
 from ringwork.consent.choice import http as choice_http
 from ringwork.consent.choice.paths import CHOICE_PATHS
+from ringwork.consent.subscriptions import http as subscriptions_http
 from ringwork.kernel.clock import ScaledClock, SystemClock
 from ringwork.kernel.entropy import SystemEntropy
 from ringwork.kernel.errors import ConfigurationError
@@ -140,6 +141,7 @@ def _application(platform: Platform) -> Application:
             *ledger_http.routes(platform),
             *_ads(platform),
             *choice_page.routes(),
+            *subscriptions_http.routes(platform.subscribing.api(platform.execute)),
             *_console(platform, settings, log_api),
             *_meta(metrics),
         ],
@@ -331,7 +333,7 @@ def document_of(litestar: Litestar) -> bytes:
     """The OpenAPI document. Written when somebody first asks: it takes half as long as a start."""
     types: list[type[Struct]] = [*platform_http.TYPES, *ledger_http.TYPES]
     types += [*ads_http.TYPES, *http_reports.TYPES, *http_supply_files.TYPES, *LANE_TYPES]
-    types += choice_http.TYPES
+    types += [*choice_http.TYPES, *subscriptions_http.TYPES]
     return msgspec.json.encode(openapi.document(litestar, types, {**LANE_PATHS, **CHOICE_PATHS}))
 
 

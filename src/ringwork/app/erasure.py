@@ -79,6 +79,9 @@ class Erasures:
         self._rows = rows
         self._rows_naming = rows_naming
         self._snapshots = snapshots
+        self.heard: list[Callable[[Command, bytes, bytes], None]] = []
+        """What ends with a person: called in the erasure's own command with the pseudonym and the
+        event that is the cause."""
 
     def erase(self, command: Command, subject: str) -> tuple[bytes, bytes, int]:
         """Delete the subject's keys, then record it; (event id, pseudonym, keys deleted).
@@ -89,6 +92,8 @@ class Erasures:
         pseudonym = self._pseudonym(subject)
         deleted = self._keys.erase(pseudonym)
         event_id = command.record(SubjectErased(deleted), subject=pseudonym, purpose="erasure")
+        for hear in self.heard:
+            hear(command, pseudonym, event_id)
         return event_id, pseudonym, deleted
 
     async def prove(self, event_id: bytes) -> ErasureProof | None:

@@ -23,6 +23,8 @@ from ringwork.ads.reports.schedules import Schedules
 from ringwork.app.erasure import SubjectErased
 from ringwork.consent.choice.events import EVENTS as CHOICE_EVENTS
 from ringwork.consent.choice.showings import Showings
+from ringwork.consent.subscriptions.events import EVENTS as SUBSCRIPTION_EVENTS
+from ringwork.consent.subscriptions.register import Register
 from ringwork.kernel.events import Event
 from ringwork.kernel.ledger import (
     AccountOpened,
@@ -52,6 +54,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     *PACING_EVENTS,
     *EXCHANGE_EVENTS,
     *CHOICE_EVENTS,
+    *SUBSCRIPTION_EVENTS,
 )
 """Every event that this version writes."""
 
@@ -79,6 +82,7 @@ class Memory:
         self.earnings = Earnings()
         self.report_schedules = Schedules()
         self.choice_showings = Showings()
+        self.subscriptions = Register()
         self.api_keys = ApiKeys()
         self.folds = (
             self.ledger,
@@ -92,5 +96,6 @@ class Memory:
             self.earnings,
             self.report_schedules,
             self.choice_showings,
+            self.subscriptions,
             self.api_keys,
         )

@@ -33,6 +33,7 @@ from ringwork.app.memory import EVENTS, PROJECTIONS, Memory
 from ringwork.app.model_in_use import ModelInUse
 from ringwork.app.secrets import Pseudonyms, load_or_make
 from ringwork.app.settings import Settings
+from ringwork.app.subscribing import Subscribing
 from ringwork.app.traffic import geo_file, traffic_filter
 from ringwork.flow.record_outcome import RecordOutcome
 from ringwork.flow.serve_ad import ServeAd
@@ -243,6 +244,17 @@ class Platform:
             rows_naming=partial(rows_naming, self.state.reader),
             snapshots=self.snapshots,
         )
+        self.subscribing = Subscribing(
+            settings,
+            register=memory.subscriptions,
+            ledger=memory.ledger,
+            journal=self.journal,
+            keys=self.keys,
+            pseudonym=pseudonyms,
+            entropy=self.entropy,
+            network=self._network,
+        )
+        self.erasures.heard.append(self.subscribing.subscriptions.erased)
         self.sign_in = SignIn(
             secret=self.secrets.session,
             clock=self.clock,
@@ -357,7 +369,12 @@ class Platform:
         self._settle()
         tasks = [
             asyncio.create_task(work)
-            for work in (self._housekeep(), self._keep_pace(), self._make_reports())
+            for work in (
+                self._housekeep(),
+                self._keep_pace(),
+                self._make_reports(),
+                self.subscribing.keep(),
+            )
         ]
         try:
             yield
@@ -371,6 +388,7 @@ class Platform:
                         await task
                 if self.bidding is not None:
                     await self.bidding.close()
+                await self.subscribing.close()
                 with suppress(Unavailable):
                     await self.journal.settled()
                     if not isinstance(self.projections, Following):

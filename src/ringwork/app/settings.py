@@ -15,6 +15,7 @@ from ringwork.ads.exchange.bidders import ExchangeSettings
 from ringwork.ads.settings import AdsSettings
 from ringwork.ads.supply.settings import SupplySettings
 from ringwork.consent.choice.settings import ChoiceSettings
+from ringwork.consent.subscriptions.settings import SubscriptionSettings
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,6 +108,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     exchange: ExchangeSettings = ExchangeSettings()
     supply: SupplySettings = SupplySettings()
     choice: ChoiceSettings = ChoiceSettings()
+    subscriptions: SubscriptionSettings = SubscriptionSettings()
     console: ConsoleSettings = ConsoleSettings()
     logging: LoggingSettings = LoggingSettings()
     clock: ClockSettings | None = None

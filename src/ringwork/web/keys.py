@@ -25,6 +25,10 @@ SCOPES: Final = {
     "ledger:write": "open accounts and transfer money",
     "log:read": "read events and traces",
     "outcomes:write": "report conversions",
+    "subscriptions:read": "read plans, prices and subscriptions",
+    "subscriptions:write": "subscribe, cancel, link and unlink accounts, change how is paid",
+    "subscriptions:refund": "give money back",
+    "plans:write": "define plans and set their prices",
     "ads:request": "ask for ads from beyond the loopback interface",
     "keys:write": "make, list and revoke API keys",
     "erasure:write": "erase a person and read the proof",
@@ -32,13 +36,13 @@ SCOPES: Final = {
 """Every scope and what it allows."""
 
 _READ: Final = frozenset({"console:read", "catalogue:read"})
-_AUDIT: Final = _READ | {"ledger:read", "log:read"}
+_AUDIT: Final = _READ | {"ledger:read", "log:read", "subscriptions:read"}
 
 ROLES: Final[dict[Role, frozenset[str]]] = {
     "admin": frozenset(SCOPES),
-    "manager": _AUDIT | {"catalogue:write", "outcomes:write"},
+    "manager": _AUDIT | {"catalogue:write", "outcomes:write", "subscriptions:write", "plans:write"},
     "reviewer": _AUDIT | {"catalogue:review"},
-    "finance": _AUDIT | {"ledger:write"},
+    "finance": _AUDIT | {"ledger:write", "subscriptions:refund"},
     "auditor": _AUDIT,
     "viewer": _READ,
     "supply": frozenset({"ads:request"}),
