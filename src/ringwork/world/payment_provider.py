@@ -38,13 +38,6 @@ class Payment(Struct):
     method: str = ""
 
 
-class Told(Struct):
-    """A notice to deliver: the body and its signature."""
-
-    body: bytes
-    signature: str
-
-
 class SimulatedPaymentProvider(httpx.AsyncBaseTransport):
     """One provider behind an httpx transport; ``moods`` are for the next requests, then ``pay``."""
 
@@ -53,7 +46,8 @@ class SimulatedPaymentProvider(httpx.AsyncBaseTransport):
         self._now_s = now_s
         self.moods: deque[Mood] = deque()
         self.ledger: dict[str, Payment] = {}
-        self.notices: deque[Told] = deque()
+        self.notices: deque[bytes] = deque()
+        """Bodies to deliver; each delivery is signed anew."""
         self.asked: list[str] = []
         """Keys of the requests that moved or would have moved money, repeated ones too."""
         self._told = 0
@@ -73,7 +67,7 @@ class SimulatedPaymentProvider(httpx.AsyncBaseTransport):
         path = request.url.path
         if request.method == "GET":
             found = self.ledger.get(path.rpartition("/")[2])
-            return httpx.Response(404) if found is None else _response(found)
+            return httpx.Response(404, stream=httpx.ByteStream(b"")) if found is None else _response(found)
         body = msgspec.json.decode(await request.aread(), type=dict[str, str | int])
         key = request.headers["idempotency-key"]
         self.asked.append(key)
@@ -81,7 +75,7 @@ class SimulatedPaymentProvider(httpx.AsyncBaseTransport):
         if mood == "lose":
             raise httpx.ConnectTimeout("lost", request=request)
         if mood == "fail":
-            return httpx.Response(503)
+            return httpx.Response(503, stream=httpx.ByteStream(b""))
         known = self.ledger.get(key)
         if known is None:
             kind: Literal["charge", "refund"] = "refund" if path.endswith("/refunds") else "charge"
@@ -115,24 +109,22 @@ class SimulatedPaymentProvider(httpx.AsyncBaseTransport):
     def tell(self, payment: Payment) -> None:
         """Queue a notice, under a new id."""
         self._told += 1
-        self.notices.append(
-            self.told(f"n{self._told}", f"{payment.kind}.{payment.status}", payment)
-        )
+        type = f"{payment.kind}.{payment.status}"
+        self.notices.append(notice(f"n{self._told}", type, payment))
 
-    def told(self, id: str, type: str, payment: Payment, secret: bytes = SECRET) -> Told:
-        """A signed notice."""
-        body = msgspec.json.encode(
-            {
-                "id": id,
-                "type": type,
-                "payment": {
-                    "key": payment.key,
-                    "reference": f"p-{payment.key}",
-                    "amount_minor": payment.amount_minor,
-                },
-            }
-        )
-        return Told(body, sign(body, secret, self._now_s()))
+    def signature(self, body: bytes) -> str:
+        """The header that a notice is delivered with now."""
+        return sign(body, SECRET, self._now_s())
+
+
+def notice(id: str, type: str, payment: Payment) -> bytes:
+    """The body of a notice."""
+    told = {
+        "key": payment.key,
+        "reference": f"p-{payment.key}",
+        "amount_minor": payment.amount_minor,
+    }
+    return msgspec.json.encode({"id": id, "type": type, "payment": told})
 
 
 def _response(payment: Payment) -> httpx.Response:
@@ -143,4 +135,4 @@ def _response(payment: Payment) -> httpx.Response:
         "amount_minor": payment.amount_minor,
         "reason": "insufficient funds" if payment.status == "declined" else "",
     }
-    return httpx.Response(status, content=msgspec.json.encode(answer))
+    return httpx.Response(status, stream=httpx.ByteStream(msgspec.json.encode(answer)))

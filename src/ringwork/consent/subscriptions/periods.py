@@ -21,7 +21,7 @@ def zone_of(name: str) -> ZoneInfo | None:
     """The time zone of that name; None where the machine knows none."""
     try:
         return ZoneInfo(name)
-    except (OSError, ValueError):  # not found, a folder, or no name of a file at all
+    except (KeyError, OSError, ValueError):  # not found, a folder, or no name of a file at all
         return None
 
 
