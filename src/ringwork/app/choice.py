@@ -13,40 +13,67 @@ from ringwork.ads.catalogue import Catalogue
 from ringwork.app.platform import Platform
 from ringwork.consent.choice.http import choice_routes
 from ringwork.consent.choice.lanes import ChoiceLanes
-from ringwork.consent.choice.service import Choices, Held, Subscriptions
+from ringwork.consent.choice.service import Choices, Held
 from ringwork.consent.choice.texts import Offer
 from ringwork.consent.choice.visits import Property, Seals, Visits
+from ringwork.consent.subscriptions.model import ANY_REGION
+from ringwork.consent.subscriptions.register import Register
 from ringwork.web.lane import Lane
 
 _PURPOSE: Final = b"choice page"
 """What the key of its forms is derived for, from the secret of sessions."""
 
 
-class NoSubscriptions:
-    """Nobody sells subscriptions here: two options are left."""
+class SoldPlans:
+    """The plans that are sold, as the choice page offers them."""
 
-    def offer(self, publisher: str, *, region: str, channel: str, now_us: int) -> Offer | None:
-        return None
+    def __init__(self, register: Register, currency: str) -> None:
+        self._register = register
+        self._currency = currency
 
-    def covers(self, subject: bytes, publisher: str, now_us: int) -> bool:
-        return False
+    def offer(self, site: str, *, region: str, channel: str, now_us: int) -> Offer | None:
+        """The cheapest that covers the site; of equal ones the first by its id."""
+        found = []
+        for plan in self._register.plans.values():
+            if plan.properties and site not in plan.properties:
+                continue
+            price = self._register.prices.in_force(
+                plan.id, region or ANY_REGION, channel, self._currency, now_us
+            )
+            if price is not None:
+                found.append((price.price.price_nanos, plan.id, plan, price.price))
+        if not found:
+            return None
+        _, _, plan, price = min(found, key=lambda one: one[:2])
+        return Offer(
+            plan=plan.id,
+            currency=price.currency,
+            price_nanos=price.price_nanos,
+            period=plan.period,
+            extra_account_nanos=price.extra_account_nanos,
+            tax_included=price.tax_included,
+        )
+
+    def covers(self, subject: bytes, site: str, now_us: int) -> bool:
+        return bool(self._register.is_ads_free(subject, site, now_us))
 
 
 class ChoicePage:
     """The choice page's lanes and handlers, on one set of seals."""
 
-    def __init__(
-        self,
-        platform: Platform,
-        subscriptions: Subscriptions = NoSubscriptions(),  # noqa: B008  # has no state
-    ) -> None:
+    def __init__(self, platform: Platform) -> None:
         settings, memory = platform.settings, platform.memory
         self._platform = platform
         self._url = settings.http.public_url_or_own
         self._seals = Seals(hmac.digest(platform.secrets.session, _PURPOSE, sha256))
         self._visits = Visits(self._seals, _properties(memory.catalogue))
         self._choices = Choices(
-            Held(platform.consent.consents, memory.consent, memory.choice_showings, subscriptions),
+            Held(
+                platform.consent.consents,
+                memory.consent,
+                memory.choice_showings,
+                SoldPlans(memory.subscriptions, settings.ads.currency),
+            ),
             journal=platform.journal,
             entropy=platform.entropy,
             settings=settings.choice,

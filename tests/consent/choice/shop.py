@@ -9,50 +9,49 @@ from pathlib import Path
 
 import httpx
 
-from ringwork.app.choice import ChoicePage
-from ringwork.consent.choice.texts import Offer
+from ringwork.consent.subscriptions.events import (
+    SubscriptionChargeRequested,
+    SubscriptionRequested,
+    SubscriptionStarted,
+)
 from ringwork.kernel.clock import ManualClock
-from ringwork.web.lane import FastLane
-from ringwork.web.metrics import Metrics
 from tests.app.served import EPOCH_US, Client, serve
 
 ORIGIN = "https://casa.example"
 PERSON = "r.0123456789abcdefABCDEF"
 PAGE = {"accept": "text/html", "accept-language": "en"}
 YEAR_US = 365 * 86_400_000_000
-OFFER = Offer(plan="quiet", currency="EUR", price_nanos=5_990_000_000)
-
-
-class Plan:
-    """One plan on the web in Germany, and who pays for it."""
-
-    def __init__(self) -> None:
-        self.payers: set[bytes] = set()
-
-    def offer(self, publisher: str, *, region: str, channel: str, now_us: int) -> Offer | None:
-        return OFFER if (publisher, region, channel) == ("casa", "DE", "web") else None
-
-    def covers(self, subject: bytes, publisher: str, now_us: int) -> bool:
-        return subject in self.payers
+MONTH_US = 30 * 86_400_000_000
+STOCK = (
+    (
+        "/v1/publishers",
+        {"id": "casa", "name": "Casa", "domain": "casa.example", "origins": [ORIGIN]},
+    ),
+    ("/v1/plans", {"id": "quiet", "name": "Quiet"}),
+    (
+        "/v1/plan-prices",
+        {
+            "id": "quiet-de",
+            "plan": "quiet",
+            "region": "DE",
+            "channel": "web",
+            "currency": "EUR",
+            "price_nanos": 5_990_000_000,
+            "valid_from_us": EPOCH_US,
+        },
+    ),
+)
 
 
 class Desk:
     """The choice page of a running application, asked as a browser asks."""
 
     def __init__(self, client: Client) -> None:
-        self.client, self.clock, self.plan = client, client.clock, Plan()
+        self.client, self.clock = client, client.clock
         self.platform = client.app.platform
-        lanes = ChoicePage(self.platform, self.plan).lanes()
-        metrics = Metrics({})
-        fast = FastLane(
-            lanes,
-            client.app,
-            new_request_id=self.platform.ids.new,
-            monotonic_ns=self.clock.monotonic_ns,
-            metrics={lane.path: metrics.lane(lane.path) for lane in lanes},
-        )
+        transport = httpx.ASGITransport(client.app)
         self.http = httpx.AsyncClient(
-            transport=httpx.ASGITransport(fast), base_url="http://localhost:8000", headers=PAGE
+            transport=transport, base_url="http://localhost:8000", headers=PAGE
         )
 
     async def open(self, page: str = "", person: str = PERSON, **members: str) -> httpx.Response:
@@ -68,6 +67,25 @@ class Desk:
         answer = await self.open("state", person, **members)
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def pay(self, person: str = PERSON) -> None:
+        """The person's subscription has started, as its payment's notice would record it."""
+        platform, now_us = self.platform, self.clock.wall_us()
+        subject = platform.consent.consents.subject_of(person)
+        ends_us = now_us + MONTH_US
+        with platform.journal.command(tenant="main", request_id=platform.ids.new()) as command:
+            for event in (
+                SubscriptionRequested(
+                    "s", "quiet", "DE", "web", "EUR", "UTC", False, 7, b"sealed", "test"
+                ),
+                SubscriptionChargeRequested(
+                    "ch", "s", "period", 1, 1, now_us, ends_us, "quiet-de",
+                    5_990_000_000, 0, 0, 5_990_000_000, "EUR",
+                ),
+                SubscriptionStarted("s", "ch", now_us, ends_us),
+            ):  # fmt: skip
+                command.record(event, subject=subject)
+            command.commit()
 
     async def events(self, type_: str) -> list[dict]:
         answer = await self.client.admin.get(
@@ -98,11 +116,10 @@ def at_desk(
     """Run ``scenario`` at a publisher's choice page."""
 
     async def visit(client: Client) -> None:
-        await client.admin.post(
-            "/v1/publishers",
-            json={"id": "casa", "name": "Casa", "domain": "casa.example", "origins": [ORIGIN]},
-            headers={"idempotency-key": "casa"},
-        )
+        for path, body in STOCK:
+            headers = {"idempotency-key": f"{path} {body['id']}"}
+            made = await client.admin.post(path, json=body, headers=headers)
+            assert made.status_code in (200, 201), made.text
         desk = Desk(client)
         async with desk.http:
             await scenario(desk)

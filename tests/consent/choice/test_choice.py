@@ -153,7 +153,7 @@ def test_to_subscribe_leads_to_the_publishers_page_and_decides_nothing_else(tmp_
         assert done.headers["location"] == f"{ORIGIN}/pay?from=page&ringwork_choice=subscribe"
         assert await desk.events("consent_recorded") == []
         assert (await desk.stands())["choice"] == "undecided"
-        desk.plan.payers.add(desk.platform.consent.consents.subject_of(PERSON))
+        desk.pay()
         assert (await desk.stands()) == {"choice": "subscribe", "ask": False, "until_ms": 0}
         page = await desk.open(**SUBSCRIBE)
         assert options_of(page) == []

@@ -14,6 +14,7 @@ _VISIT: Final = [
         ("publisher", "whose page it is", {"type": "string", "maxLength": 64}),
         ("person", "a random id that is its own key", {"type": "string", "maxLength": 128}),
         ("link", "of `POST /v1/choice/links`, instead of both", {"type": "string"}),
+        ("site", "of the publisher's, for plans", {"type": "string", "maxLength": 64}),
         ("locale", "of the words; else as the browser asks", {"type": "string", "maxLength": 35}),
         ("region", "for the price", {"type": "string", "pattern": "^([A-Z]{2})?$"}),
         ("channel", "for the price", {"enum": ["web", "ios", "android"]}),

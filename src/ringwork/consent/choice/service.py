@@ -48,11 +48,11 @@ Current = Literal["subscribe", "personalised", "less", "undecided"]
 class Subscriptions(Protocol):
     """What the choice page has to know of subscriptions."""
 
-    def offer(self, publisher: str, *, region: str, channel: str, now_us: int) -> Offer | None:
-        """The plan in force for a publisher's pages, or None where there is none to offer."""
+    def offer(self, site: str, *, region: str, channel: str, now_us: int) -> Offer | None:
+        """The plan in force for a site (of a publisher without sites: its id), or None."""
         ...
 
-    def covers(self, subject: bytes, publisher: str, now_us: int) -> bool:
+    def covers(self, subject: bytes, site: str, now_us: int) -> bool:
         """Whether the person (16 bytes of pseudonym) pays and sees no ads there."""
         ...
 
@@ -151,7 +151,7 @@ class Choices:
         return Standpoint(current, ask and until <= now_us, max(until, 0), strings)
 
     def _current(self, visit: Visit, subject: bytes, now_us: int) -> Current:
-        if self._subscriptions.covers(subject, visit.publisher, now_us):
+        if self._subscriptions.covers(subject, visit.site or visit.publisher, now_us):
             return "subscribe"
         state, standing = self._ledger.state(subject, now_us), self._ledger.standing(subject)
         if "advertise" in state.granted:
@@ -189,7 +189,10 @@ class Choices:
         offer = None
         if visit.subscribe_to:
             offer = self._subscriptions.offer(
-                publisher.id, region=visit.region, channel=visit.channel, now_us=now_us
+                visit.site or publisher.id,
+                region=visit.region,
+                channel=visit.channel,
+                now_us=now_us,
             )
         offered = _offered(minor=minor, subscription=offer is not None)
         seen = notice(locale.texts, publisher.name, offered, offer)

@@ -66,6 +66,8 @@ class Visit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
 
     publisher: Annotated[str, Meta(min_length=1, max_length=64)]
     person: Annotated[str, Meta(pattern=PERSON_PATTERN)]
+    site: Annotated[str, Meta(max_length=64)] = ""
+    """Of the publisher's, where a subscription covers some of them only."""
     locale: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{0,35}$")] = ""
     region: Annotated[str, Meta(pattern="^([A-Z]{2})?$")] = ""
     """ISO 3166-1, for the price."""

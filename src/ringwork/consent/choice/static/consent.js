@@ -62,6 +62,7 @@
       ...(given.ringworkLink ? { link: given.ringworkLink } : { person }),
       origin: location.origin,
       locale: given.ringworkLocale ?? document.documentElement.lang,
+      site: given.ringworkSite,
       region: given.ringworkRegion,
       channel: given.ringworkChannel,
       subscribe_to: given.ringworkSubscribe && new URL(given.ringworkSubscribe, location.href).href,
