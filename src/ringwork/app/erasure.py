@@ -9,7 +9,7 @@ without a key from then on, in the log, in its Parquet exports and in every snap
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import ClassVar
 
 from msgspec import Struct
@@ -18,6 +18,9 @@ from ringwork.kernel.events import Envelope, Event, EventTypes, decode_frames
 from ringwork.kernel.ids import format_id
 from ringwork.kernel.journal import Command
 from ringwork.kernel.ports import KeyStore, Row
+
+Follower = Callable[[Command, str, bytes, bytes], object]
+"""Told in the erasure's own command: (command, subject, pseudonym, id of the event)."""
 
 
 class SubjectErased(Event, frozen=True, array_like=True):
@@ -68,12 +71,14 @@ class Erasures:
         pseudonym: Callable[[str], bytes],
         rows: Callable[[], Iterable[Row]],
         rows_naming: Callable[[bytes], int],
+        followers: Sequence[Follower] = (),
     ) -> None:
         self._keys = keys
         self._types = types
         self._pseudonym = pseudonym
         self._rows = rows
         self._rows_naming = rows_naming
+        self._followers = followers
 
     def erase(self, command: Command, subject: str) -> tuple[bytes, bytes, int]:
         """Delete the subject's keys, then record it; (event id, pseudonym, keys deleted).
@@ -84,6 +89,8 @@ class Erasures:
         pseudonym = self._pseudonym(subject)
         deleted = self._keys.erase(pseudonym)
         event_id = command.record(SubjectErased(deleted), subject=pseudonym, purpose="erasure")
+        for follow in self._followers:
+            follow(command, subject, pseudonym, event_id)
         return event_id, pseudonym, deleted
 
     async def prove(self, event_id: bytes) -> ErasureProof | None:
