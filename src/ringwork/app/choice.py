@@ -16,7 +16,7 @@ from ringwork.consent.choice.lanes import ChoiceLanes
 from ringwork.consent.choice.service import Choices, Held
 from ringwork.consent.choice.texts import Offer
 from ringwork.consent.choice.visits import Property, Seals, Visits
-from ringwork.consent.subscriptions.model import ANY_REGION
+from ringwork.consent.subscriptions.model import ANY_REGION, Plan, PlanPrice
 from ringwork.consent.subscriptions.register import Register
 from ringwork.web.lane import Lane
 
@@ -33,23 +33,22 @@ class SoldPlans:
 
     def offer(self, site: str, *, region: str, channel: str, now_us: int) -> Offer | None:
         """The cheapest that covers the site; of equal ones the first by its id."""
-        found = []
+        found: list[tuple[int, str, Plan, PlanPrice]] = []
         for plan in self._register.plans.values():
             if plan.properties and site not in plan.properties:
                 continue
-            price = self._register.prices.in_force(
-                plan.id, region or ANY_REGION, channel, self._currency, now_us
-            )
-            if price is not None:
-                found.append((price.price.price_nanos, plan.id, plan, price.price))
+            wanted = (plan.id, region or ANY_REGION, channel, self._currency)
+            held = self._register.prices.in_force(*wanted, now_us)
+            if held is not None:
+                found.append((held.price.price_nanos, plan.id, plan, held.price))
         if not found:
             return None
-        _, _, plan, price = min(found, key=lambda one: one[:2])
+        _, _, sold, price = min(found, key=lambda one: one[:2])
         return Offer(
-            plan=plan.id,
+            plan=sold.id,
             currency=price.currency,
             price_nanos=price.price_nanos,
-            period=plan.period,
+            period=sold.period,
             extra_account_nanos=price.extra_account_nanos,
             tax_included=price.tax_included,
         )

@@ -23,6 +23,9 @@ from ringwork.ads.reports.schedules import Schedules
 from ringwork.app.erasure import SubjectErased
 from ringwork.consent.choice.events import EVENTS as CHOICE_EVENTS
 from ringwork.consent.choice.showings import Showings
+from ringwork.consent.events import EVENTS as CONSENT_EVENTS
+from ringwork.consent.ledger import ConsentLedger
+from ringwork.consent.projections import PROJECTIONS as CONSENT_PROJECTIONS
 from ringwork.consent.subscriptions.events import EVENTS as SUBSCRIPTION_EVENTS
 from ringwork.consent.subscriptions.register import Register
 from ringwork.kernel.events import Event
@@ -55,6 +58,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     *EXCHANGE_EVENTS,
     *CHOICE_EVENTS,
     *SUBSCRIPTION_EVENTS,
+    *CONSENT_EVENTS,
 )
 """Every event that this version writes."""
 
@@ -63,6 +67,7 @@ PROJECTIONS: Final[tuple[Projection, ...]] = (
     TransferIndex(),
     AnswerIndex(),
     *ADS_PROJECTIONS,
+    *CONSENT_PROJECTIONS,
 )
 """Every table that follows the log."""
 
@@ -84,6 +89,7 @@ class Memory:
         self.choice_showings = Showings()
         self.subscriptions = Register()
         self.api_keys = ApiKeys()
+        self.consent = ConsentLedger()
         self.folds = (
             self.ledger,
             self.catalogue,
@@ -98,4 +104,5 @@ class Memory:
             self.choice_showings,
             self.subscriptions,
             self.api_keys,
+            self.consent,
         )

@@ -23,6 +23,7 @@ from ringwork.ads.personal import Personal
 from ringwork.ads.reports.desk import ReportDesk
 from ringwork.ads.service import Ads
 from ringwork.ads.tokens import Tokens
+from ringwork.app.consent import Consent
 from ringwork.app.erasure import Erasures
 from ringwork.app.exporter import ExportedBeside, warehouse_of
 from ringwork.app.following import Following
@@ -235,6 +236,17 @@ class Platform:
             tenant=settings.tenant,
             exchange=exchange,
         )
+        self.consent = Consent(
+            settings.consent,
+            data=settings.data_path,
+            ledger=memory.consent,
+            journal=self.journal,
+            keys=self.keys,
+            pseudonym=pseudonyms,
+            secrets=self.secrets,
+            entropy=self.entropy,
+        )
+        self._opened.callback(self.consent.close)
         self.execute = Executor(self.journal, self.answers, secret=self.secrets.fingerprint)
         self.erasures = Erasures(
             keys=self.keys,
@@ -243,7 +255,9 @@ class Platform:
             rows=self.reader.rows,
             rows_naming=partial(rows_naming, self.state.reader),
             snapshots=self.snapshots,
+            followers=[self.consent.erased],
         )
+        self.consent.erasures = self.erasures
         self.subscribing = Subscribing(
             settings,
             register=memory.subscriptions,
@@ -254,7 +268,12 @@ class Platform:
             entropy=self.entropy,
             network=self._network,
         )
-        self.erasures.heard.append(self.subscribing.subscriptions.erased)
+        subscriptions = self.subscribing.subscriptions
+        self.erasures.followers.append(
+            lambda command, _, pseudonym, event_id: subscriptions.erased(
+                command, pseudonym, event_id
+            )
+        )
         self.sign_in = SignIn(
             secret=self.secrets.session,
             clock=self.clock,
@@ -411,6 +430,7 @@ class Platform:
             self.projections.notify()
             try:
                 await self._expire()
+                self.consent.seal_if_due(tenant=self.settings.tenant)
                 await self.model.tick()
                 if self.bidding is not None:
                     self.bidding.tick()

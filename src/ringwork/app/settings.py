@@ -15,6 +15,7 @@ from ringwork.ads.exchange.bidders import ExchangeSettings
 from ringwork.ads.settings import AdsSettings
 from ringwork.ads.supply.settings import SupplySettings
 from ringwork.consent.choice.settings import ChoiceSettings
+from ringwork.consent.settings import ConsentSettings
 from ringwork.consent.subscriptions.settings import SubscriptionSettings
 
 
@@ -109,6 +110,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     supply: SupplySettings = SupplySettings()
     choice: ChoiceSettings = ChoiceSettings()
     subscriptions: SubscriptionSettings = SubscriptionSettings()
+    consent: ConsentSettings = ConsentSettings()
     console: ConsoleSettings = ConsoleSettings()
     logging: LoggingSettings = LoggingSettings()
     clock: ClockSettings | None = None

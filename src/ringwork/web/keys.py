@@ -14,7 +14,9 @@ from ringwork.kernel.events import Event, Recorded
 from ringwork.kernel.journal import Command
 from ringwork.kernel.ports import Entropy
 
-Role = Literal["admin", "manager", "reviewer", "finance", "auditor", "viewer", "supply"]
+Role = Literal[
+    "admin", "manager", "reviewer", "finance", "auditor", "viewer", "supply", "choice", "privacy"
+]
 
 SCOPES: Final = {
     "console:read": "see the console",
@@ -31,6 +33,9 @@ SCOPES: Final = {
     "plans:write": "define plans and set their prices",
     "ads:request": "ask for ads from beyond the loopback interface",
     "keys:write": "make, list and revoke API keys",
+    "consent:read": "read what people decided, prompts and proofs",
+    "consent:write": "record what people decide",
+    "consent:export": "read everything that is held about a person's consent",
     "erasure:write": "erase a person and read the proof",
 }
 """Every scope and what it allows."""
@@ -43,11 +48,13 @@ ROLES: Final[dict[Role, frozenset[str]]] = {
     "manager": _AUDIT | {"catalogue:write", "outcomes:write", "subscriptions:write", "plans:write"},
     "reviewer": _AUDIT | {"catalogue:review"},
     "finance": _AUDIT | {"ledger:write", "subscriptions:refund"},
-    "auditor": _AUDIT,
+    "auditor": _AUDIT | {"consent:read"},
     "viewer": _READ,
     "supply": frozenset({"ads:request"}),
+    "choice": frozenset({"consent:read", "consent:write"}),
+    "privacy": frozenset({"consent:read", "consent:write", "consent:export", "erasure:write"}),
 }
-"""``supply`` is for exchanges and publishers that ask for ads.
+"""``supply`` is for exchanges and publishers that ask for ads, ``choice`` for what asks people.
 
 The others are for people and their tools.
 """
