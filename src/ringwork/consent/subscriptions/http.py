@@ -177,7 +177,7 @@ def _plans(api: SubscriptionsApi) -> list[ControllerRouterHandler]:
     @get("/v1/plan-prices/in-force", opt=READ)
     async def plan_price_in_force(
         plan: Annotated[str, QueryParameter(pattern=f"^{ID_PATTERN}$")],
-        channel: Channel,
+        channel: Annotated[Channel, QueryParameter()],
         currency: Annotated[str, QueryParameter(pattern="^[A-Z]{3}$")],
         region: Annotated[str, QueryParameter(pattern=r"^(\*|[A-Z]{2}(-[A-Z0-9]{1,3})?)$")] = "*",
         at_us: Annotated[int, QueryParameter(ge=0, le=2**53 - 1)] = 0,
@@ -198,7 +198,7 @@ def _reads(api: SubscriptionsApi) -> list[ControllerRouterHandler]:
 
     @get("/v1/subscriptions", opt=READ)
     async def list_subscriptions(
-        state: State | None = None,
+        state_: Annotated[State | None, QueryParameter(name="state")] = None,
         plan: IdFilter = "",
         person: Pseudonym = "",
         after: After = "0",
@@ -213,7 +213,7 @@ def _reads(api: SubscriptionsApi) -> list[ControllerRouterHandler]:
             items,
             after,
             limit,
-            lambda one: state in (None, one.state) and plan in ("", one.plan),
+            lambda one: state_ in (None, one.state) and plan in ("", one.plan),
         )
         return SubscriptionList([api.view(one) for one in found], end)
 
