@@ -21,6 +21,8 @@ from ringwork.app.ledger_http import SLUGS as LEDGER_SLUGS
 from ringwork.app.memory import EVENTS
 from ringwork.app.settings import Settings
 from ringwork.cli.main import COMMANDS
+from ringwork.consent.choice.http import SLUGS as CHOICE_SLUGS
+from ringwork.consent.http import SLUGS as CONSENT_SLUGS
 from ringwork.kernel.setting import settings_of
 from ringwork.web.keys import ROLES, SCOPES
 from ringwork.web.metrics import NAMES
@@ -165,7 +167,9 @@ def metrics() -> str:
 
 def problems() -> str:
     """Every problem slug."""
-    listed = {**SLUGS, **LEDGER_SLUGS, **ADS_SLUGS, **REPORT_SLUGS}
+    listed = {
+        **SLUGS, **LEDGER_SLUGS, **ADS_SLUGS, **REPORT_SLUGS, **CHOICE_SLUGS, **CONSENT_SLUGS,
+    }  # fmt: skip
     rows = ((f"`{slug}`", status, text) for slug, (status, text) in sorted(listed.items()))
     return f"""# Problems
 

@@ -13,8 +13,9 @@ from tests.crash.shop import BID_REQUEST, euros
 METHODS = ("get", "put", "post", "delete", "patch")
 FILES = {"/ads.txt", "/app-ads.txt", "/sellers.json"}
 BEACONS = {f"/{letter}/{{token}}" for letter in "bvwcnl"}
-SCRIPTS = {"/ringwork.js", "/ringworkBidAdapter.js"}
-LANES = {"/openrtb2/auction", "/v1/ads/request", "/vast/{placement}", *SCRIPTS, *BEACONS}
+SCRIPTS = {"/ringwork.js", "/ringworkBidAdapter.js", "/ringwork-consent.js"}
+CHOICE = {"/choice", *(f"/choice/{page}" for page in ("embed", "mine", "mine-embed", "state"))}
+LANES = {"/openrtb2/auction", "/v1/ads/request", "/vast/{placement}", *SCRIPTS, *BEACONS, *CHOICE}
 FILES = {"/ads.txt", "/app-ads.txt", "/sellers.json"}
 UNDOCUMENTED = {"/metrics", "/openapi.json", "/"}
 """For monitoring, the document itself, and the way to the console."""
@@ -104,7 +105,7 @@ def test_what_moves_money_requires_a_key(document):
 def test_what_is_open_says_so_and_nothing_else_is(document):
     assert document["security"] == [{"key": []}]
     open_to_all = {path for _, path, one in operations(document) if one.get("security") == []}
-    assert open_to_all == {"/healthz", "/readyz", *FILES, *SCRIPTS, *BEACONS}
+    assert open_to_all == {"/healthz", "/readyz", *FILES, *SCRIPTS, *BEACONS, *CHOICE}
 
 
 def test_every_route_is_in_it(tmp_path, document):
@@ -179,6 +180,13 @@ def test_real_answers_are_as_documented(tmp_path, document):
             none = "00000000-0000-7000-8000-000000000000"
             missing = await check("GET", re.sub(r"{\w+}", none, template), template)
             assert missing.status_code == 404
+        asked = {"publisher": "pub", "person": "r." + "a" * 22}
+        await client.outside.get("/choice", params=asked)
+        await check("GET", "/choice/state", params=asked)
+        (shown,) = (await client.admin.get("/v1/log/events?type=choice_shown")).json()["events"]
+        notice = f"/v1/consent-notices/{shown['payload']['notice']}"
+        await check("GET", notice, "/v1/consent-notices/{sha256}")
+        await check("POST", "/v1/choice/links", json=asked)
         await check("GET", "/sellers.json")
         gone = await check("DELETE", f"/v1/keys/{made.json()['id']}", "/v1/keys/{key_id}")
         assert gone.status_code == 200
@@ -191,6 +199,7 @@ def test_real_answers_are_as_documented(tmp_path, document):
     # These are no JSON.
     texts = {"/v1/reports/{name}", "/ads.txt", "/app-ads.txt", "/vast/{placement}"}
     unseen = {"/v1/log/stream", "/v1/creatives/{creative_id}/preview"} | texts | SCRIPTS | BEACONS
+    unseen |= CHOICE - {"/choice/state"}  # pages
     assert {path for _, path in all_gets - seen} == unseen
 
 

@@ -19,6 +19,8 @@ from string import Template
 from typing import Final, Literal, get_args
 from urllib.parse import parse_qs, urlsplit
 
+from ringwork.world.cast import Setup
+
 Reader = Literal["newcomer", "subscriber", "consenting", "refusing"]
 READERS: Final[tuple[Reader, ...]] = get_args(Reader)
 PUBLISHER: Final = "the-mercury"
@@ -62,14 +64,22 @@ def page(path: str, *, server: str, seed: int) -> str | None:
     )
 
 
+def setup() -> Iterator[Setup]:
+    """What the platform has to know of the paper, but its origin: that is another each time."""
+    about: dict[str, object] = {"name": "The Mercury", "domain": f"{PUBLISHER}.example"}
+    yield Setup("/v1/publishers", {"id": PUBLISHER, **about}, f"world:paper:{PUBLISHER}")
+    place = {"publisher_id": PUBLISHER, "format": "banner", "width": 300, "height": 250}
+    yield Setup("/v1/placements", {"id": PLACEMENT, **place}, f"world:paper:{PLACEMENT}")
+
+
 def _link(reader: Reader, *, is_current: bool) -> str:
     mark = ' aria-current="page"' if is_current else ""
     return f'<li><a href="/?as={reader}"{mark}>{reader.capitalize()}</a></li>'
 
 
 @contextmanager
-def paper(port: int, *, server: str, seed: int) -> Iterator[str]:
-    """Serve the paper on loopback (0: any free port) and give its origin. Raises OSError."""
+def paper(*, server: str, seed: int) -> Iterator[str]:
+    """Serve the paper on a free port of loopback while in the context; its origin."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -85,7 +95,7 @@ def paper(port: int, *, server: str, seed: int) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             """Nothing: the terminal belongs to the demo's display."""
 
-    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as site:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as site:
         site.daemon_threads = True
         thread = threading.Thread(target=site.serve_forever, name="paper")
         thread.start()

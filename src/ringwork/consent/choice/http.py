@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
@@ -39,6 +40,11 @@ class ShownNotice(Struct, frozen=True):
     locale: str
     text: str
 
+
+SLUGS: Final[Mapping[str, tuple[int, str]]] = {
+    "form-too-old": (409, "The form of the choice page is more than an hour old: open it again."),
+}
+"""The choice page's own slugs: status, and when it is answered."""
 
 TYPES: Final[tuple[type[Struct], ...]] = (Visit, ChoiceLink, ShownNotice)
 

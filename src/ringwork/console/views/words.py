@@ -12,6 +12,7 @@ from ringwork.ads.model_events import ModelPublished
 from ringwork.ads.pacing_events import CampaignPaced
 from ringwork.ads.reports.schedules import ReportMade, ReportScheduled, ReportScheduleEnded
 from ringwork.consent import events as consent
+from ringwork.consent.choice import events as choice
 from ringwork.console.format import (
     count,
     day,
@@ -166,6 +167,18 @@ def _converted(event: ads.ConversionRecorded, names: Names) -> str:
     return f"{text}, unbilled: {event.unbilled_reason}" if event.unbilled_reason else text
 
 
+def _asked(event: choice.ChoiceShown, names: Names) -> str:
+    order = ", ".join(one for one in event.order if one in event.offered)
+    how = "asked" if event.asked else "came by themselves"
+    return f"{_named(event.publisher_id, names)}, {how}: {order}"
+
+
+def _chosen(event: choice.ChoiceMade, names: Names) -> str:
+    place = f", {event.place} of {len(event.order)}" if event.place else ""
+    steps = plural(event.steps, "step")
+    return f"{_named(event.publisher_id, names)}, {event.choice}{place}, {steps}"
+
+
 def _decided(event: consent.ConsentRecorded, names: Names) -> str:
     what = ", ".join(event.purposes)
     joins = ", ".join(f"{source} to {target}" for source, target in event.services)
@@ -252,6 +265,9 @@ _WORDS: Final[Mapping[str, _Words]] = dict(
             consent.ConsentDaySealed,
             lambda e, _: f"{plural(e.count, 'record')} of {day(e.day * _DAY_US)} signed",
         ),
+        _of(choice.NoticePublished, lambda e, _: f"text {e.notice[:12]}, {e.locale}"),
+        _of(choice.ChoiceShown, _asked),
+        _of(choice.ChoiceMade, _chosen),
         # Money.
         _of(AccountOpened, lambda e, _: f"{e.id}, {e.currency}{', limited' if e.limited else ''}"),
         _of(TransferCreated, _transfer),
