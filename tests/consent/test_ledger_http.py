@@ -446,7 +446,9 @@ def test_an_erased_person_cannot_be_read_and_every_no_stays(tmp_path, way):
         assert [one["signal"] for one in page["records"]] == [None, None, None]
         found = await get(client, "/proof?number=1")
         assert check_proof(proof_of(found), bytes.fromhex(found["public_key"])).number == 1
-        events = (await client.admin.get("/v1/log/events", params={"type": "subject_erased"})).json()
+        events = (
+            await client.admin.get("/v1/log/events", params={"type": "subject_erased"})
+        ).json()
         assert len(events["events"]) == 1
 
     serve(data, scenario)

@@ -327,7 +327,7 @@ def test_a_publishers_server_makes_links_for_people_by_its_own_ids(tmp_path: Pat
         link = made.json()
         assert link["choice"] == f"http://127.0.0.1:8080/choice?link={link['link']}"
         page = await desk.http.get("/choice", params={"link": link["link"], "locale": "de"})
-        assert "5,99 € im Monat" in page.text
+        assert "5,99\u00a0€ im Monat" in page.text
         await desk.press(page, "personalised")
         state = await desk.http.get("/choice/state", params={"link": link["link"]})
         assert state.json()["choice"] == "personalised"

@@ -210,9 +210,7 @@ def test_what_is_not_signed_here_and_now_is_refused(change, slug):
     assert (refused.value.slug, refused.value.status) == (slug, 401)
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"[]", b"\xff", b'{"id":""}', b'{"id":"n"}', b"[" * 100_000]
-)
+@pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b'{"id":""}', b'{"id":"n"}', b"[" * 100_000])
 def test_a_body_that_is_no_notice_is_refused(body):
     with pytest.raises(Invalid):
         webhook.decode(body)

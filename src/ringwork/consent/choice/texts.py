@@ -152,10 +152,10 @@ def _weight(parameters: str) -> float:
 
 
 def money(texts: Texts, currency: str, nanos: int) -> str:
-    """An amount as the locale writes it: two digits, more where the price has them.
+    r"""An amount as the locale writes it: two digits, more where the price has them.
 
     >>> money(load()["de"].texts, "EUR", 5_990_000_000), money(load()["en"].texts, "EUR", 10**12)
-    ('5,99 €', '€1,000.00')
+    ('5,99\xa0€', '€1,000.00')
     """
     units, rest = divmod(nanos, NANOS)
     fraction = f"{rest:09d}".rstrip("0").ljust(2, "0")
