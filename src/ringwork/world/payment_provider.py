@@ -67,7 +67,11 @@ class SimulatedPaymentProvider(httpx.AsyncBaseTransport):
         path = request.url.path
         if request.method == "GET":
             found = self.ledger.get(path.rpartition("/")[2])
-            return httpx.Response(404, stream=httpx.ByteStream(b"")) if found is None else _response(found)
+            return (
+                httpx.Response(404, stream=httpx.ByteStream(b""))
+                if found is None
+                else _response(found)
+            )
         body = msgspec.json.decode(await request.aread(), type=dict[str, str | int])
         key = request.headers["idempotency-key"]
         self.asked.append(key)

@@ -58,7 +58,9 @@ def test_a_region_without_a_price_in_force_has_that_of_everywhere():
     prices = listed(
         price("all", 0, region="*", cents=500), price("de", 100, 200, region="DE", cents=700)
     )
-    found = [prices.in_force("plus", "DE", "web", "EUR", at_us).price.id for at_us in (99, 100, 200)]
+    found = [
+        prices.in_force("plus", "DE", "web", "EUR", at_us).price.id for at_us in (99, 100, 200)
+    ]
     assert found == ["all", "de", "all"]
     assert prices.in_force("plus", "DE", "web", "USD", 150) is None
 

@@ -150,6 +150,7 @@ def test_who_says_declined_and_then_paid_is_paid_once(stand):
     stand.provider.decide(first.key, "succeeded")
     assert stand.hear() == "applied"
     assert (stand.one().state, stand.one().period) == ("active", 2)
+    assert stand.one().until_us > stand.one().ends_us, "the retry says nothing of the period"
     stand.provider.decide(retry.key, "succeeded")
     assert stand.hear() == "applied"
     stand.work()
@@ -210,9 +211,7 @@ def test_what_is_not_signed_here_and_now_is_refused(change, slug):
     assert (refused.value.slug, refused.value.status) == (slug, 401)
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"[]", b"\xff", b'{"id":""}', b'{"id":"n"}', b"[" * 100_000]
-)
+@pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b'{"id":""}', b'{"id":"n"}', b"[" * 100_000])
 def test_a_body_that_is_no_notice_is_refused(body):
     with pytest.raises(Invalid):
         webhook.decode(body)
