@@ -2,8 +2,8 @@
 
 import pytest
 
-from ringwork.kernel.errors import Conflict, NotFound
 from ringwork.consent.subscriptions import Plan, SubscriptionSettings
+from ringwork.kernel.errors import Conflict, NotFound
 from tests.consent.subscriptions.newsstand import CENT, Newsstand, at, iso
 
 
@@ -200,6 +200,18 @@ def test_who_is_unlinked_sees_ads_at_once_and_comes_back_without_paying_twice(st
     assert stand.provider.kept_minor == 999
     stand.wait(to="2026-02-28T10:00")
     assert stand.provider.kept_minor == 999 + 599, "an account that left is not paid for"
+
+
+def test_who_was_paid_for_by_the_renewal_comes_back_without_paying_twice(stand):
+    stand.subscribe()
+    stand.do(lambda c: stand.service.link(c, "s", "bob"))
+    stand.work()
+    stand.wait(to="2026-02-28T10:00")
+    stand.do(lambda c: stand.service.unlink(c, "s", "bob"))
+    stand.do(lambda c: stand.service.link(c, "s", "bob"))
+    assert stand.reason("bob") == "subscription-active"
+    stand.work()
+    assert stand.provider.kept_minor == 2 * 999
 
 
 def test_an_extra_price_that_is_declined_links_nobody(stand):

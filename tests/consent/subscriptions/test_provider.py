@@ -150,6 +150,7 @@ def test_who_says_declined_and_then_paid_is_paid_once(stand):
     stand.provider.decide(first.key, "succeeded")
     assert stand.hear() == "applied"
     assert (stand.one().state, stand.one().period) == ("active", 2)
+    assert stand.one().until_us > stand.one().ends_us, "the retry says nothing of the period"
     stand.provider.decide(retry.key, "succeeded")
     assert stand.hear() == "applied"
     stand.work()

@@ -26,7 +26,7 @@ from ringwork.consent.subscriptions.model import (
 )
 from ringwork.consent.subscriptions.notices import Notices
 from ringwork.consent.subscriptions.requests import (
-    Account,
+    LinkedAccount,
     NewPaymentMethod,
     NewSubscription,
     RefundOrdered,
@@ -72,7 +72,7 @@ SLUGS: Final[Mapping[str, tuple[int, str]]] = {
 
 TYPES: Final[tuple[type[Struct], ...]] = (
     Plan, Plans, PlanPrice, PlanPrices, NewSubscription, SubscriptionView, SubscriptionList,
-    Account, RefundOrdered, NewPaymentMethod, NoticeTaken,
+    LinkedAccount, RefundOrdered, NewPaymentMethod, NoticeTaken,
 )  # fmt: skip
 """Structs whose schemas the OpenAPI document takes from msgspec."""
 
@@ -198,7 +198,9 @@ def _reads(api: SubscriptionsApi) -> list[ControllerRouterHandler]:
 
     @get("/v1/subscriptions", opt=READ)
     async def list_subscriptions(
-        state_: Annotated[State | None, QueryParameter(name="state")] = None,
+        state_: Annotated[
+            State | None, QueryParameter(name="state", description="only those in this state")
+        ] = None,
         plan: IdFilter = "",
         person: Pseudonym = "",
         after: After = "0",
@@ -303,7 +305,7 @@ def _accounts(api: SubscriptionsApi) -> list[ControllerRouterHandler]:
         opt={**WRITE, **described(SubscriptionView, key="required")},
     )
     async def link_account(
-        request: HttpRequest, subscription_id: PathId, data: JSONBody[Account]
+        request: HttpRequest, subscription_id: PathId, data: JSONBody[LinkedAccount]
     ) -> Response[bytes]:
         """Let another account share the subscription, once its extra price is paid."""
 
@@ -318,7 +320,7 @@ def _accounts(api: SubscriptionsApi) -> list[ControllerRouterHandler]:
         opt={**WRITE, **described(SubscriptionView, key="optional")},
     )
     async def unlink_account(
-        request: HttpRequest, subscription_id: PathId, data: JSONBody[Account]
+        request: HttpRequest, subscription_id: PathId, data: JSONBody[LinkedAccount]
     ) -> Response[bytes]:
         """End an account's share, at once."""
 

@@ -34,7 +34,7 @@ class NewSubscription(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """It keeps the price that it starts with."""
 
 
-class Account(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LinkedAccount(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whom to link or unlink."""
 
     person: Person

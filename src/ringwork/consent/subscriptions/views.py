@@ -17,7 +17,7 @@ from ringwork.consent.subscriptions.model import (
 from ringwork.consent.subscriptions.register import Register
 
 
-class AccountView(Struct, frozen=True, kw_only=True):
+class LinkedAccountView(Struct, frozen=True, kw_only=True):
     """An account that shares a subscription, or will when its extra price is paid."""
 
     person: str
@@ -54,7 +54,7 @@ class SubscriptionView(Struct, frozen=True, kw_only=True):
     """Of the present period: given back, or about to be."""
     payment_open: bool
     next_try_us: int | None
-    accounts: list[AccountView]
+    accounts: list[LinkedAccountView]
 
     @classmethod
     def of(cls, register: Register, one: Subscription) -> Self:
@@ -84,7 +84,7 @@ class SubscriptionView(Struct, frozen=True, kw_only=True):
             payment_open=any(it.state == "open" for it in charges),
             next_try_us=one.next_try_us or None,
             accounts=[
-                AccountView(person=person.hex(), state=link.state, since_us=link.since_us)
+                LinkedAccountView(person=person.hex(), state=link.state, since_us=link.since_us)
                 for person, link in one.links.items()
             ],
         )
