@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 SLUGS: Final[Mapping[str, tuple[int, str]]] = {
+    "clock-off": (422, "The client's clock is more than five minutes off the server's."),
+    "consent-rule": (409, "What the body says does not go together; `errors` points at it."),
     "asked-too-soon": (
         409,
         "The person refused or withdrew; `ask_again_after` says when asking is right again.",

@@ -21,7 +21,7 @@ from ringwork.consent.receipts import receipt_of, time_text
 from ringwork.consent.requests import NewConsent, Receipt
 from ringwork.consent.settings import ConsentSettings
 from ringwork.consent.signing import Signer
-from ringwork.kernel.errors import Conflict, Fault, Invalid
+from ringwork.kernel.errors import Conflict, Fault, Refused
 from ringwork.kernel.ids import IdGenerator
 from ringwork.kernel.journal import Command
 from ringwork.kernel.ports import KeyStore
@@ -66,7 +66,7 @@ class Consents:
         return self._pseudonym(PERSON_PREFIX + person)
 
     def record(self, command: Command, asked: NewConsent, actor: str) -> Receipt:
-        """Record a decision. Raises Invalid, or Conflict where a rule refuses a grant."""
+        """Record a decision. Raises Refused for a wrong clock, Conflict where a rule refuses it."""
         _check(asked, command.ts_us)
         subject = self.subject_of(asked.person)
         if asked.action == "grant":
@@ -221,16 +221,19 @@ def _event_of(asked: NewConsent, actor: str, sealed: bytes | None) -> ConsentRec
 
 
 def _check(asked: NewConsent, now_us: int) -> None:
-    """Raises Invalid with a pointer for each thing that cannot be."""
-    faults = list(_faults(asked, now_us))
-    if faults:
-        raise Invalid("; ".join(f"{one.pointer}: {one.detail}" for one in faults), faults)
-
-
-def _faults(asked: NewConsent, now_us: int) -> Iterator[Fault]:
+    """Raises Refused for a clock that is off, else Conflict with all that does not go together."""
     if asked.decided_us is not None and abs(asked.decided_us - now_us) > CLOCK_OFF_MAX_US:
         off_s = (asked.decided_us - now_us) // 1_000_000
-        yield Fault("/decided_us", f"at most 300 s from the server's clock, it is {off_s} s off")
+        fault = Fault("/decided_us", f"at most 300 s from the server's clock, it is {off_s} s off")
+        text = f"{fault.pointer}: {fault.detail}"
+        raise Refused("clock-off", text, errors=[fault], status=422, title="Invalid request")
+    faults = list(_faults(asked))
+    if faults:
+        text = "; ".join(f"{one.pointer}: {one.detail}" for one in faults)
+        raise Conflict("consent-rule", text, errors=faults)
+
+
+def _faults(asked: NewConsent) -> Iterator[Fault]:
     if len(set(asked.purposes)) < len(asked.purposes):
         yield Fault("/purposes", "each purpose once")
     if len(set(asked.services)) < len(asked.services):
