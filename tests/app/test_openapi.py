@@ -186,13 +186,7 @@ def test_real_answers_are_as_documented(tmp_path, document):
             none = "00000000-0000-7000-8000-000000000000"
             missing = await check("GET", re.sub(r"{\w+}", none, template), template)
             assert missing.status_code == 404
-        asked = {"publisher": "pub", "person": "r." + "a" * 22}
-        await client.outside.get("/choice", params=asked)
-        await check("GET", "/choice/state", params=asked)
-        (shown,) = (await client.admin.get("/v1/log/events?type=choice_shown")).json()["events"]
-        notice = f"/v1/consent-notices/{shown['payload']['notice']}"
-        await check("GET", notice, "/v1/consent-notices/{sha256}")
-        await check("POST", "/v1/choice/links", json=asked)
+        await choose(check, client)
         await check("GET", "/sellers.json")
         gone = await check("DELETE", f"/v1/keys/{made.json()['id']}", "/v1/keys/{key_id}")
         assert gone.status_code == 200
@@ -243,6 +237,17 @@ async def subscribe(check) -> None:
     query = "plan=plus&channel=web&currency=EUR"
     in_force = await check("GET", f"/v1/plan-prices/in-force?{query}", "/v1/plan-prices/in-force")
     assert in_force.json()["id"] == "p"
+
+
+async def choose(check, client: Client) -> None:
+    """The choice page is shown; what it says to tags and to publishers' servers."""
+    asked = {"publisher": "pub", "person": "r." + "a" * 22}
+    await client.outside.get("/choice", params=asked)
+    await check("GET", "/choice/state", params=asked)
+    (shown,) = (await client.admin.get("/v1/log/events?type=choice_shown")).json()["events"]
+    notice = f"/v1/consent-notices/{shown['payload']['notice']}"
+    await check("GET", notice, "/v1/consent-notices/{sha256}")
+    await check("POST", "/v1/choice/links", json=asked)
 
 
 async def consent(check) -> None:

@@ -48,7 +48,7 @@ def test_the_example_of_prices_is_loaded_once_and_says_what_was_announced(
     ],
 )
 def test_a_file_of_prices_that_cannot_be_read_says_where(
-    ringwork: Ringwork,
+    ringwork: Ringwork,  # noqa: F811
     text: str,
     says: str,
 ) -> None:

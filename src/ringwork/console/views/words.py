@@ -168,13 +168,13 @@ def _converted(event: ads.ConversionRecorded, names: Names) -> str:
     return f"{text}, unbilled: {event.unbilled_reason}" if event.unbilled_reason else text
 
 
-def _asked(event: choice.ChoiceShown, names: Names) -> str:
+def _choice_shown(event: choice.ChoiceShown, names: Names) -> str:
     order = ", ".join(one for one in event.order if one in event.offered)
     how = "asked" if event.asked else "came by themselves"
     return f"{_named(event.publisher_id, names)}, {how}: {order}"
 
 
-def _chosen(event: choice.ChoiceMade, names: Names) -> str:
+def _choice_made(event: choice.ChoiceMade, names: Names) -> str:
     place = f", {event.place} of {len(event.order)}" if event.place else ""
     steps = plural(event.steps, "step")
     return f"{_named(event.publisher_id, names)}, {event.choice}{place}, {steps}"
@@ -296,8 +296,8 @@ _WORDS: Final[Mapping[str, _Words]] = dict(
             lambda e, _: f"{plural(e.count, 'record')} of {day(e.day * _DAY_US)} signed",
         ),
         _of(choice.NoticePublished, lambda e, _: f"text {e.notice[:12]}, {e.locale}"),
-        _of(choice.ChoiceShown, _asked),
-        _of(choice.ChoiceMade, _chosen),
+        _of(choice.ChoiceShown, _choice_shown),
+        _of(choice.ChoiceMade, _choice_made),
         # Money.
         _of(AccountOpened, lambda e, _: f"{e.id}, {e.currency}{', limited' if e.limited else ''}"),
         _of(TransferCreated, _transfer),
