@@ -21,6 +21,9 @@ from ringwork.app.ledger_http import SLUGS as LEDGER_SLUGS
 from ringwork.app.memory import EVENTS
 from ringwork.app.settings import Settings
 from ringwork.cli.main import COMMANDS
+from ringwork.consent.choice.http import SLUGS as CHOICE_SLUGS
+from ringwork.consent.http import SLUGS as CONSENT_SLUGS
+from ringwork.consent.subscriptions.http import SLUGS as SUBSCRIPTION_SLUGS
 from ringwork.kernel.setting import settings_of
 from ringwork.web.keys import ROLES, SCOPES
 from ringwork.web.metrics import NAMES
@@ -165,7 +168,10 @@ def metrics() -> str:
 
 def problems() -> str:
     """Every problem slug."""
-    listed = {**SLUGS, **LEDGER_SLUGS, **ADS_SLUGS, **REPORT_SLUGS}
+    listed = {
+        **SLUGS, **LEDGER_SLUGS, **ADS_SLUGS, **REPORT_SLUGS,
+        **CHOICE_SLUGS, **CONSENT_SLUGS, **SUBSCRIPTION_SLUGS,
+    }  # fmt: skip
     rows = ((f"`{slug}`", status, text) for slug, (status, text) in sorted(listed.items()))
     return f"""# Problems
 
@@ -207,11 +213,19 @@ def command_texts() -> dict[str, str]:
         module, _, attribute = target.partition(":")
         thing = getattr(import_module(f"ringwork.cli.{module}"), attribute)
         if isinstance(thing, App):
-            for sub in thing:
-                if not sub.startswith("-"):
-                    found[f"{name} {sub}"] = first_line(thing[sub].help)
+            found.update(texts_below(name, thing))
         else:
             found[name] = summary
+    return found
+
+
+def texts_below(name: str, app: App) -> dict[str, str]:
+    """The same of every command below one that only groups others."""
+    found: dict[str, str] = {}
+    for sub in app:
+        if not sub.startswith("-"):
+            below = texts_below(f"{name} {sub}", app[sub])
+            found.update(below or {f"{name} {sub}": first_line(app[sub].help)})
     return found
 
 

@@ -235,7 +235,7 @@ def test_every_route_names_a_scope_or_is_open_on_purpose(tmp_path):
                     open_to_all.add(route.path)
         assert open_to_all == {
             "/", "/healthz", "/readyz", "/openapi.json", "/ads.txt", "/app-ads.txt", "/sellers.json",
-            "/console/sign-in", "/console/static/{name:path}",
+            "/console/sign-in", "/console/static/{name:path}", "/v1/payment-notices",
         }  # fmt: skip
 
     run(tmp_path, play)

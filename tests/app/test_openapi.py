@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import jsonschema_rs
 import pytest
 
+from ringwork.consent.subscriptions import SubscriptionSettings
+from ringwork.world.payment_provider import SimulatedPaymentProvider
 from tests.app.life import DECEMBER_US
 from tests.app.served import Client, serve
 from tests.crash.shop import BID_REQUEST, euros
@@ -13,8 +15,9 @@ from tests.crash.shop import BID_REQUEST, euros
 METHODS = ("get", "put", "post", "delete", "patch")
 FILES = {"/ads.txt", "/app-ads.txt", "/sellers.json"}
 BEACONS = {f"/{letter}/{{token}}" for letter in "bvwcnl"}
-SCRIPTS = {"/ringwork.js", "/ringworkBidAdapter.js"}
-LANES = {"/openrtb2/auction", "/v1/ads/request", "/vast/{placement}", *SCRIPTS, *BEACONS}
+SCRIPTS = {"/ringwork.js", "/ringworkBidAdapter.js", "/ringwork-consent.js"}
+CHOICE = {"/choice", *(f"/choice/{page}" for page in ("embed", "mine", "mine-embed", "state"))}
+LANES = {"/openrtb2/auction", "/v1/ads/request", "/vast/{placement}", *SCRIPTS, *BEACONS, *CHOICE}
 FILES = {"/ads.txt", "/app-ads.txt", "/sellers.json"}
 UNDOCUMENTED = {"/metrics", "/openapi.json", "/"}
 """For monitoring, the document itself, and the way to the console."""
@@ -98,13 +101,17 @@ def test_what_moves_money_requires_a_key(document):
         ("post", "/v1/invoices"),
         ("post", "/v1/credit-notes"),
         ("post", "/v1/payouts"),
+        ("post", "/v1/subscriptions"),
+        ("post", "/v1/subscriptions/{subscription_id}/link"),
+        ("post", "/v1/subscriptions/{subscription_id}/refund"),
     }
 
 
 def test_what_is_open_says_so_and_nothing_else_is(document):
     assert document["security"] == [{"key": []}]
     open_to_all = {path for _, path, one in operations(document) if one.get("security") == []}
-    assert open_to_all == {"/healthz", "/readyz", *FILES, *SCRIPTS, *BEACONS}
+    signed = {"/v1/payment-notices"}
+    assert open_to_all == {"/healthz", "/readyz", *signed, *FILES, *SCRIPTS, *BEACONS, *CHOICE}
 
 
 def test_every_route_is_in_it(tmp_path, document):
@@ -179,19 +186,83 @@ def test_real_answers_are_as_documented(tmp_path, document):
             none = "00000000-0000-7000-8000-000000000000"
             missing = await check("GET", re.sub(r"{\w+}", none, template), template)
             assert missing.status_code == 404
+        await choose(check, client)
         await check("GET", "/sellers.json")
         gone = await check("DELETE", f"/v1/keys/{made.json()['id']}", "/v1/keys/{key_id}")
         assert gone.status_code == 200
+        await consent(check)
         await account(check, client)
+        await subscribe(check)
         await check("POST", "/v1/conversions", json={"rwclid": "x", "conversion_id": "1"})
         await check("POST", "/v1/ledger/accounts", json={"id": 5})
 
-    serve(tmp_path / "data", scenario)
+    (tmp_path / "key").write_text("provider-key")
+    own = SubscriptionSettings(
+        provider_url="https://pay.example", provider_key_file=str(tmp_path / "key")
+    )
+    provider = SimulatedPaymentProvider(lambda: 0)
+    serve(tmp_path / "data", scenario, settings={"subscriptions": own}, network=provider)
     all_gets = {(method, path) for method, path, _ in operations(document) if method == "get"}
     # These are no JSON.
     texts = {"/v1/reports/{name}", "/ads.txt", "/app-ads.txt", "/vast/{placement}"}
     unseen = {"/v1/log/stream", "/v1/creatives/{creative_id}/preview"} | texts | SCRIPTS | BEACONS
+    unseen |= CHOICE - {"/choice/state"}  # pages
     assert {path for _, path in all_gets - seen} == unseen
+
+
+async def subscribe(check) -> None:
+    """A plan, its price, and a subscription to it; what it answers at each step."""
+    price = {"id": "p", "plan": "plus", "channel": "web", "currency": "EUR"}
+    new = {"id": "s", "person": "ana", "plan": "plus", "region": "PT", "channel": "web"}
+    card = {"payment_method": "card"}
+    for path, body, status in (
+        ("/v1/plans", {"id": "plus", "name": "No ads"}, 201),
+        ("/v1/plan-prices", {**price, "price_nanos": 10**9, "valid_from_us": 0}, 201),
+        ("/v1/subscriptions", {**new, **card, "currency": "EUR"}, 201),
+        ("/v1/subscriptions/{subscription_id}/payment-method", card, 200),
+        ("/v1/subscriptions/{subscription_id}/link", {"person": "bob"}, 409),
+        ("/v1/subscriptions/{subscription_id}/unlink", {"person": "bob"}, 200),
+        ("/v1/subscriptions/{subscription_id}/refund", {}, 409),
+        ("/v1/subscriptions/{subscription_id}/cancel", None, 200),
+        ("/v1/payment-notices", {}, 401),
+    ):
+        where = path.format(subscription_id="s")
+        answer = await check("POST", where, path, json=body, headers={"idempotency-key": path})
+        assert answer.status_code == status, answer.text
+    one = "/v1/subscriptions/{subscription_id}"
+    assert (await check("GET", one.format(subscription_id="s"), one)).status_code == 200
+    assert (await check("GET", "/v1/subscriptions")).json()["subscriptions"]
+    assert (await check("GET", "/v1/plans")).json()["plans"]
+    assert (await check("GET", "/v1/plan-prices")).json()["plan_prices"]
+    query = "plan=plus&channel=web&currency=EUR"
+    in_force = await check("GET", f"/v1/plan-prices/in-force?{query}", "/v1/plan-prices/in-force")
+    assert in_force.json()["id"] == "p"
+
+
+async def choose(check, client: Client) -> None:
+    """The choice page is shown; what it says to tags and to publishers' servers."""
+    asked = {"publisher": "pub", "person": "r." + "a" * 22}
+    await client.outside.get("/choice", params=asked)
+    await check("GET", "/choice/state", params=asked)
+    (shown,) = (await client.admin.get("/v1/log/events?type=choice_shown")).json()["events"]
+    notice = f"/v1/consent-notices/{shown['payload']['notice']}"
+    await check("GET", notice, "/v1/consent-notices/{sha256}")
+    await check("POST", "/v1/choice/links", json=asked)
+
+
+async def consent(check) -> None:
+    """A decision with its evidence."""
+    body = {"person": "p", "action": "grant", "purposes": ["measure"], "notice": "0" * 64}
+    join = {"from": "shop", "to": "main"}
+    signal = {"kind": "gpc", "value": "1"}
+    made = await check("POST", "/v1/consent", json={**body, "services": [join], "signal": signal})
+    assert made.status_code == 201, made.text
+    for tail in ("", "/prompt", "/proof", "/export"):
+        shown = await check("GET", f"/v1/consent/p{tail}", f"/v1/consent/{{person}}{tail}")
+        assert shown.status_code == 200, shown.text
+    refused = await check("POST", "/v1/consent", json={**body, "action": "refuse"})
+    assert refused.status_code == 201
+    assert (await check("POST", "/v1/consent", json=body)).json()["ask_again_after"]
 
 
 async def account(check, client: Client) -> None:

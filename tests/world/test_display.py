@@ -18,7 +18,9 @@ LINK = "http://127.0.0.1:8080/console/sign-in?token=" + "x" * 43
 
 def display_of(tally: Tally, last_us: int = 0) -> Display:
     pace = pace_from(time.time_ns() // 1000, last_us)
-    return Display(tally, pace=pace, link=LINK, url="http://127.0.0.1:8080")
+    return Display(
+        tally, pace=pace, link=LINK, url="http://127.0.0.1:8080", paper="http://127.0.0.1:9"
+    )
 
 
 def a_tally() -> Tally:
@@ -41,7 +43,10 @@ def test_in_a_pipe_it_is_plain_lines_without_the_link(capsys: pytest.CaptureFixt
     out, err = capsys.readouterr()
     assert out == ""
     first, *lines = err.splitlines()
-    assert first == "Ringwork demo at http://127.0.0.1:8080, console http://127.0.0.1:8080/console/"
+    assert first == (
+        "Ringwork demo at http://127.0.0.1:8080, console http://127.0.0.1:8080/console/, "
+        "a newspaper at http://127.0.0.1:9/"
+    )
     assert len(lines) == 1
     for words in (
         "360 times real time", "page views 2,000 (", "75.0% filled", "spend 12.34 EUR",

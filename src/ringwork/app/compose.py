@@ -29,10 +29,16 @@ from ringwork.ads.openrtb import BidderTerms
 from ringwork.ads.shown import Shown
 from ringwork.ads.supply.ads_txt import is_domain
 from ringwork.app import ledger_http, platform_http
+from ringwork.app.choice import ChoicePage
 from ringwork.app.log_api import LogApi
 from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
 from ringwork.app.traffic import networks
+from ringwork.consent import http as consent_http
+from ringwork.consent.choice import http as choice_http
+from ringwork.consent.choice.paths import CHOICE_PATHS
+from ringwork.consent.proving import Proving
+from ringwork.consent.subscriptions import http as subscriptions_http
 from ringwork.kernel.clock import ScaledClock, SystemClock
 from ringwork.kernel.entropy import SystemEntropy
 from ringwork.kernel.errors import ConfigurationError
@@ -125,12 +131,20 @@ def _application(platform: Platform) -> Application:
         indexed=platform.indexed,
     )
     metrics = metrics_of(platform)
-    lanes = (*ad_lanes(platform).lanes(), vast_tag(platform).lane())
+    choice_page = ChoicePage(platform)
+    lanes = (
+        *ad_lanes(platform).lanes(),
+        vast_tag(platform).lane(),
+        *choice_page.lanes(),
+    )
     litestar = create_litestar(
         [
             *platform_http.routes(platform, log_api),
             *ledger_http.routes(platform),
             *_ads(platform),
+            *choice_page.routes(),
+            *subscriptions_http.routes(platform.subscribing.api(platform.execute)),
+            *consent_http.ledger_routes(consent_api(platform)),
             *_console(platform, settings, log_api),
             *_meta(metrics),
         ],
@@ -251,6 +265,27 @@ def ads_api(platform: Platform) -> AdsApi:
     )
 
 
+def consent_api(platform: Platform) -> consent_http.ConsentApi:
+    """What the handlers of the consent ledger work with."""
+    consent = platform.consent
+    return consent_http.ConsentApi(
+        consents=consent.consents,
+        ledger=platform.memory.consent,
+        proving=Proving(
+            ledger=platform.memory.consent,
+            consents=consent.consents,
+            reader=platform.state.reader,
+            event_at=platform.journal.event_at,
+        ),
+        settings=platform.settings.consent,
+        keys=platform.keys,
+        journal=platform.journal,
+        execute=platform.execute,
+        reader=platform.state.reader,
+        indexed=platform.indexed,
+    )
+
+
 def reports_api(platform: Platform) -> ReportsApi:
     """What the handlers of reports and bills work with."""
     return ReportsApi(
@@ -322,7 +357,8 @@ def document_of(litestar: Litestar) -> bytes:
     """The OpenAPI document. Written when somebody first asks: it takes half as long as a start."""
     types: list[type[Struct]] = [*platform_http.TYPES, *ledger_http.TYPES]
     types += [*ads_http.TYPES, *http_reports.TYPES, *http_supply_files.TYPES, *LANE_TYPES]
-    return msgspec.json.encode(openapi.document(litestar, types, LANE_PATHS))
+    types += [*consent_http.TYPES, *choice_http.TYPES, *subscriptions_http.TYPES]
+    return msgspec.json.encode(openapi.document(litestar, types, {**LANE_PATHS, **CHOICE_PATHS}))
 
 
 def _request_seqs(platform: Platform, request_id: bytes, limit: int) -> list[int]:

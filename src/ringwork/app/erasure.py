@@ -9,7 +9,7 @@ without a key from then on, in the log, in its Parquet exports and in every snap
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import ClassVar, Final
 
 from msgspec import Struct
@@ -21,6 +21,9 @@ from ringwork.kernel.ports import KeyStore, Row, Snapshots
 
 SEARCHED_AT_ONCE_BYTES: Final = 1024 * 1024
 """Of a snapshot, in a millisecond or less: no thread has the interpreter for longer."""
+
+Follower = Callable[[Command, str, bytes, bytes], object]
+"""Told in the erasure's own command: (command, subject, pseudonym, id of the event)."""
 
 
 class SubjectErased(Event, frozen=True, array_like=True):
@@ -72,6 +75,7 @@ class Erasures:
         rows: Callable[[], Iterable[Row]],
         rows_naming: Callable[[bytes], int],
         snapshots: Snapshots,
+        followers: Sequence[Follower] = (),
     ) -> None:
         self._keys = keys
         self._types = types
@@ -79,6 +83,8 @@ class Erasures:
         self._rows = rows
         self._rows_naming = rows_naming
         self._snapshots = snapshots
+        self.followers = list(followers)
+        """What ends with a person: called in the erasure's own command."""
 
     def erase(self, command: Command, subject: str) -> tuple[bytes, bytes, int]:
         """Delete the subject's keys, then record it; (event id, pseudonym, keys deleted).
@@ -89,6 +95,8 @@ class Erasures:
         pseudonym = self._pseudonym(subject)
         deleted = self._keys.erase(pseudonym)
         event_id = command.record(SubjectErased(deleted), subject=pseudonym, purpose="erasure")
+        for follow in self.followers:
+            follow(command, subject, pseudonym, event_id)
         return event_id, pseudonym, deleted
 
     async def prove(self, event_id: bytes) -> ErasureProof | None:

@@ -21,6 +21,13 @@ from ringwork.ads.projections import PROJECTIONS as ADS_PROJECTIONS
 from ringwork.ads.reports.schedules import EVENTS as REPORT_EVENTS
 from ringwork.ads.reports.schedules import Schedules
 from ringwork.app.erasure import SubjectErased
+from ringwork.consent.choice.events import EVENTS as CHOICE_EVENTS
+from ringwork.consent.choice.showings import Showings
+from ringwork.consent.events import EVENTS as CONSENT_EVENTS
+from ringwork.consent.ledger import ConsentLedger
+from ringwork.consent.projections import PROJECTIONS as CONSENT_PROJECTIONS
+from ringwork.consent.subscriptions.events import EVENTS as SUBSCRIPTION_EVENTS
+from ringwork.consent.subscriptions.register import Register
 from ringwork.kernel.events import Event
 from ringwork.kernel.ledger import (
     AccountOpened,
@@ -49,6 +56,9 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     *REPORT_EVENTS,
     *PACING_EVENTS,
     *EXCHANGE_EVENTS,
+    *CHOICE_EVENTS,
+    *SUBSCRIPTION_EVENTS,
+    *CONSENT_EVENTS,
 )
 """Every event that this version writes."""
 
@@ -57,6 +67,7 @@ PROJECTIONS: Final[tuple[Projection, ...]] = (
     TransferIndex(),
     AnswerIndex(),
     *ADS_PROJECTIONS,
+    *CONSENT_PROJECTIONS,
 )
 """Every table that follows the log."""
 
@@ -75,7 +86,10 @@ class Memory:
         self.books = Books()
         self.earnings = Earnings()
         self.report_schedules = Schedules()
+        self.choice_showings = Showings()
+        self.subscriptions = Register()
         self.api_keys = ApiKeys()
+        self.consent = ConsentLedger()
         self.folds = (
             self.ledger,
             self.catalogue,
@@ -87,5 +101,8 @@ class Memory:
             self.books,
             self.earnings,
             self.report_schedules,
+            self.choice_showings,
+            self.subscriptions,
             self.api_keys,
+            self.consent,
         )

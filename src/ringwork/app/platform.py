@@ -23,6 +23,7 @@ from ringwork.ads.personal import Personal
 from ringwork.ads.reports.desk import ReportDesk
 from ringwork.ads.service import Ads
 from ringwork.ads.tokens import Tokens
+from ringwork.app.consent import Consent
 from ringwork.app.erasure import Erasures
 from ringwork.app.exporter import ExportedBeside, warehouse_of
 from ringwork.app.following import Following
@@ -33,6 +34,7 @@ from ringwork.app.memory import EVENTS, PROJECTIONS, Memory
 from ringwork.app.model_in_use import ModelInUse
 from ringwork.app.secrets import Pseudonyms, load_or_make
 from ringwork.app.settings import Settings
+from ringwork.app.subscribing import Subscribing
 from ringwork.app.traffic import geo_file, traffic_filter
 from ringwork.flow.record_outcome import RecordOutcome
 from ringwork.flow.serve_ad import ServeAd
@@ -234,6 +236,17 @@ class Platform:
             tenant=settings.tenant,
             exchange=exchange,
         )
+        self.consent = Consent(
+            settings.consent,
+            data=settings.data_path,
+            ledger=memory.consent,
+            journal=self.journal,
+            keys=self.keys,
+            pseudonym=pseudonyms,
+            secrets=self.secrets,
+            entropy=self.entropy,
+        )
+        self._opened.callback(self.consent.close)
         self.execute = Executor(self.journal, self.answers, secret=self.secrets.fingerprint)
         self.erasures = Erasures(
             keys=self.keys,
@@ -242,6 +255,24 @@ class Platform:
             rows=self.reader.rows,
             rows_naming=partial(rows_naming, self.state.reader),
             snapshots=self.snapshots,
+            followers=[self.consent.erased],
+        )
+        self.consent.erasures = self.erasures
+        self.subscribing = Subscribing(
+            settings,
+            register=memory.subscriptions,
+            ledger=memory.ledger,
+            journal=self.journal,
+            keys=self.keys,
+            pseudonym=pseudonyms,
+            entropy=self.entropy,
+            network=self._network,
+        )
+        subscriptions = self.subscribing.subscriptions
+        self.erasures.followers.append(
+            lambda command, _, pseudonym, event_id: subscriptions.erased(
+                command, pseudonym, event_id
+            )
         )
         self.sign_in = SignIn(
             secret=self.secrets.session,
@@ -357,7 +388,12 @@ class Platform:
         self._settle()
         tasks = [
             asyncio.create_task(work)
-            for work in (self._housekeep(), self._keep_pace(), self._make_reports())
+            for work in (
+                self._housekeep(),
+                self._keep_pace(),
+                self._make_reports(),
+                self.subscribing.keep(),
+            )
         ]
         try:
             yield
@@ -371,6 +407,7 @@ class Platform:
                         await task
                 if self.bidding is not None:
                     await self.bidding.close()
+                await self.subscribing.close()
                 with suppress(Unavailable):
                     await self.journal.settled()
                     if not isinstance(self.projections, Following):
@@ -393,6 +430,7 @@ class Platform:
             self.projections.notify()
             try:
                 await self._expire()
+                self.consent.seal_if_due(tenant=self.settings.tenant)
                 await self.model.tick()
                 if self.bidding is not None:
                     self.bidding.tick()

@@ -14,6 +14,9 @@ from msgspec import Meta, Struct
 from ringwork.ads.exchange.bidders import ExchangeSettings
 from ringwork.ads.settings import AdsSettings
 from ringwork.ads.supply.settings import SupplySettings
+from ringwork.consent.choice.settings import ChoiceSettings
+from ringwork.consent.settings import ConsentSettings
+from ringwork.consent.subscriptions.settings import SubscriptionSettings
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,6 +108,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ads: AdsSettings = AdsSettings()
     exchange: ExchangeSettings = ExchangeSettings()
     supply: SupplySettings = SupplySettings()
+    choice: ChoiceSettings = ChoiceSettings()
+    subscriptions: SubscriptionSettings = SubscriptionSettings()
+    consent: ConsentSettings = ConsentSettings()
     console: ConsoleSettings = ConsoleSettings()
     logging: LoggingSettings = LoggingSettings()
     clock: ClockSettings | None = None

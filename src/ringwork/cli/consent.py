@@ -1,4 +1,4 @@
-"""``ringwork consent``: what a consent signal says."""
+"""``ringwork consent``: what a consent signal says, what people decided, and the proof of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import App, Parameter
 
+from ringwork.cli.consent_ledger import app as ledger
 from ringwork.cli.options import DEFAULTS, Options
 from ringwork.consent.errors import SignalError
 from ringwork.consent.explain import TITLES, explain, kind_of, pointed
@@ -16,7 +17,9 @@ from ringwork.kernel.errors import RingworkError
 
 UNREADABLE = 1
 
-app = App(name="consent", help="Consent signals, explained.", help_format="plaintext")
+app = App(name="consent", help="Consent signals, and what people decided.", help_format="plaintext")
+app.command(ledger)
+app.command("ringwork.cli.consent_subscriptions:app", name="subscriptions")
 
 
 @app.command

@@ -14,7 +14,9 @@ from ringwork.kernel.events import Event, Recorded
 from ringwork.kernel.journal import Command
 from ringwork.kernel.ports import Entropy
 
-Role = Literal["admin", "manager", "reviewer", "finance", "auditor", "viewer", "supply"]
+Role = Literal[
+    "admin", "manager", "reviewer", "finance", "auditor", "viewer", "supply", "choice", "privacy"
+]
 
 SCOPES: Final = {
     "console:read": "see the console",
@@ -25,25 +27,34 @@ SCOPES: Final = {
     "ledger:write": "open accounts and transfer money",
     "log:read": "read events and traces",
     "outcomes:write": "report conversions",
+    "subscriptions:read": "read plans, prices and subscriptions",
+    "subscriptions:write": "subscribe, cancel, link and unlink accounts, change how is paid",
+    "subscriptions:refund": "give money back",
+    "plans:write": "define plans and set their prices",
     "ads:request": "ask for ads from beyond the loopback interface",
     "keys:write": "make, list and revoke API keys",
+    "consent:read": "read what people decided, prompts and proofs",
+    "consent:write": "record what people decide",
+    "consent:export": "read everything that is held about a person's consent",
     "erasure:write": "erase a person and read the proof",
 }
 """Every scope and what it allows."""
 
 _READ: Final = frozenset({"console:read", "catalogue:read"})
-_AUDIT: Final = _READ | {"ledger:read", "log:read"}
+_AUDIT: Final = _READ | {"ledger:read", "log:read", "subscriptions:read"}
 
 ROLES: Final[dict[Role, frozenset[str]]] = {
     "admin": frozenset(SCOPES),
-    "manager": _AUDIT | {"catalogue:write", "outcomes:write"},
+    "manager": _AUDIT | {"catalogue:write", "outcomes:write", "subscriptions:write", "plans:write"},
     "reviewer": _AUDIT | {"catalogue:review"},
-    "finance": _AUDIT | {"ledger:write"},
-    "auditor": _AUDIT,
+    "finance": _AUDIT | {"ledger:write", "subscriptions:refund"},
+    "auditor": _AUDIT | {"consent:read"},
     "viewer": _READ,
     "supply": frozenset({"ads:request"}),
+    "choice": frozenset({"consent:read", "consent:write"}),
+    "privacy": frozenset({"consent:read", "consent:write", "consent:export", "erasure:write"}),
 }
-"""``supply`` is for exchanges and publishers that ask for ads.
+"""``supply`` is for exchanges and publishers that ask for ads, ``choice`` for what asks people.
 
 The others are for people and their tools.
 """

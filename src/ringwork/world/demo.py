@@ -27,6 +27,8 @@ from ringwork.world.display import Display
 from ringwork.world.drive import Driver, connected
 from ringwork.world.habits import PER_IMPRESSION
 from ringwork.world.pace import Pace, pace_from
+from ringwork.world.paper import PUBLISHER, paper
+from ringwork.world.paper import setup as paper_setup
 from ringwork.world.stocking import Stocker, ads_of
 from ringwork.world.traffic import views
 
@@ -69,6 +71,8 @@ class Stay(Struct, frozen=True, kw_only=True):
     token: str
     key_id: str
     link: str
+    paper: str
+    """The origin of the newspaper's pages."""
     world: World
     pace: Pace
     hours: float | None
@@ -101,17 +105,20 @@ def run(
             made = ask(
                 data, environment, "keys", "create", "--role", "admin", "--label", "demo world"
             )
-            stay = Stay(
-                data=data,
-                url=url,
-                token=str(made["token"]),
-                key_id=str(made["id"]),
-                link=f"{url}{ask(data, environment, 'keys', 'link')['path']}",
-                world=world,
-                pace=pace,
-                hours=until_world_hours,
-            )
-            is_interrupted = uvloop.run(_live(stay, server))
+            link = f"{url}{ask(data, environment, 'keys', 'link')['path']}"
+            with paper(server=url, seed=world.seed) as origin:
+                stay = Stay(
+                    data=data,
+                    url=url,
+                    token=str(made["token"]),
+                    key_id=str(made["id"]),
+                    link=link,
+                    paper=origin,
+                    world=world,
+                    pace=pace,
+                    hours=until_world_hours,
+                )
+                is_interrupted = uvloop.run(_live(stay, server))
     except ServerEnded as ended:
         sys.stderr.write(f"{ended}\n")
         sys.exit(ended.code)
@@ -135,7 +142,11 @@ async def _live(stay: Stay, server: Child) -> bool:
     async with connected(stay.url) as (own, *clients):
         driver = Driver(clients, pace=stay.pace, token=stay.token)
         await driver.set_up(setup(stay.world.seed, stay.world.began_us))
-        display = Display(driver.tally, pace=stay.pace, link=stay.link, url=stay.url)
+        await driver.set_up(paper_setup())
+        await driver.publish_at(PUBLISHER, stay.paper)
+        display = Display(
+            driver.tally, pace=stay.pace, link=stay.link, url=stay.url, paper=stay.paper
+        )
         showing = asyncio.create_task(display.run())
         keeping = asyncio.create_task(_keep(stay, driver, server))
         keeping.add_done_callback(lambda _: stop.set())  # it ends by itself when the server does

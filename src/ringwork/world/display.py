@@ -25,11 +25,12 @@ BAR_WIDTH: Final = 40
 class Display:
     """Shows the tally until closed."""
 
-    def __init__(self, tally: Tally, *, pace: Pace, link: str, url: str) -> None:
+    def __init__(self, tally: Tally, *, pace: Pace, link: str, url: str, paper: str) -> None:
         self._tally = tally
         self._clock = pace.clock()
         self._link = link
         self._url = url
+        self._paper = paper
         self._pace = pace
         self._closed = asyncio.Event()
         self._last = (0, self._clock.monotonic_ns())
@@ -52,7 +53,10 @@ class Display:
             live.update(self.table())
 
     async def _lines(self) -> None:
-        sys.stderr.write(f"Ringwork demo at {self._url}, console {self._url}/console/\n")
+        sys.stderr.write(
+            f"Ringwork demo at {self._url}, console {self._url}/console/, "
+            f"a newspaper at {self._paper}/\n"
+        )
         while not await self._ended(LINE_EVERY_S):
             sys.stderr.write(self.line() + "\n")
         sys.stderr.write(self.line() + "\n")
@@ -92,6 +96,9 @@ class Display:
         """Where things stand, for a terminal."""
         table = Table(box=None, show_header=False, pad_edge=False)
         table.add_row("[b]Console[/b]", Text(f"{self._link} (signs in once)", overflow="fold"))
+        table.add_row(
+            "Newspaper", Text(f"{self._paper}/ (ads as readers chose them)", overflow="fold")
+        )
         for name, value in self._values():
             table.add_row(name, value)
             if name == STOCK and self._tally.ads < ADS:

@@ -156,6 +156,13 @@ class Driver:
             if answer.status_code >= 400 and not _exists(answer):
                 raise RingworkError(f"{call.path} {call.body['id']}: {answer.text[:300]}")
 
+    async def publish_at(self, publisher: str, origin: str) -> None:
+        """Say from which origin a publisher's pages come now. Raises RingworkError."""
+        path, headers = f"/v1/publishers/{publisher}", self._auth
+        answer = await self._free[0].patch(path, json={"origins": [origin]}, headers=headers)
+        if answer.status_code >= 400:
+            raise RingworkError(f"{path}: {answer.text[:300]}")
+
     async def ask_spend(self) -> None:
         """Bring the tally's spend up to date."""
         await self._spawn(self._ask_spend)

@@ -1,6 +1,7 @@
 /* Ringwork tag: fills <div data-ringwork-placement="ID"> with the ads of that placement.
    It sets no cookie, reads nothing about the person, and talks to one origin only. It keeps nothing
-   either, unless the page says data-ringwork-visit="session": then a random key, for 90 minutes. */
+   either, unless the page says data-ringwork-visit="session": then a random key, for 90 minutes.
+   Where the consent tag is on the page, that needs consent, and requests say what was chosen. */
 (() => {
   "use strict";
   const script = document.currentScript;
@@ -10,9 +11,10 @@
   const SEEN_MS = 1000; // MRC: half of an ad's pixels for one second on end,
   const LARGE_PX = 242_500; // and 30 % of them where it has so many.
 
-  const visitKey = () => {
+  let visit;
+  const visitKey = (mayStore) => {
     const key = crypto.getRandomValues(new Uint32Array(4)).join("-");
-    if (ringworkVisit !== "session") return key; // good for this page alone
+    if (ringworkVisit !== "session" || !mayStore) return key; // good for this page alone
     try {
       const kept = JSON.parse(sessionStorage.getItem("ringwork-visit"));
       if (kept && Date.now() - kept.since < VISIT_MS) return kept.key;
@@ -20,7 +22,6 @@
     } catch {} // storage is refused: the page view is the visit
     return key;
   };
-  const visit = visitKey();
 
   // Without cookies, which a picture would send; it outlives a page that is left at once.
   const report = (url) =>
@@ -101,6 +102,8 @@
     place.dataset.ringworkState = "asked";
     let state = "empty"; // an ad server that is down must not break the page
     try {
+      const { mayStore = true, signals } = (await window.ringworkConsent?.said()) ?? {};
+      visit ??= visitKey(mayStore);
       const answer = await fetch(origin + "/v1/ads/request", {
         method: "POST",
         credentials: "omit",
@@ -110,6 +113,7 @@
           page: { url: location.origin + location.pathname },
           key_values: keyValues(place),
           visit,
+          signals,
         }),
       });
       const { ads, passback } = answer.ok ? await answer.json() : { ads: [] };

@@ -11,6 +11,9 @@ from ringwork.ads.invoice_events import CreditNoteIssued, InvoiceIssued, PayoutM
 from ringwork.ads.model_events import ModelPublished
 from ringwork.ads.pacing_events import CampaignPaced
 from ringwork.ads.reports.schedules import ReportMade, ReportScheduled, ReportScheduleEnded
+from ringwork.consent import events as consent
+from ringwork.consent.choice import events as choice
+from ringwork.consent.subscriptions import events as paid
 from ringwork.console.format import (
     count,
     day,
@@ -30,6 +33,8 @@ from ringwork.kernel.ledger import (
 )
 from ringwork.web.execute import CommandAnswered
 from ringwork.web.keys import ApiKeyCreated, ApiKeyRevoked
+
+_DAY_US: Final = 86_400_000_000
 
 Names = Mapping[str, str]
 """Ids of ads, campaigns, advertisers and publishers -> their names."""
@@ -163,6 +168,27 @@ def _converted(event: ads.ConversionRecorded, names: Names) -> str:
     return f"{text}, unbilled: {event.unbilled_reason}" if event.unbilled_reason else text
 
 
+def _choice_shown(event: choice.ChoiceShown, names: Names) -> str:
+    order = ", ".join(one for one in event.order if one in event.offered)
+    how = "asked" if event.asked else "came by themselves"
+    return f"{_named(event.publisher_id, names)}, {how}: {order}"
+
+
+def _choice_made(event: choice.ChoiceMade, names: Names) -> str:
+    place = f", {event.place} of {len(event.order)}" if event.place else ""
+    steps = plural(event.steps, "step")
+    return f"{_named(event.publisher_id, names)}, {event.choice}{place}, {steps}"
+
+
+def _decided(event: consent.ConsentRecorded, names: Names) -> str:
+    what = ", ".join(event.purposes)
+    joins = ", ".join(f"{source} to {target}" for source, target in event.services)
+    about = f"{what}{' with ' if what and joins else ''}{joins}"
+    verb = {"declare": "minor" if event.minor else "of age", "erase": "everything erased"}
+    said = verb.get(event.action) or f"{event.action} {about}"
+    return f"{said}{f', on {event.surface}' if event.surface else ''}"
+
+
 def _transfer(event: TransferCreated, names: Names) -> str:
     if event.kind == "void":
         return "reservation released"
@@ -171,6 +197,35 @@ def _transfer(event: TransferCreated, names: Names) -> str:
     if event.kind == "post":
         return f"{verb} from its reservation{', ' + amount if amount else ''}"
     return f"{amount} {verb}, {event.debit_account} to {event.credit_account}"
+
+
+def _priced(event: paid.PlanPriceSet, names: Names) -> str:
+    one = event.price
+    text = f"{one.plan} in {one.region}, {one.channel}: {money(one.price_nanos, one.currency)}"
+    if one.extra_account_nanos:
+        text += f", {money(one.extra_account_nanos, one.currency)} per linked account"
+    return f"{text}, from {day(one.valid_from_us)}"
+
+
+def _asked(event: paid.SubscriptionChargeRequested, names: Names) -> str:
+    amount = money(event.amount_nanos, event.currency)
+    what = "a linked account in period" if event.kind == "extra" else "period"
+    again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+    return f"{event.subscription_id}: {amount} asked for {what} {event.period}{again}"
+
+
+def _unpaid(event: paid.SubscriptionPaymentFailed, names: Names) -> str:
+    what = "declined" if event.declined else "not answered yet"
+    text = f"{event.subscription_id}: payment for period {event.period} {what}"
+    if event.reason:
+        text += f", {event.reason}"
+    return text + (f"; again on {day(event.next_try_us)}" if event.next_try_us else "")
+
+
+def _given_back(event: paid.SubscriptionRefundSettled, names: Names) -> str:
+    if event.paid:
+        return f"{event.subscription_id}: refund made"
+    return f"{event.subscription_id}: refund declined{f', {event.reason}' if event.reason else ''}"
 
 
 _E = TypeVar("_E", bound=Event)
@@ -234,6 +289,15 @@ _WORDS: Final[Mapping[str, _Words]] = dict(
         _of(exchange.BidsGathered, _gathered),
         _of(exchange.ExternalBidWon, _external),
         _of(exchange.BillingNoticeEnded, _notice),
+        # Consent.
+        _of(consent.ConsentRecorded, _decided),
+        _of(
+            consent.ConsentDaySealed,
+            lambda e, _: f"{plural(e.count, 'record')} of {day(e.day * _DAY_US)} signed",
+        ),
+        _of(choice.NoticePublished, lambda e, _: f"text {e.notice[:12]}, {e.locale}"),
+        _of(choice.ChoiceShown, _choice_shown),
+        _of(choice.ChoiceMade, _choice_made),
         # Money.
         _of(AccountOpened, lambda e, _: f"{e.id}, {e.currency}{', limited' if e.limited else ''}"),
         _of(TransferCreated, _transfer),
@@ -242,6 +306,58 @@ _WORDS: Final[Mapping[str, _Words]] = dict(
         _of(InvoiceIssued, _invoiced),
         _of(CreditNoteIssued, _credited),
         _of(PayoutMade, _paid_out),
+        # Subscriptions.
+        _of(paid.PlanDefined, lambda e, _: f"{e.plan.name}, {e.plan.period}"),
+        _of(paid.PlanPriceSet, _priced),
+        _of(
+            paid.SubscriptionRequested,
+            lambda e, _: f"{e.id}: plan {e.plan} in {e.region}, {e.channel}",
+        ),
+        _of(paid.SubscriptionChargeRequested, _asked),
+        _of(
+            paid.SubscriptionChargePaid,
+            lambda e, _: f"{e.subscription_id}: {money(e.amount_nanos, e.currency)} paid",
+        ),
+        _of(paid.SubscriptionPaymentFailed, _unpaid),
+        _of(paid.SubscriptionStarted, lambda e, _: f"{e.id}: no ads until {day(e.ends_us)}"),
+        _of(
+            paid.SubscriptionRenewed,
+            lambda e, _: f"{e.id}: period {e.period}, no ads until {day(e.ends_us)}",
+        ),
+        _of(
+            paid.SubscriptionGraceEntered,
+            lambda e, _: f"{e.id}: unpaid, no ads all the same until {day(e.grace_ends_us)}",
+        ),
+        _of(
+            paid.SubscriptionCancellationScheduled,
+            lambda e, _: f"{e.id}: cancelled, runs until {day(e.ends_us)}",
+        ),
+        _of(paid.SubscriptionExpired, lambda e, _: f"{e.id}: over, {e.reason}"),
+        _of(
+            paid.SubscriptionRefunded,
+            lambda e, _: (
+                f"{e.id}: over, {money(e.amount_nanos, e.currency)} goes back"
+                f"{f': {e.reason}' if e.reason else ''}"
+            ),
+        ),
+        _of(
+            paid.SubscriptionRefundRequested,
+            lambda e, _: (
+                f"{e.subscription_id}: {money(e.amount_nanos, e.currency)} asked to go back"
+                f"{f', {e.reason}' if e.reason else ''}"
+            ),
+        ),
+        _of(paid.SubscriptionRefundSettled, _given_back),
+        _of(paid.SubscriptionAccountLinked, lambda e, _: f"{e.id}: another account shares it"),
+        _of(
+            paid.SubscriptionAccountUnlinked,
+            lambda e, _: f"{e.id}: an account shares it no longer, {e.reason}",
+        ),
+        _of(paid.SubscriptionPaymentMethodChanged, lambda e, _: f"{e.id}: paid another way"),
+        _of(
+            paid.SubscriptionNoticeReceived,
+            lambda e, _: f"the payment provider says {e.type}: {e.outcome}",
+        ),
         # Reports, keys, commands.
         _of(ReportScheduled, lambda e, _: f"{e.schedule.name}, every {e.schedule.every}"),
         _of(ReportScheduleEnded, lambda e, _: f"no more reports of {e.id}"),

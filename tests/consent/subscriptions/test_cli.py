@@ -1,0 +1,79 @@
+"""``ringwork consent subscriptions`` on a store of its own, and the example of prices."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.cli.conftest import Ringwork, data, ringwork  # noqa: F401  # fixtures
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "meta-eu-prices.toml"
+COMMAND = ("consent", "subscriptions")
+
+
+def test_the_example_of_prices_is_loaded_once_and_says_what_was_announced(
+    ringwork: Ringwork,  # noqa: F811
+) -> None:
+    done = ringwork(*COMMAND, "plans", "--load", str(EXAMPLE))
+    assert (done.code, done.out) == (0, "1 plans and 9 prices are new\n")
+    again = ringwork(*COMMAND, "plans", "--load", str(EXAMPLE), "--json")
+    assert again.lines == [{"plans": 0, "prices": 0}]
+    found = {
+        (one["channel"], one["id"][-7:]): (one["price_nanos"], one["extra_account_nanos"])
+        for one in ringwork(*COMMAND, "prices", "--plan", "no-ads", "--json").lines
+    }
+    cents = 10**7
+    assert found["web", "2023-11"] == (999 * cents, 0)
+    assert found["android", "2024-03"] == (1299 * cents, 800 * cents)
+    assert found["ios", "2024-11"] == (799 * cents, 500 * cents)
+    assert len(found) == 9
+    assert [one["id"] for one in ringwork(*COMMAND, "plans", "--json").lines] == ["no-ads"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[[prices]", "not TOML"),
+        ("[[offers]]", "expected plans and prices, got ['offers']"),
+        ("plans = 3", "expected tables [[plans]], got 3"),
+        ('[[prices]]\nid = "a"', "prices 1: price: expected an amount like '12.34 EUR'"),
+        (
+            '[[prices]]\nprice = "1.00 EUR"\nvalid_from = "today"',
+            "prices 1: valid_from: expected a day like 2026-03-01, got 'today'",
+        ),
+        (
+            '[[prices]]\nprice = "1.00 EUR"\nextra_account = "1.00 USD"',
+            "prices 1: extra_account: expected EUR, got USD",
+        ),
+    ],
+)
+def test_a_file_of_prices_that_cannot_be_read_says_where(
+    ringwork: Ringwork,  # noqa: F811
+    text: str,
+    says: str,
+) -> None:
+    Path("prices.toml").write_text(text)
+    done = ringwork(*COMMAND, "plans", "--load", "prices.toml")
+    assert done.code == 2
+    assert says in done.err
+
+
+def test_without_a_provider_a_subscription_is_refused_and_nothing_is_listed(
+    ringwork: Ringwork,  # noqa: F811
+) -> None:
+    ringwork(*COMMAND, "plans", "--load", str(EXAMPLE))
+    new = {
+        "id": "s", "person": "ana", "plan": "no-ads", "region": "EU", "channel": "web",
+        "currency": "EUR", "payment_method": "card",
+    }  # fmt: skip
+    Path("ana.json").write_bytes(msgspec.json.encode(new))
+    done = ringwork(*COMMAND, "subscribe", "ana.json")
+    assert (done.code, done.out) == (2, "")
+    assert "no payment provider is set" in done.err
+    assert ringwork(*COMMAND, "list", "--json").lines == []
+    assert "no subscription 's'" in ringwork(*COMMAND, "cancel", "s").err
+    assert "expected an amount like" in ringwork(*COMMAND, "refund", "s", "--amount", "2").err or (
+        "no subscription" in ringwork(*COMMAND, "refund", "s", "--amount", "2").err
+    )
+    Path("ana.json").write_text("{")
+    assert "ana.json: not JSON" in ringwork(*COMMAND, "subscribe", "ana.json").err
