@@ -5,14 +5,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.cli.conftest import Ringwork, data, ringwork  # noqa: F401  # fixtures
+from tests.cli.conftest import Ringwork
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "meta-eu-prices.toml"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "meta-eu-prices.toml"
 COMMAND = ("consent", "subscriptions")
 
 
 def test_the_example_of_prices_is_loaded_once_and_says_what_was_announced(
-    ringwork: Ringwork,  # noqa: F811
+    ringwork: Ringwork,
 ) -> None:
     done = ringwork(*COMMAND, "plans", "--load", str(EXAMPLE))
     assert (done.code, done.out) == (0, "1 plans and 9 prices are new\n")
@@ -50,7 +50,7 @@ def test_the_example_of_prices_is_loaded_once_and_says_what_was_announced(
 def test_a_file_of_prices_that_cannot_be_read_says_where(
     ringwork: Ringwork,
     text: str,
-    says: str,  # noqa: F811
+    says: str,
 ) -> None:
     Path("prices.toml").write_text(text)
     done = ringwork(*COMMAND, "plans", "--load", "prices.toml")
@@ -59,7 +59,7 @@ def test_a_file_of_prices_that_cannot_be_read_says_where(
 
 
 def test_without_a_provider_a_subscription_is_refused_and_nothing_is_listed(
-    ringwork: Ringwork,  # noqa: F811
+    ringwork: Ringwork,
 ) -> None:
     ringwork(*COMMAND, "plans", "--load", str(EXAMPLE))
     new = {
@@ -72,8 +72,6 @@ def test_without_a_provider_a_subscription_is_refused_and_nothing_is_listed(
     assert "no payment provider is set" in done.err
     assert ringwork(*COMMAND, "list", "--json").lines == []
     assert "no subscription 's'" in ringwork(*COMMAND, "cancel", "s").err
-    assert "expected an amount like" in ringwork(*COMMAND, "refund", "s", "--amount", "2").err or (
-        "no subscription" in ringwork(*COMMAND, "refund", "s", "--amount", "2").err
-    )
+    assert "no subscription 's'" in ringwork(*COMMAND, "refund", "s", "--amount", "2").err
     Path("ana.json").write_text("{")
     assert "ana.json: not JSON" in ringwork(*COMMAND, "subscribe", "ana.json").err
