@@ -75,3 +75,33 @@ def test_without_a_provider_a_subscription_is_refused_and_nothing_is_listed(
     assert "no subscription 's'" in ringwork(*COMMAND, "refund", "s", "--amount", "2").err
     Path("ana.json").write_text("{")
     assert "ana.json: not JSON" in ringwork(*COMMAND, "subscribe", "ana.json").err
+
+
+def test_a_subscription_is_taken_shown_and_cancelled_without_its_payer_on_the_screen(
+    ringwork: Ringwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider is never reached: it waits for its first payment until it is cancelled."""
+    Path("key").write_text("key")
+    monkeypatch.setenv("RINGWORK_SUBSCRIPTIONS__PROVIDER_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("RINGWORK_SUBSCRIPTIONS__PROVIDER_KEY_FILE", "key")
+    ringwork(*COMMAND, "plans", "--load", str(EXAMPLE))
+    new = {
+        "id": "s", "person": "ana", "plan": "no-ads", "region": "EU", "channel": "web",
+        "currency": "EUR", "payment_method": "card",
+    }  # fmt: skip
+    Path("ana.json").write_bytes(msgspec.json.encode(new))
+    assert ringwork(*COMMAND, "subscribe", "ana.json").out == "s: pending\n"
+    assert ringwork(*COMMAND, "subscribe", "ana.json").out == "s: pending\n"
+    shown = ringwork(*COMMAND, "show", "s")
+    assert '"state": "pending"' in shown.out
+    assert "ana" not in shown.out
+    assert "card" not in shown.out
+    assert "EUR" in ringwork(*COMMAND, "refund", "s", "--amount", "2.00 USD").err
+    assert "expected an amount like" in ringwork(*COMMAND, "refund", "s", "--amount", "2").err
+    assert "nothing is left" in ringwork(*COMMAND, "refund", "s", "--amount", "2.00 EUR").err
+    assert "waiting for a payment" in ringwork(*COMMAND, "link", "s", "bob").err
+    assert ringwork(*COMMAND, "unlink", "s", "bob").out == "s: pending\n"
+    assert ringwork(*COMMAND, "cancel", "s").out == "s: expired\n"
+    (listed,) = ringwork(*COMMAND, "list", "--state", "expired", "--json").lines
+    assert (listed["id"], listed["reason"]) == ("s", "cancelled")
+    assert "no such file" in ringwork(*COMMAND, "subscribe", "nobody.json").err
