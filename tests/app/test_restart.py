@@ -15,9 +15,11 @@ from ringwork.app.memory import EVENTS, Memory
 from ringwork.app.platform import Platform
 from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.journal import appliers_of, replay
+from ringwork.world.payment_provider import SimulatedPaymentProvider
 from tests.app.life import live, move, opened, outside
 from tests.app.logged import unbroken
 from tests.app.served import EPOCH_US, Client, serve, until
+from tests.app.subscribers import Network, selling, subscribe
 
 
 def dumps(platform: Platform) -> dict[str, bytes]:
@@ -29,13 +31,20 @@ def dumps(platform: Platform) -> dict[str, bytes]:
 def test_a_restart_finds_the_state_that_life_left(tmp_path, seed):
     data, lived = tmp_path / "data", {}
 
+    around = outside()
+    provider = SimulatedPaymentProvider(lambda: clock.wall_us() // 1_000_000)
+    around["settings"]["subscriptions"] = selling(tmp_path)
+    around["network"] = Network(provider, around["network"])
+    clock = ManualClock(EPOCH_US)
+
     async def scenario(client: Client) -> None:
         await live(client, Random(seed))
         await until(lambda: not client.app.platform.memory.awaiting.due())
+        await subscribe(client, provider)
         await client.app.platform.journal.settled()
         lived.update(dumps(client.app.platform))
 
-    serve(data, scenario, **outside())
+    serve(data, scenario, clock=clock, **around)
     again = opened(data)
     lived_through = {envelope.type for envelope, _ in envelopes(again.log.rows())}
     expected = {event.TYPE for event in EVENTS} - {event.TYPE for event in MODEL_EVENTS}

@@ -8,15 +8,20 @@ import signal
 import subprocess
 from pathlib import Path
 
+import msgspec
+
 from docs import generate
 from ringwork.ads.http import SLUGS as ADS_SLUGS
 from ringwork.ads.http_reports import SLUGS as REPORT_SLUGS
 from ringwork.app.ledger_http import SLUGS as LEDGER_SLUGS
 from ringwork.app.memory import EVENTS
 from ringwork.app.settings import Settings
+from ringwork.cli.consent_subscriptions import _loaded
 from ringwork.consent.choice.http import SLUGS as CHOICE_SLUGS
 from ringwork.consent.http import SLUGS as CONSENT_SLUGS
+from ringwork.consent.subscriptions import Plan, PlanPrice
 from ringwork.consent.subscriptions.http import SLUGS as SUBSCRIPTION_SLUGS
+from ringwork.consent.subscriptions.requests import NewSubscription
 from ringwork.kernel.config import load
 from ringwork.kernel.setting import settings_of
 from ringwork.web.metrics import NAMES
@@ -78,6 +83,20 @@ def test_the_settings_that_a_page_shows_are_settings() -> None:
         ("bid.north.example", "notice.north.example"),
     )
     assert found.domain == "ads.example.org"
+
+
+def test_the_page_about_subscriptions_shows_real_settings_and_prices(tmp_path: Path) -> None:
+    page = (DOCS / "how-to" / "sell-subscriptions.md").read_text()
+    prices, own = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    found = load(Settings, toml=own, toml_name="page", environment={}, flags={}).settings
+    assert found.subscriptions.webhook_tolerance_s == 300
+    (tmp_path / "prices.toml").write_text(prices)
+    loaded = {noun: bodies for noun, _, bodies in _loaded(tmp_path / "prices.toml")}
+    (price,) = (msgspec.convert(body, PlanPrice) for body in loaded["prices"])
+    (plan,) = (msgspec.convert(body, Plan) for body in loaded["plans"])
+    assert (plan.id, price.price_nanos, price.notice_days) == (price.plan, 5_990_000_000, 30)
+    (body,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    assert msgspec.json.decode(body, type=NewSubscription).plan == plan.id
 
 
 def test_the_slugs_in_the_code_are_all_documented() -> None:

@@ -309,6 +309,7 @@ def metrics_of(platform: Platform) -> Metrics:
             "ringwork_model_version": lambda: platform.model.version,
             "ringwork_model_learned_total": lambda: platform.model.rows_learned,
             "ringwork_holds_pending": lambda: sum(1 for _ in platform.memory.ledger.pending()),
+            "ringwork_payments_open": lambda: platform.memory.subscriptions.payments_open,
             "ringwork_bidders_asked_total": lambda: _asked(platform, ASKED),
             "ringwork_bidders_late_total": lambda: _asked(platform, {"late"}),
         }

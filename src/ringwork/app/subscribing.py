@@ -19,7 +19,7 @@ from ringwork.consent.subscriptions.billing import Billing
 from ringwork.consent.subscriptions.http import SubscriptionsApi
 from ringwork.consent.subscriptions.notices import Notices
 from ringwork.consent.subscriptions.register import Register
-from ringwork.consent.subscriptions.relay import PaymentRelay
+from ringwork.consent.subscriptions.relay import AT_ONCE, PaymentRelay
 from ringwork.consent.subscriptions.service import Subscriptions
 from ringwork.kernel.errors import ConfigurationError, Unavailable
 from ringwork.kernel.journal import Journal
@@ -104,7 +104,8 @@ class Subscribing:
             try:
                 while self.relay.renew():  # noqa: ASYNC110  # nothing to wait for
                     await asyncio.sleep(0)
-                await self.relay.work()
+                while await self.relay.work() == AT_ONCE:
+                    pass
             except Unavailable:  # the disk is full or the log overloaded: next time
                 continue
             except Exception:  # the edge of a task: one payment's bug must not end all renewals

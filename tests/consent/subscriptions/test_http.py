@@ -109,6 +109,9 @@ def test_a_subscription_from_its_plan_to_its_refund(tmp_path):
         assert desk.is_ads_free("bob") == "subscription-active"
         ended = await desk.post("/v1/subscriptions/s/unlink", {"person": "bob"})
         assert ended.json()["accounts"][0]["state"] == "unlinked"
+        card = {"payment_method": "another card"}
+        kept = await desk.post("/v1/subscriptions/s/payment-method", card)
+        assert (kept.status_code, kept.json()["state"]) == (200, "active")
         assert (await desk.post("/v1/subscriptions/s/cancel")).json()["state"] == "ending"
         back = await desk.post("/v1/subscriptions/s/refund", {"reason": "goodwill"}, key="r")
         assert (back.json()["state"], back.json()["refunded_nanos"]) == ("refunded", 9_990_000_000)

@@ -181,6 +181,9 @@ def test_a_linked_account_pays_for_the_rest_of_the_period_and_then_with_each(sta
     stand.wait(to="2026-02-14T10:00")
     stand.do(lambda c: stand.service.link(c, "s", "bob"))
     assert stand.reason("bob") == "", "not before it is paid"
+    stand.do(lambda c: stand.service.link(c, "s", "bob"))
+    stand.work()
+    stand.do(lambda c: stand.service.link(c, "s", "bob"))
     stand.work()
     assert stand.reason("bob") == "subscription-active"
     assert stand.provider.kept_minor == 599 + 200

@@ -97,6 +97,21 @@ def test_the_pause_between_two_tries_grows_and_ends_at_an_hour(stand):
     assert sum(asked[:60]) > sum(asked[-60:])
 
 
+def test_a_provider_that_answers_nothing_at_all_is_left_alone_for_a_while(stand):
+    """Sixteen at once are lost; two seconds later the rest and the lost ones are asked for."""
+    for number in range(20):
+        stand.ask(f"s{number}", f"p{number}")
+    stand.provider.moods.extend(["fail"] * 16)
+    stand.work()
+    stand.work()
+    assert len(stand.provider.asked) == 16
+    stand.wait(us=2_000_000)
+    assert len(set(stand.provider.asked)) == 20
+    again(stand)
+    assert {one.state for one in stand.register.subscriptions.values()} == {"active"}
+    assert stand.provider.kept_minor == 20 * 599
+
+
 def test_another_amount_than_was_asked_for_is_not_taken_for_paid(stand):
     stand.ask()
     (charge_id,) = stand.register.open_charges

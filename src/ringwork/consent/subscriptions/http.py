@@ -91,8 +91,8 @@ IdFilter = Annotated[
     str, QueryParameter(pattern=f"^({ID_PATTERN})?$", description="only those of this one")
 ]
 Pseudonym = Annotated[
-    str,
-    QueryParameter(pattern="^([0-9a-f]{32})?$", description="only those of this pseudonym, in hex"),
+    str | None,
+    QueryParameter(pattern="^[0-9a-f]{32}$", description="only those of this pseudonym, in hex"),
 ]
 
 _Item = TypeVar("_Item")
@@ -202,13 +202,13 @@ def _reads(api: SubscriptionsApi) -> list[ControllerRouterHandler]:
             State | None, QueryParameter(name="state", description="only those in this state")
         ] = None,
         plan: IdFilter = "",
-        person: Pseudonym = "",
+        person: Pseudonym = None,
         after: After = "0",
         limit: Limit = 100,
     ) -> SubscriptionList:
         """Subscriptions; those of a person by the pseudonym that answers name."""
         items: Mapping[str, Subscription] = register.subscriptions
-        if person:
+        if person is not None:
             ids = register.of_person.get(bytes.fromhex(person), {})
             items = {id: register.subscriptions[id] for id in ids}
         found, end = await api.page(

@@ -70,6 +70,11 @@ class Register:
                     return REASONS[subscription.state]
         return ""
 
+    @property
+    def payments_open(self) -> int:
+        """Charges and refunds that are under way."""
+        return len(self.open_charges) + len(self.refunds)
+
     def next_due(self, now_us: int) -> Subscription | None:
         """The subscription whose time came first, if one's has."""
         while self._due:

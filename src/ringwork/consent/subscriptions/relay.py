@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import chain, islice
 from typing import Final
 
 from ringwork.consent.subscriptions.billing import Billing
@@ -32,6 +33,8 @@ AT_ONCE: Final = 16
 """Payments asked for at the same time; a provider that hangs holds up no more than these."""
 BACKOFF_S: Final = 10
 BACKOFF_MAX_S: Final = 3600
+PAUSE_MAX_S: Final = 60
+"""The longest pause of a provider that answers nothing at all: it is asked again soon after."""
 RENEWED_AT_ONCE: Final = 50
 """Renewals decided in one command: no request waits for more than a few milliseconds of them."""
 
@@ -62,6 +65,8 @@ class PaymentRelay:
         self._tenant = tenant
         self._tries: dict[str, tuple[int, int]] = {}
         """Payment -> (unanswered tries, monotonic time of the next)."""
+        self._silent_batches = 0
+        self._resume_ns = 0
 
     def renew(self) -> bool:
         """Decide some of what is due, in one command; True while more may be.
@@ -82,18 +87,31 @@ class PaymentRelay:
         if self._provider is None:
             return 0
         now_ns = self._journal.clock.monotonic_ns()
-        due = [
-            id
-            for id in (*self._register.open_charges, *self._register.refunds)
-            if self._tries.get(id, (0, 0))[1] <= now_ns
-        ][:AT_ONCE]
+        if now_ns < self._resume_ns:
+            return 0
+        open_ones = chain(self._register.open_charges, self._register.refunds)
+        waiting = (id for id in open_ones if self._tries.get(id, (0, 0))[1] <= now_ns)
+        due = list(islice(waiting, AT_ONCE))
         if not due:
             return 0
         await self._journal.settled()  # what was not recorded is not asked for
-        await asyncio.gather(*(self._attempt(self._provider, id) for id in due))
+        answered = await asyncio.gather(*(self._attempt(self._provider, id) for id in due))
+        self._pause_if_silent(answered)
         return len(due)
 
-    async def _attempt(self, provider: PaymentProvider, id: str) -> None:
+    def _pause_if_silent(self, answered: list[bool]) -> None:
+        """Leave a provider that answered nothing of a whole batch alone, longer each time.
+
+        Else all that is open would be tried in vain, and looked through every second.
+        """
+        is_silent = len(answered) == AT_ONCE and not any(answered)
+        self._silent_batches = self._silent_batches + 1 if is_silent else 0
+        if is_silent:
+            pause_s = min(1 << min(self._silent_batches, 16), PAUSE_MAX_S)
+            self._resume_ns = self._journal.clock.monotonic_ns() + pause_s * 1_000_000_000
+
+    async def _attempt(self, provider: PaymentProvider, id: str) -> bool:
+        """Ask for one payment and record the answer; False where there was none."""
         charge, refund = self._register.charges.get(id), self._register.refunds.get(id)
         try:
             if refund is not None:
@@ -101,15 +119,16 @@ class PaymentRelay:
             elif charge is not None and charge.state == "open":
                 answer = await self._charge(provider, charge)
             else:
-                return
+                return True  # a notice was faster
         except Unanswered as error:
             _log.warning("payment %s is not answered: %s", id, error)
             self._record(id, None, str(error))
             self._back_off(id)
-            return
+            return False
         self._record(id, answer, answer.reason)
         if answer.status == "pending":
             self._back_off(id)
+        return True
 
     async def _charge(self, provider: PaymentProvider, charge: Charge) -> PaymentAnswer:
         one = self._register.subscriptions[charge.subscription_id]
