@@ -301,7 +301,7 @@ def test_a_subject_that_is_none_is_422(tmp_path, body, pointer):
 
 def test_no_table_has_a_column_for_a_personal_member(tmp_path):
     members = {path.rpartition(".")[2] for event in EVENTS for path in event.PERSONAL}
-    assert members == {"contact", "customer"}
+    assert members == {"contact", "customer", "details"}
     declared = {
         column.name
         for tables in (metadata, ads_metadata)

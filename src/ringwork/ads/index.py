@@ -165,7 +165,8 @@ class Index:
     ) -> Shortlist:
         """Who may compete for ``slot``, given what ``page`` shows and bars already."""
         self.follow(now_us)
-        clauses = self.clauses(context, slot, now_us=now_us)
+        audiences = () if page is None else page.audiences
+        clauses = self.clauses(context, slot, now_us=now_us, audiences=audiences)
         if page is not None and (page.sold or page.barred):
             self._add_page(clauses, slot, page)
         found = self.plan.scan(
@@ -176,9 +177,11 @@ class Index:
         )
         return self._shortlist(found)
 
-    def clauses(self, context: Context, slot: Slot, *, now_us: int) -> list[int]:
+    def clauses(
+        self, context: Context, slot: Slot, *, now_us: int, audiences: tuple[str, ...] = ()
+    ) -> list[int]:
         """What a request asks of the ads, in numbers (``retrieval.dimensions``)."""
-        return self._dimensions.of_request(context, slot, now_us)
+        return self._dimensions.of_request(context, slot, now_us, audiences)
 
     def _add_page(self, clauses: list[int], slot: Slot, page: Page) -> None:
         """Competitive exclusion, what a group must not repeat, who is barred."""
@@ -203,9 +206,17 @@ class Index:
         for reason, barred in by_reason.items():
             clauses += (CODE[reason], CAMPAIGNS, len(barred), *barred)
 
-    def fits(self, campaign_id: str, context: Context, slot: Slot, *, now_us: int) -> bool:
+    def fits(
+        self,
+        campaign_id: str,
+        context: Context,
+        slot: Slot,
+        *,
+        now_us: int,
+        audiences: tuple[str, ...] = (),
+    ) -> bool:
         """Whether some ad of a campaign could win ``slot``, were it alone."""
-        clauses = self.clauses(context, slot, now_us=now_us)
+        clauses = self.clauses(context, slot, now_us=now_us, audiences=audiences)
         clauses += (CODE["roadblock"], OF, 1, self._lines[campaign_id].number)
         found = self.plan.scan(
             clauses,

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from ringwork.ads import http as ads_http
 from ringwork.ads import http_reports, http_supply_files
+from ringwork.ads.behavioural import http as behavioural_http
 from ringwork.ads.exchange.gather import ASKED
 from ringwork.ads.http_api import AdsApi
 from ringwork.ads.http_lanes import AdFlow, AdLanes
@@ -202,6 +203,7 @@ def _ads(platform: Platform) -> list[ControllerRouterHandler]:
     return [
         *ads_http.routes(reports.ads),
         *http_reports.report_routes(reports),
+        *behavioural_http.routes(platform.people_told, platform.execute),
         *supply_file_routes(supply_files(platform), platform.journal.settled),
     ]
 
@@ -254,6 +256,7 @@ def metrics_of(platform: Platform) -> Metrics:
             ),
             "ringwork_model_version": lambda: platform.model.version,
             "ringwork_model_learned_total": lambda: platform.model.rows_learned,
+            "ringwork_grants_denied_total": lambda: platform.denied.total,
             "ringwork_holds_pending": lambda: sum(1 for _ in platform.memory.ledger.pending()),
             "ringwork_bidders_asked_total": lambda: _asked(platform, ASKED),
             "ringwork_bidders_late_total": lambda: _asked(platform, {"late"}),
@@ -302,6 +305,7 @@ def _meta(metrics: Metrics) -> list[ControllerRouterHandler]:
 def document_of(litestar: Litestar) -> bytes:
     """The OpenAPI document. Written when somebody first asks: it takes half as long as a start."""
     types: list[type[Struct]] = [*platform_http.TYPES, *ledger_http.TYPES]
+    types += [*behavioural_http.TYPES]
     types += [*ads_http.TYPES, *http_reports.TYPES, *http_supply_files.TYPES, *LANE_TYPES]
     return msgspec.json.encode(openapi.document(litestar, types, LANE_PATHS))
 

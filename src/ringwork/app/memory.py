@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ringwork.ads.behavioural.events import EVENTS as BEHAVIOURAL_EVENTS
 from ringwork.ads.books import Books
 from ringwork.ads.budgets import Budgets
 from ringwork.ads.catalogue import Catalogue
@@ -48,6 +49,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     *REPORT_EVENTS,
     *PACING_EVENTS,
     *EXCHANGE_EVENTS,
+    *BEHAVIOURAL_EVENTS,
 )
 """Every event that this version writes."""
 

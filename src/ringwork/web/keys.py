@@ -14,7 +14,7 @@ from ringwork.kernel.events import Event, Recorded
 from ringwork.kernel.journal import Command
 from ringwork.kernel.ports import Entropy
 
-Role = Literal["admin", "manager", "reviewer", "finance", "auditor", "viewer", "supply"]
+Role = Literal["admin", "manager", "reviewer", "finance", "auditor", "viewer", "supply", "service"]
 
 SCOPES: Final = {
     "console:read": "see the console",
@@ -25,6 +25,7 @@ SCOPES: Final = {
     "ledger:write": "open accounts and transfer money",
     "log:read": "read events and traces",
     "outcomes:write": "report conversions",
+    "history:write": "tell what people did on a core service",
     "ads:request": "ask for ads from beyond the loopback interface",
     "keys:write": "make, list and revoke API keys",
     "erasure:write": "erase a person and read the proof",
@@ -42,8 +43,9 @@ ROLES: Final[dict[Role, frozenset[str]]] = {
     "auditor": _AUDIT,
     "viewer": _READ,
     "supply": frozenset({"ads:request"}),
+    "service": frozenset({"history:write"}),
 }
-"""``supply`` is for exchanges and publishers that ask for ads.
+"""``supply`` is for exchanges and publishers that ask for ads, ``service`` for core services.
 
 The others are for people and their tools.
 """

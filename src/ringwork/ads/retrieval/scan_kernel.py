@@ -1,6 +1,7 @@
 """The compiled scan (numba); ``scan.scan_with_numpy`` says the same in NumPy.
 
-``query`` is the clauses of ``dimensions``, flat: reason, kind, how many values, the values.
+``query`` is the clauses of ``dimensions``, flat: reason, kind, how many values, the values. Their
+names are compiled in: a change of ``REASONS`` must touch this file, whose time the cache goes by.
 """
 
 # mypy: ignore-errors
