@@ -13,7 +13,8 @@ statements are compiled for every read, since SQLite asks an authorizer at no ot
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -123,6 +124,27 @@ def clear(connection: sa.Connection) -> None:
     """Empty the tables."""
     for table in TABLES:
         connection.exec_driver_sql(f"DELETE FROM {table}")
+
+
+# ---- what proofs read ---------------------------------------------------------------------------
+
+
+def rows_before(path: Path, seqs: Mapping[bytes, int]) -> dict[bytes, int]:
+    """Subject -> how many of its rows are of events before the one named for it.
+
+    Beside a server or alone.
+    """
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+        return {
+            subject: sum(_count_before(connection, table, subject, seq) for table in TABLES)
+            for subject, seq in seqs.items()
+        }
+
+
+def _count_before(connection: sqlite3.Connection, table: str, subject: bytes, seq: int) -> int:
+    query = f"SELECT COUNT(*) FROM {table} WHERE subject = ? AND seq < ?"
+    count: int = connection.execute(query, (subject, seq)).fetchone()[0]
+    return count
 
 
 # ---- what the server does -----------------------------------------------------------------------
