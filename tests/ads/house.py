@@ -14,6 +14,8 @@ from ringwork.ads.events import EVENTS, AuctionCleared, SlotOutcome
 from ringwork.ads.management import Management
 from ringwork.ads.model import Ask, Campaign, Context, Creative, Served, Slot
 from ringwork.ads.outcomes import Outcomes
+from ringwork.ads.pacing.known_traffic import KnownTraffic
+from ringwork.ads.pacing.plans import PacingMemory, Plans
 from ringwork.ads.personal import Personal
 from ringwork.ads.requests import NewAdvertiser, NewCampaign, NewCreative, NewPublisher
 from ringwork.ads.service import Ads
@@ -34,6 +36,7 @@ from ringwork.kernel.ledger import (
     TransferRefused,
 )
 from ringwork.kernel.money import Money
+from ringwork.kernel.steering import Steer
 from ringwork.storage.memory import MemoryEventLog, MemoryKeyStore, MemorySnapshots
 
 T = TypeVar("T")
@@ -59,7 +62,8 @@ class Folds:
         self.catalogue = Catalogue()
         self.budgets = Budgets(self.ledger)
         self.outcomes = Outcomes()
-        self.all = (self.ledger, self.catalogue, self.budgets, self.outcomes)
+        self.plans = Plans()
+        self.all = (self.ledger, self.catalogue, self.budgets, self.outcomes, self.plans)
 
     def dumps(self) -> dict[str, bytes]:
         return {fold.name: fold.dump() for fold in self.all}
@@ -68,7 +72,7 @@ class Folds:
 class House:
     """Use as a context manager: it owns an event loop."""
 
-    def __init__(self, settings: AdsSettings | None = None) -> None:
+    def __init__(self, settings: AdsSettings | None = None, steer: Steer | None = None) -> None:
         self.clock = ManualClock()
         self.loop = asyncio.new_event_loop()
         self.entropy = entropy = SeededEntropy("house")
@@ -87,8 +91,9 @@ class House:
         self.ads = Ads(
             catalogue=self.catalogue, budgets=self.folds.budgets, ledger=self.ledger,
             tokens=self.tokens, ids=self.ids, entropy=self.entropy, settings=self.settings,
-            forecast=lambda: None,
+            pacing=PacingMemory(KnownTraffic(), self.folds.plans),
         )  # fmt: skip
+        self.ads.steered_by = steer
         self.billing = Billing(
             catalogue=self.catalogue, budgets=self.folds.budgets, outcomes=self.folds.outcomes,
             ledger=self.ledger, tokens=self.tokens, ids=self.ids, personal=personal,
@@ -190,12 +195,16 @@ class House:
     # ---- serving --------------------------------------------------------------------------------
 
     def serve(
-        self, *slots: Slot, context: Context = SITE, charge_bid: bool = False
+        self,
+        *slots: Slot,
+        context: Context = SITE,
+        charge_bid: bool = False,
+        visit: str = "",
     ) -> tuple[list[SlotOutcome], list[Served]]:
         """One ad request, as ``flow.serve_ad`` does it."""
         ask = Ask(
             request_id=self.ids.new(), source="native", context=context, slots=slots or (BANNER,),
-            charge_bid=charge_bid,
+            charge_bid=charge_bid, visit=visit,
         )  # fmt: skip
         auction_id = self.ids.new()
 
@@ -207,6 +216,7 @@ class House:
                 while lot:
                     shortlist = self.ads.candidates(ask, lot[0], page, now_s=command.now_s)
                     ranked = self.ads.rank(shortlist, lot[0], page)
+                    shortlist, ranked = self.ads.steer(ask, lot[0], page, shortlist, ranked)
                     cleared = self.ads.clear(
                         command, ask, lot, page, shortlist, ranked, auction_id=auction_id
                     )
@@ -220,10 +230,10 @@ class House:
 
         return self.do(sell, request_id=ask.request_id)
 
-    def impression(self, token: str) -> str | None:
+    def impression(self, token: str, invalid: str = "") -> str | None:
         claim = self.billing.verify(token, "impression")
         return claim and self.do(
-            lambda c: self.billing.bill_impression(c, claim),
+            lambda c: self.billing.bill_impression(c, claim, invalid=invalid),
             request_id=claim.request_id, cause_id=claim.auction_id,
         )  # fmt: skip
 

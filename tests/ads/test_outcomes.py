@@ -1,8 +1,10 @@
 """What counts already is remembered exactly as long as it could count again."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ringwork.ads import outcomes as module
 from ringwork.ads.events import (
     ClickRecorded,
     ConversionRecorded,
@@ -53,6 +55,38 @@ def test_impressions_billed_and_not_clicks_and_conversions_are_known():
     assert (outcomes.clicked(one), outcomes.clicked(two)) == (True, False)
     assert outcomes.conversion("c", "order-1") == one
     assert outcomes.conversion("other", "order-1") is None, "ids are the advertiser's own"
+
+
+def test_invalid_impressions_are_known_while_a_click_may_come_and_no_others():
+    outcomes, one, two = Outcomes(), sold_at(START_S, 1), sold_at(START_S, 2)
+    hear(outcomes, START_S, ImpressionUnbilled(one, "c", "invalid-burst"))
+    hear(outcomes, START_S, ImpressionUnbilled(two, "c", "late"))
+    again = Outcomes()
+    again.load(outcomes.dump())
+    for each in (outcomes, again):
+        assert each.invalid_impression(one) == "invalid-burst"
+        assert each.invalid_impression(two) == ""
+    for after_s, known in ((MAX_CLICK_WINDOW_S, "invalid-burst"), (MAX_CLICK_WINDOW_S + 1, "")):
+        later = ImpressionUnbilled(sold_at(START_S + after_s, after_s), "c", "invalid-burst")
+        hear(again, START_S + after_s, later)
+        assert again.invalid_impression(one) == known
+
+
+@given(st.lists(st.integers(-40 * 86_400, 40 * 86_400), max_size=40))
+def test_a_flood_of_invalid_impressions_leaves_the_newest(jumps):
+    """Whatever the clock does, there are never more than the bound, and no trouble."""
+    outcomes, bound = Outcomes(), 8
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "INVALID_IMPRESSIONS_MAX", bound)
+        for number, jump in enumerate(jumps):
+            id = sold_at(START_S + jump, number)
+            hear(outcomes, START_S + jump, ImpressionUnbilled(id, "c", "invalid-burst"))
+            assert outcomes.invalid_impression(id) == "invalid-burst"
+        known = sum(
+            bool(outcomes.invalid_impression(sold_at(START_S + jump, number)))
+            for number, jump in enumerate(jumps)
+        )
+    assert known <= bound
 
 
 def test_each_is_forgotten_after_its_own_window():

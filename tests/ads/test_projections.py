@@ -1,6 +1,7 @@
 """The tables against a recount of the events by hand, in any batches."""
 
 import random
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -25,6 +26,7 @@ from ringwork.ads.projections import (
     Span,
     metadata,
 )
+from ringwork.ads.projections.paces import PLAN_NOTES
 from ringwork.kernel.events import Recorded
 from ringwork.storage.sqlite.state import open_state
 from ringwork.web.keys import ApiKeyCreated
@@ -391,21 +393,74 @@ def test_a_key_s_label_stands_beside_its_id():
 def test_notes_of_pacing_are_kept_and_the_newest_is_found(sizes):
     def note(seq: int, id: str, spent: int) -> Recorded:
         event = CampaignPaced(id, "nanos", 0, 86_400, 100, spent, 50, None, 400_000)
-        return Recorded(0, seq, b"", seq * 10, b"", None, "main", None, None, event)
+        return Recorded(0, seq, b"", seq * 10**9, b"", None, "main", None, None, event)
 
     events = [note(1, "a", 1), note(2, "b", 2), note(5, "a", 3), note(9, "a", 4)]
     connection = applied(events, sizes, (AdPaces(),))
     kept = projections.paces(connection, "a", since_us=0, limit=9)
     assert [(row.ts_us, row.spent, row.reach) for row in kept] == [
-        (10, 1, None), (50, 3, None), (90, 4, None),
+        (10**9, 1, None), (5 * 10**9, 3, None), (9 * 10**9, 4, None),
     ]  # fmt: skip
-    assert projections.paces(connection, "a", since_us=50, limit=1) == kept[2:]
+    assert projections.paces(connection, "a", since_us=5 * 10**9, limit=1) == kept[2:]
     newest = projections.latest_paces(connection, ["a", "b", "none"])
     assert {id: row.spent for id, row in newest.items()} == {"a": 4, "b": 2}
     many = [f"x{n}" for n in range(600)] + ["b"]
     assert set(projections.latest_paces(connection, many)) == {"b"}
     connection.close()
     connection.engine.dispose()
+
+
+def pace_note(seq: int, ts_s: int, *, begins_s: int, ends_s: int, id: str = "a") -> Recorded:
+    event = CampaignPaced(id, "nanos", begins_s, ends_s, 100, 1, 2, None, 1)
+    return Recorded(0, seq, b"", ts_s * 1_000_000, b"", None, "main", None, None, event)
+
+
+def paces_of(events: list[Recorded], sizes: list[int], id: str = "a") -> list[int]:
+    """When what is kept of a campaign was noted, in seconds."""
+    connection = applied(events, sizes, (AdPaces(),))
+    kept = projections.paces(connection, id, since_us=0, limit=10_000)
+    newest = projections.latest_paces(connection, [id])
+    assert [row.seq for row in newest.values()] == [row.seq for row in kept[-1:]]
+    connection.close()
+    connection.engine.dispose()
+    return [row.ts_us // 1_000_000 for row in kept]
+
+
+def test_a_day_of_notes_is_kept_whole_and_gone_two_days_after_its_end():
+    today = [pace_note(n + 1, 900 * n, begins_s=0, ends_s=86_400) for n in range(96)]
+    other = {"begins_s": 86_400, "ends_s": 9 * 86_400, "id": "b"}
+    later = [pace_note(200, 3 * 86_400 - 1, **other), pace_note(201, 3 * 86_400, **other)]
+    assert paces_of([*today, later[0]], [7]) == [900 * n for n in range(96)]
+    assert paces_of([*today, *later], [7]) == []
+    assert paces_of([*today, *later], [7], "b") == [3 * 86_400 - 1, 3 * 86_400]
+
+
+@given(
+    days=st.integers(1, 400),
+    steps=st.lists(st.integers(0, 30_000), max_size=300),
+    sizes=st.lists(st.integers(1, 50), min_size=1, max_size=4),
+)
+@settings(max_examples=40)
+def test_a_plan_has_its_bound_of_notes_and_always_the_newest(days, steps, sizes):
+    ends_s, now_s, events = days * 86_400, 0, []
+    for seq, step in enumerate(steps, 1):
+        now_s = min(now_s + step, ends_s)
+        events.append(pace_note(seq, now_s, begins_s=0, ends_s=ends_s))
+    kept = paces_of(events, sizes)
+    apart_s = ends_s / PLAN_NOTES
+    assert len(kept) <= PLAN_NOTES + 2
+    assert kept[-1:] == [event.ts_us // 1_000_000 for event in events[-1:]]
+    assert kept[:1] == [event.ts_us // 1_000_000 for event in events[:1]]
+    assert all(b - a >= apart_s - 1 for a, b in pairwise(kept[:-1]))
+    # Whatever was noted lies near what is kept: no hole is wider than life's own and the spacing.
+    for event in events:
+        assert any(0 <= event.ts_us // 1_000_000 - one <= apart_s for one in kept)
+
+
+def test_a_clock_that_was_set_back_loses_no_note():
+    notes = [pace_note(1, 50_000, begins_s=0, ends_s=86_400 * 30)]
+    notes.append(pace_note(2, 40_000, begins_s=0, ends_s=86_400 * 30))
+    assert paces_of(notes, [1]) == [50_000, 40_000]
 
 
 @given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4))

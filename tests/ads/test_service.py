@@ -358,6 +358,30 @@ def test_a_conversion_after_an_invalid_click_is_recorded_and_charges_nothing(sal
     assert sales.payloads(ConversionRecorded)[-1].charged_nanos > 0, "another click is its own"
 
 
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_click_on_an_invalid_impression_is_never_paid_whatever_is_remembered_elsewhere(
+    clicks, is_late
+):
+    """As after a restart: the filter knows nothing of the impression and finds the click valid."""
+    _, [one] = clicks.serve()
+    if is_late:
+        clicks.clock.advance_us(400 * 1_000_000)
+        clicks.expire()
+    clicks.impression(one.tokens["impression"], "invalid-agent-declared")
+    [unbilled] = clicks.payloads(ImpressionUnbilled)
+    assert unbilled.reason == "invalid-agent-declared"
+    before = clicks.ledger.accounts["campaign/c1"].debits_posted
+    assert clicks.click(one.tokens["click"]) == "recorded"
+    [click] = clicks.payloads(ClickRecorded)
+    assert (click.charged_nanos, click.unbilled_reason) == (0, "invalid-agent-declared")
+    assert clicks.ledger.accounts["campaign/c1"].debits_posted == before
+    assert clicks.replayed().dumps() == clicks.folds.dumps()
+    _, [other] = clicks.serve()
+    clicks.impression(other.tokens["impression"])
+    clicks.click(other.tokens["click"])
+    assert clicks.payloads(ClickRecorded)[-1].charged_nanos > 0, "another ad is its own"
+
+
 def test_an_invalid_click_is_remembered_for_as_long_as_a_conversion_may_follow(sales):
     """Longer than the click itself, which need only be told from a second one."""
     _, [one] = sales.serve()
@@ -446,6 +470,21 @@ def test_a_batch_that_the_disk_refuses_is_forgotten(house):
     assert house.folds.dumps() == before
     house.log.capacity_bytes = None
     assert house.serve()[1][0].creative.id == "a1"
+
+
+def test_what_a_screen_is_billed_is_what_was_held_and_never_above_the_price(house):
+    """100.5 impressions a play: half a nano of every odd price stays with the payer."""
+    screen = changed(BANNER, quantity_ppm=100_500_000)
+    held = []
+    for _ in range(3):
+        before = house.ledger.accounts["campaign/c1"].debits_pending
+        _, [served] = house.serve(screen)
+        held.append(house.ledger.accounts["campaign/c1"].debits_pending - before)
+        house.impression(served.tokens["impression"])
+        assert held[-1] == served.price_nanos * 201 // 2
+    billed = [one.price_nanos for one in house.payloads(ImpressionBilled)]
+    assert billed == held
+    assert house.ledger.accounts["campaign/c1"].debits_pending == 0
 
 
 def test_replay_gives_the_same_state(house):

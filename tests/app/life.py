@@ -82,6 +82,7 @@ async def live(client: Client, random: Random) -> None:
     place = {"id": "p", "publisher_id": "pub", "format": "banner", "width": 300, "height": 250}
     await post(client, "/v1/placements", place)
     await client.admin.patch("/v1/creatives/c0.a", json={"name": "Better"})
+    await client.admin.patch("/v1/advertisers/a", json={"name": "Better"})
     await review(client)
     await supply(client)
     for number in range(60):

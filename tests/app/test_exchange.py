@@ -371,18 +371,39 @@ def test_what_a_page_says_of_consent_reaches_bidders_and_no_log(tmp_path):
     market.live(scenario)
 
 
+UNCLEAR = [
+    {"us_privacy": "1YYN", "gpp": "DBABTA~1YNN"},
+    {"us_privacy": "2YNN"},
+    {"tc": "<script>"},
+    {"tc": "C" * 40_000},
+    {"gpp": "DBABMA~" + "A" * 65_536},
+    {"gpp_sid": [65_534]},
+]
+
+
+@pytest.mark.parametrize("signals", UNCLEAR)
+def test_where_signals_are_unclear_nobody_outside_is_asked_and_the_page_is_answered(
+    tmp_path, signals
+):
+    market = Market(tmp_path, dsp=saying(204))
+
+    async def scenario(client: Client) -> None:
+        await stock(client)
+        body = {"placement": "top", "signals": signals}
+        answer = await client.outside.post("/v1/ads/request", json=body)
+        assert answer.status_code == 200, answer.text
+        assert market.world.asked == []
+        log = b"".join(row.payload for row in client.app.platform.log.rows(0))
+        assert b"\xa7signals" in log, "how the bidder was heard"
+
+    market.live(scenario)
+
+
 @pytest.mark.parametrize(
     ("signals", "pointer"),
-    [
-        ({"us_privacy": "1YYN", "gpp": "DBABTA~1YNN"}, "/signals/us_privacy"),
-        ({"gdpr": 2}, "/signals/gdpr"),
-        ({"us_privacy": "2YNN"}, "/signals/us_privacy"),
-        ({"tc": "<script>"}, "/signals/tc"),
-        ({"gpp": "DBABMA~" + "A" * 65_536}, "/signals/gpp"),
-        ({"ifa": "38400000-8cf0"}, "/signals"),
-    ],
+    [({"gdpr": 2}, "/signals/gdpr"), ({"ifa": "38400000-8cf0"}, "/signals")],
 )
-def test_signals_that_are_none_are_refused_by_name(tmp_path, signals, pointer):
+def test_members_that_signals_do_not_have_are_refused_by_name(tmp_path, signals, pointer):
     market = Market(tmp_path, dsp=saying(204))
 
     async def scenario(client: Client) -> None:

@@ -31,10 +31,11 @@ from ringwork.app.link import (
 from ringwork.kernel.entropy import SeededEntropy
 from ringwork.kernel.errors import LogCorrupt, Unavailable
 from ringwork.kernel.ports import Head
+from ringwork.storage.snapshot_file import FileSnapshots
 from ringwork.storage.sqlite.history import open_history
 from ringwork.storage.sqlite.keys import SqliteKeyStore
 from ringwork.storage.sqlite.reader import SqliteLogReader
-from ringwork.storage.sqlite.state import SqliteSnapshots, State, open_state
+from ringwork.storage.sqlite.state import open_state
 from ringwork.storage.standing import Standing
 from tests.app.life import opened, post
 from tests.app.logged import unbroken
@@ -201,12 +202,12 @@ def test_a_snapshot_that_cannot_be_saved_is_trouble_of_the_snapshots_alone(tmp_p
 
     async def scenario(client: Client) -> None:
         platform = client.app.platform
-        rename(data, "snapshots", "hidden")
-        await publish(client, 2)
+        (data / "snapshot.bin").mkdir()  # nothing can be renamed to this
+        await publish(client, PUBLISHERS)
         await until(lambda: "snapshots" in platform.projections.troubles)
         await caught_up(client)
-        rename(data, "hidden", "snapshots")
-        await publish(client, 2, since=2)
+        (data / "snapshot.bin").rmdir()
+        await publish(client, 2, since=PUBLISHERS)
         await until(lambda: saved_seq(platform) > 0 and not platform.projections.troubles)
 
     async def first(client: Client) -> None:
@@ -235,7 +236,7 @@ def test_a_checkpoint_beyond_the_log_stops_the_start(tmp_path):
 
 
 @contextmanager
-def working(data, connection: socket.socket, head: Head) -> Iterator[tuple[Follower, State]]:
+def working(data, connection: socket.socket, head: Head) -> Iterator[Follower]:
     begin = Begin(str(data), "info", 10**9, head, 200)
     keys = SqliteKeyStore.open(data / "keys.db", data / "kek", entropy=SeededEntropy(1))
     with (
@@ -243,22 +244,22 @@ def working(data, connection: socket.socket, head: Head) -> Iterator[tuple[Follo
         closing(open_history(data / "history.db")) as history,
         closing(keys),
     ):
-        yield Follower(FollowerEnd(connection), begin, state, history, keys), state
+        yield Follower(FollowerEnd(connection), begin, state, history, keys)
 
 
 def test_it_finishes_once_it_was_told_so_whatever_comes_after(tmp_path):
     data = tmp_path / "data"
     serve(data, publish)
     with sqlite3.connect(data / "state.db") as store:
-        store.execute("DELETE FROM snapshots")
         store.execute("UPDATE checkpoints SET seq = 0")
     store.close()
+    (data / "snapshot.bin").unlink()
     head = SqliteLogReader(data / "log").head
     ours, theirs = socket.socketpair()
-    with ours, theirs, working(data, theirs, head) as (follower, state):
+    with ours, theirs, working(data, theirs, head) as follower:
         follower.hear([Finish(head), Announce(head)])
         follower.follow()
-        assert SqliteSnapshots(state).load()[0] == head.seq
+        assert FileSnapshots(data).load()[0] == head.seq
         said = [decode_progress(line) for line in ours.recv(10_000).splitlines()]
         assert said == [Progress(Standing(0))], "the next start goes on with the projections"
 

@@ -13,6 +13,8 @@ from ringwork.ads.events import (
     SlotOutcome,
 )
 from ringwork.ads.model import Campaign, Context, Creative, Pricing, Status
+from ringwork.ads.pacing import Forecast
+from ringwork.console.ahead import ahead_of
 from ringwork.console.facts import (
     AccountFacts,
     Bin,
@@ -293,12 +295,25 @@ CAMPAIGN = CampaignPageFacts(
 )  # fmt: skip
 
 
+FORECAST = Forecast.of_minutes(
+    [one * 10.0 for one in (*_FLOW, 7, 8, 9, 11, 9, 5, 3) for _ in range(60)]
+)
+"""Of a day whose evening has a peak of its own."""
+
+
 def paced(notes: list[Pace]) -> CampaignPageFacts:
     """The campaign with a daily budget and these notes of today's plan."""
     budget, spent = notes[-1].budget, notes[-1].spent
     daily = replace(PAINTS.campaign, daily_budget=Money.of_nanos("EUR", budget))
     facts = replace(PAINTS, campaign=daily, today_nanos=spent, day_free_nanos=budget - spent)
     return replace(CAMPAIGN, facts=facts, paces=notes)
+
+
+def foreseen(notes: list[Pace]) -> CampaignPageFacts:
+    """The same, once a day's traffic is known."""
+    newest = notes[-1]
+    ahead = ahead_of(FORECAST, newest.ts_us // 1_000_000, newest.ends_s)
+    return replace(paced(notes), ahead=ahead)
 
 
 CONVERSIONS = ConversionsFacts(

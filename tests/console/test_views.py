@@ -1,5 +1,7 @@
 """What the pages say, from hand-made facts that can be added up on paper."""
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -7,6 +9,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from ringwork.ads.events import AuctionCleared
+from ringwork.ads.pacing import Forecast
+from ringwork.console.ahead import STEPS_MAX, ahead_of, future
 from ringwork.console.facts import (
     CampaignFacts,
     Chances,
@@ -576,6 +580,66 @@ def test_a_plans_curves_stand_where_their_times_are() -> None:
     assert plan.marks[0] == (0.0, "00:00")
     assert plan.marks[-1] == (1.0, "24:00")
     assert [row.difference for row in plan.rows] == [f"{MINUS}2.00", "0.00"], "newest first"
+
+
+def test_the_future_of_a_plan_follows_the_traffic_that_is_expected() -> None:
+    """Of the requests from 12:00 on three quarters come after 18:00."""
+    evening = Forecast.of_minutes([1.0] * 1080 + [3.0] * 360)
+    note = pace_at(8, 12)
+    ahead = ahead_of(evening, note.ts_us // 1_000_000, note.ends_s)
+    body = campaign(replace(d.paced([note]), now_us=note.ts_us, ahead=ahead)).body
+    assert isinstance(body, CampaignBody)
+    plan = body.pacing
+    assert plan is not None
+    [line] = plan.plans
+    assert (line[0], line[-1]) == ((0.5, 12.0), (1.0, 20.0))
+    assert len(line) == 49, "a point at every quarter of an hour"
+    assert dict(line)[0.75] == pytest.approx(12 + 8 / 4)
+    spent_now = plan.forecast[0][1]
+    assert dict(plan.forecast)[0.75] == pytest.approx(spent_now + (20 - spent_now) / 4)
+    assert plan.forecast[-1] == (1.0, 20.0)
+
+
+def test_a_plan_that_bought_nothing_yet_is_even_in_time() -> None:
+    evening = Forecast.of_minutes([1.0] * 1080 + [3.0] * 360)
+    note = pace_at(0, 10)
+    ahead = ahead_of(evening, note.ts_us // 1_000_000, note.ends_s)
+    body = campaign(replace(d.paced([note]), ahead=ahead)).body
+    assert isinstance(body, CampaignBody)
+    assert body.pacing is not None
+    assert body.pacing.plans == [[(0.5, 10.0), (1.0, 20.0)]]
+
+
+def test_a_promise_is_to_be_kept_before_its_end() -> None:
+    note = replace(pace_at(0, 0), unit="impressions", budget=1000, spent=300, due=500, reach=2000)
+    body = campaign(d.paced([note])).body
+    assert isinstance(body, CampaignBody)
+    assert body.pacing is not None
+    [line] = body.pacing.plans
+    assert line[1:] == [(pytest.approx(22 / 24), 1000), (1.0, 1000)], "two hours early"
+
+
+@given(
+    minutes=st.lists(st.floats(0, 1000), min_size=1, max_size=300),
+    length_s=st.integers(1, 400 * 86_400),
+    values=st.tuples(st.integers(0, 10**15), st.integers(0, 10**15)),
+)
+def test_any_future_begins_and_ends_where_it_must_and_never_goes_back(minutes, length_s, values):
+    since_s, (low, high) = d.DAY // 1_000_000, sorted(values)
+    ahead = ahead_of(Forecast.of_minutes(minutes), since_s, since_s + length_s)
+    begin, end = (since_s * 1_000_000, low), ((since_s + length_s) * 1_000_000, high)
+    drawn = future(ahead, begin, end)
+    assert (drawn[0], drawn[-1]) == (begin, end)
+    assert len(drawn) <= STEPS_MAX + 2
+    slack = 1e-6 * max(high, 1)
+    assert all(a[0] < b[0] and a[1] <= b[1] + slack for a, b in pairwise(drawn))
+
+
+def test_nobody_knows_the_traffic_of_a_plan_that_is_over() -> None:
+    known = Forecast.of_minutes([1.0])
+    assert ahead_of(known, 100, 100) is None
+    assert ahead_of(None, 0, 100) is None
+    assert ahead_of(Forecast.of_minutes([0.0]), 0, 100) is None
 
 
 def test_a_plan_made_anew_begins_a_line_of_its_own() -> None:

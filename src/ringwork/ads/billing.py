@@ -142,11 +142,11 @@ class Billing:
         )
 
     def _post(self, command: Command, claim: Claim, beacon: str, invalid: str) -> tuple[int, str]:
-        """(nanos paid out of the hold, why nothing was: late, invalid, or the hold is gone)."""
+        """(nanos paid out of the hold, why nothing was: invalid, late, or the hold is gone)."""
+        if invalid:  # also where it is late: a click on it must not count either
+            return 0, invalid
         if command.now_s >= claim.expires_s:
             return 0, "late"
-        if invalid:
-            return 0, invalid
         if _PAID_BY.get(claim.pricing) != beacon or not claim.price_nanos:
             return 0, ""
         post = Transfer(
@@ -228,6 +228,8 @@ class Billing:
         ends_s = claim.issued_s + self.settings.click_window_s
         if command.now_s >= ends_s or not self._outcomes.still_keeps_click(claim.impression_id):
             return "late"
+        # What the filter found of the impression outlives the filter's own memory, in the log.
+        invalid = invalid or self._outcomes.invalid_impression(claim.impression_id)
         charged_nanos, unbilled_reason = 0, invalid
         if not invalid:
             charged_nanos, unbilled_reason = self._charge(command, claim, "cpc")

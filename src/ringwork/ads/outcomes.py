@@ -7,6 +7,7 @@ forgot.
 
 from __future__ import annotations
 
+from sys import intern
 from typing import ClassVar, Final, Generic, TypeVar
 
 import msgspec
@@ -29,6 +30,10 @@ MAX_HOLD_S: Final = RETAIN_S
 MAX_LATE_S: Final = 3600
 MAX_CLICK_WINDOW_S: Final = 30 * 86_400
 MAX_CONVERSION_WINDOW_S: Final = 90 * 86_400
+
+INVALID_IMPRESSIONS_MAX: Final = 500_000
+"""Invalid impressions that are remembered for their clicks, the newest ones: some 60 MB. A flood of
+more is of senders whose clicks are judged invalid by the same rules as their impressions were."""
 
 _BUCKET_S: Final = 600
 """Ids are forgotten together, ten minutes of them at a time."""
@@ -77,7 +82,7 @@ class Outcomes:
     """Impressions, clicks and conversions that count already; a fold of their events."""
 
     name: ClassVar[str] = "outcomes"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     hears: ClassVar[tuple[type[Event], ...]] = (
         ImpressionBilled,
         ImpressionUnbilled,
@@ -95,6 +100,10 @@ class Outcomes:
     def impression(self, impression_id: bytes) -> bool | None:
         """Whether the impression was billed; None when no beacon of it was recorded."""
         return self._impressions.kept.get(impression_id)
+
+    def invalid_impression(self, impression_id: bytes) -> str:
+        """Why the impression is invalid traffic; empty where it is not, or no click could count."""
+        return self._invalid_impressions.get(impression_id, "")
 
     def measured(self, impression_id: bytes, measure: str) -> bool:
         """Whether a beacon of that measure was recorded."""
@@ -140,6 +149,8 @@ class Outcomes:
         if isinstance(event, ImpressionBilled | ImpressionUnbilled):
             billed = isinstance(event, ImpressionBilled)
             self._impressions.keep(event.impression_id, event.impression_id, billed, now_s)
+            if isinstance(event, ImpressionUnbilled) and is_invalid(event.reason):
+                self._keep_invalid(event.impression_id, event.reason, now_s)
         elif isinstance(event, ImpressionMeasured | BidSettled):
             kind = event.measure if isinstance(event, ImpressionMeasured) else event.outcome
             note = f"{kind} {event.impression_id.hex()}"
@@ -152,10 +163,21 @@ class Outcomes:
             key = _conversion_key(event.campaign_id, event.conversion_id)
             self._conversions.keep(event.impression_id, key, event.impression_id, now_s)
 
+    def _keep_invalid(self, impression_id: bytes, reason: str, now_s: int) -> None:
+        kept = self._invalid_impressions
+        kept[impression_id] = intern(reason)
+        while kept:
+            oldest = next(iter(kept))
+            if len(kept) <= INVALID_IMPRESSIONS_MAX and not _is_past_clicks(oldest, now_s):
+                break
+            del kept[oldest]
+
     def clear(self) -> None:
         self._impressions: _Memory[bytes, bool] = _Memory(MAX_HOLD_S + MAX_LATE_S)
         self._notes: _Memory[str, bool] = _Memory(MAX_HOLD_S + MAX_LATE_S)
         """Measures and notices, each by its kind and impression."""
+        self._invalid_impressions: dict[bytes, str] = {}
+        """Impression -> why it is invalid, in the order in which they were reported."""
         self._clicks: _Memory[bytes, int] = _Memory(MAX_CLICK_WINDOW_S)
         self._invalid_clicks: _Memory[bytes, bool] = _Memory(MAX_CONVERSION_WINDOW_S)
         self._conversions: _Memory[str, bytes] = _Memory(MAX_CONVERSION_WINDOW_S)
@@ -165,6 +187,7 @@ class Outcomes:
             (
                 self._impressions.state(),
                 self._notes.state(),
+                self._invalid_impressions,
                 self._clicks.state(),
                 self._invalid_clicks.state(),
                 self._conversions.state(),
@@ -172,9 +195,10 @@ class Outcomes:
         )
 
     def load(self, state: bytes) -> None:
-        impressions, notes, clicks, invalid_clicks, conversions = _decoder.decode(state)
+        impressions, notes, invalid, clicks, invalid_clicks, conversions = _decoder.decode(state)
         self._impressions.restore(impressions)
         self._notes.restore(notes)
+        self._invalid_impressions = {id: intern(reason) for id, reason in invalid.items()}
         self._clicks.restore(clicks)
         self._invalid_clicks.restore(invalid_clicks)
         self._conversions.restore(conversions)
@@ -184,11 +208,17 @@ _decoder: Final = msgspec.msgpack.Decoder(
     tuple[
         tuple[dict[bytes, bool], dict[int, list[bytes]], int],
         tuple[dict[str, bool], dict[int, list[str]], int],
+        dict[bytes, str],
         tuple[dict[bytes, int], dict[int, list[bytes]], int],
         tuple[dict[bytes, bool], dict[int, list[bytes]], int],
         tuple[dict[str, bytes], dict[int, list[str]], int],
     ]
 )
+
+
+def _is_past_clicks(impression_id: bytes, now_s: int) -> bool:
+    """Whether no click on it can count any more, whatever the settings."""
+    return id_time_us(impression_id) // 1_000_000 + MAX_CLICK_WINDOW_S < now_s
 
 
 def _conversion_key(campaign_id: str, conversion_id: str) -> str:

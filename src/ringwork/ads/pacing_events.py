@@ -22,7 +22,7 @@ class CampaignPaced(Event, frozen=True, array_like=True):
     unit: Unit
     """What is planned: nanos of the budget, or the impressions of a promise."""
     begins_s: int
-    """When the plan was made: the begin of its day or flight, a change of terms, a restart."""
+    """When the plan was made: the begin of its day or flight, or a change of terms."""
     ends_s: int
     budget: int
     """What may be spent by the end."""

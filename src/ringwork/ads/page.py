@@ -18,6 +18,11 @@ class Page:
         self.turns = turns
         self.sold: list[Contender] = []
         """In the order of the slots."""
+        self.knows_viewer = True
+        """Whether the request names its visit, or a grant its person.
+
+        Else no frequency cap can hold.
+        """
         self.barred: dict[str, str] = {}
         """Campaign -> why it takes no part in this request."""
         self.roadblock = ""

@@ -10,7 +10,7 @@ from msgspec import Struct
 from ringwork.ads.auction import Ranked
 from ringwork.ads.events import Considered, SlotOutcome
 from ringwork.ads.index import Contender, Shortlist
-from ringwork.ads.model import ONE_QUANTITY_PPM, Ask, Sale, Served, Slot
+from ringwork.ads.model import Ask, Sale, Served, Slot
 from ringwork.ads.tokens import Claim
 
 Charged = Literal["first", "second", "agreed", "priority", "house"]
@@ -44,17 +44,6 @@ def terms_of(ask: Ask, slot: Slot, winner: Contender) -> Terms:
         return Terms("first" if slot.charge == "bid" else "agreed", reserve_nanos)
     pays_bid = slot.rule == "first" or (ask.charge_bid and slot.charge is None)
     return Terms("first" if pays_bid else "second", reserve_nanos)
-
-
-def cost_of(slot: Slot, price_nanos: int) -> int:
-    """What a sale costs: its price, times the impressions that one play counts as.
-
-    A public screen's part of a nano is rounded up, once.
-    """
-    if slot.quantity_ppm == ONE_QUANTITY_PPM:
-        return price_nanos
-    cost_nanos, rest = slot.cost_of(price_nanos)
-    return cost_nanos + (rest > 0)
 
 
 def outcome_of(

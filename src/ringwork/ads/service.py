@@ -8,12 +8,13 @@ reserves its price as a pending ledger transfer with the impression's id; what b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ringwork.ads import steering
 from ringwork.ads.auction import Placed, Ranked, place, sell_as
 from ringwork.ads.budgets import CAMPAIGN_PREFIX, PUBLISHER_PREFIX, Budgets
 from ringwork.ads.catalogue import Catalogue
@@ -31,12 +32,12 @@ from ringwork.ads.model import (
     Slot,
 )
 from ringwork.ads.outside import BIDDER_PREFIX, bidder_of, is_external
-from ringwork.ads.pacing.curve import Forecast
 from ringwork.ads.pacing.desk import PacingDesk
+from ringwork.ads.pacing.plans import PacingMemory
 from ringwork.ads.page import Page
 from ringwork.ads.priorities import Turns, draw_ppm
 from ringwork.ads.rank.snapshot import Snapshot
-from ringwork.ads.sales import Terms, cost_of, outcome_of, served_of, terms_of
+from ringwork.ads.sales import Terms, outcome_of, served_of, terms_of
 from ringwork.ads.settings import AdsSettings
 from ringwork.ads.tokens import Claim, Kind, Tokens
 from ringwork.ads.visits import Visits
@@ -45,6 +46,7 @@ from ringwork.kernel.journal import Command
 from ringwork.kernel.ledger import CREATED, Ledger, TransferCreated
 from ringwork.kernel.money import MAX_NANOS
 from ringwork.kernel.ports import Entropy
+from ringwork.kernel.steering import Steer
 
 HELD: Final[frozenset[Pricing]] = frozenset({"cpm", "vcpm", "cpv"})
 """Pricings whose event follows the sale at once, so that its price is set aside meanwhile."""
@@ -72,9 +74,10 @@ class Ads:
         ids: IdGenerator,
         entropy: Entropy,
         settings: AdsSettings,
-        forecast: Callable[[], Forecast | None],
+        pacing: PacingMemory,
     ) -> None:
-        """``forecast``: of the requests to come, for pacing."""
+        self.steered_by: Steer | None = None
+        """The part that moves scores before they are priced; set where one is composed."""
         self.settings = settings
         self.currency = settings.currency
         self.index = Index(catalogue, budgets, p_ppb=settings.p_ppb)
@@ -85,16 +88,12 @@ class Ads:
         self._tokens = tokens
         self._ids = ids
         self._entropy = entropy
-        self.requests = 0
-        """Since the start: the opportunities that pacing knows of."""
-        self._guaranteed: dict[str, int] = {}
         self.pacing = PacingDesk(
             budgets,
             live=lambda: iter(list(self.index.running())),
-            requests=lambda: self.requests,
-            sold=lambda campaign_id: self._guaranteed.get(campaign_id, 0),
+            plans=pacing.plans,
             set_pace=self.index.set_pace,
-            forecast=forecast,
+            forecast=pacing.traffic.forecast,
         )
 
     def use_model(self, snapshot: Snapshot) -> None:
@@ -108,7 +107,6 @@ class Ads:
 
     def begin(self, ask: Ask, auction_id: bytes, *, now_s: int) -> Page:
         """What holds for all slots of a request: whose turn it is, whom its visit saw enough."""
-        self.requests += 1
         index = self.index
         page = Page(Turns(auction_id, index.pace_ppm))
         if index.model_version and self.settings.explore_ppm:
@@ -117,6 +115,8 @@ class Ads:
             capped = self._visits.capped(ask.visit, now_s, self.index.capped_campaigns)
             for campaign_id in capped:
                 page.bar(campaign_id, "frequency")
+        else:
+            page.knows_viewer = False
         return page
 
     def candidates(self, ask: Ask, slot: Slot, page: Page, *, now_s: int) -> Shortlist:
@@ -125,7 +125,9 @@ class Ads:
         if context.publisher_id not in self._catalogue.publishers:
             return index.nobody(reason="publisher")
         while True:
-            shortlist = index.shortlist(context, slot, now_us=now_us, page=page)
+            shortlist = index.shortlist(
+                context, slot, now_us=now_us, page=page, is_long=self.steered_by is not None
+            )
             if not index.has_turns and not index.has_roadblocks:
                 return shortlist
             campaigns = [one.campaign for one in shortlist.contenders.values()]
@@ -170,6 +172,22 @@ class Ads:
                 return ranked
         return shortlist.ranked
 
+    def steer(
+        self, ask: Ask, slot: Slot, page: Page, shortlist: Shortlist, ranked: list[Ranked]
+    ) -> tuple[Shortlist, list[Ranked]]:
+        """The same after another part has moved scores; as they were where there is none.
+
+        Where an exploring request's winner is another one now, its propensity is not known.
+        """
+        if self.steered_by is None or not ranked:
+            return shortlist, ranked
+        offers = steering.offers_of(shortlist, ranked)
+        shifts = self.steered_by(steering.place_of(ask, slot), offers) if offers else {}
+        shortlist, moved = steering.steered(shortlist, ranked, slot, shifts)
+        if not moved or moved[0].candidate.ad_id != ranked[0].candidate.ad_id:
+            page.propensity_ppb = 0
+        return shortlist, moved
+
     def clear(
         self,
         command: Command,
@@ -210,7 +228,7 @@ class Ads:
             terms = terms_of(ask, slot, contender)
             sale = sell_as(terms.charged, running, terms.reserve_nanos)
             assert sale is not None, "somebody is running"
-            cost_nanos = cost_of(slot, sale.price_nanos)
+            cost_nanos = slot.cost_of(sale.price_nanos)
             if self._reserve(request, slot, contender, cost_nanos, impression_id):
                 won = contender, terms, sale, cost_nanos
                 break
@@ -275,13 +293,13 @@ class Ads:
     def _placed(
         self, slots: Sequence[Slot], shortlist: Shortlist, running: Sequence[Ranked]
     ) -> list[Placed]:
-        """The winners of a slate, those apart that share a label (competitive exclusion).
+        """The winners of a slate: those apart that share a label, or a frequency cap.
 
         An outside creative that was bid for several places has one of them, and sets no price for
         itself.
         """
         labels = {
-            one.candidate.ad_id: shortlist.contenders[one.candidate.ad_id].campaign.exclusion_labels
+            one.candidate.ad_id: _apart(shortlist.contenders[one.candidate.ad_id].campaign)
             for one in running
         }
         outside = {
@@ -332,10 +350,11 @@ class Ads:
         """Take note of a sale."""
         ask, campaign, now_s = request.ask, contender.campaign, request.command.now_s
         request.page.sell(slot.group, contender)
-        if campaign.priority == "guaranteed":
-            self._guaranteed[campaign.id] = self._guaranteed.get(campaign.id, 0) + 1
         if ask.visit:
             self._visits.shown(ask.visit, campaign, now_s)
+            if len(ask.slots) > 1:  # the places to come are of the same visit
+                for id in self._visits.capped(ask.visit, now_s, self.index.capped_campaigns):
+                    request.page.bar(id, "frequency")
         return Claim(
             impression_id,
             request.auction_id,
@@ -378,6 +397,7 @@ class Ads:
         for slot in ask.slots:  # OpenRTB: none is a place of a slate
             shortlist = self.candidates(ask, slot, page, now_s=now_s)
             ranked = self.rank(shortlist, slot, page)
+            shortlist, ranked = self.steer(ask, slot, page, shortlist, ranked)
             if ranked:
                 contender = shortlist.contenders[ranked[0].candidate.ad_id]
                 terms = terms_of(ask, slot, contender)
@@ -421,6 +441,15 @@ class Ads:
             return False
         command.record(hold)  # its id is new: nothing to compare it with
         return True
+
+
+def _apart(campaign: Campaign) -> list[str]:
+    """What no two ads of a slate share: exclusion labels, and the viewer that a cap counts."""
+    if not campaign.frequency_caps:
+        return campaign.exclusion_labels
+    owners = {"campaign": campaign.id, "advertiser": campaign.advertiser_id}
+    capped = dict.fromkeys(f"{one.per} {owners[one.per]}" for one in campaign.frequency_caps)
+    return [*campaign.exclusion_labels, *capped]
 
 
 def _without(shortlist: Shortlist, refused: int) -> Shortlist:

@@ -11,14 +11,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 from msgspec import Struct
 
 from ringwork.kernel.events import Envelope, Event, EventTypes, decode_frames
 from ringwork.kernel.ids import format_id
 from ringwork.kernel.journal import Command
-from ringwork.kernel.ports import KeyStore, Row
+from ringwork.kernel.ports import KeyStore, Row, Snapshots
+
+SEARCHED_AT_ONCE_BYTES: Final = 1024 * 1024
+"""Of a snapshot, in a millisecond or less: no thread has the interpreter for longer."""
 
 
 class SubjectErased(Event, frozen=True, array_like=True):
@@ -81,6 +84,7 @@ class Erasures:
         rows_naming: Callable[[bytes], int],
         history: Forgets,
         forget: Callable[[bytes], None],
+        snapshots: Snapshots,
     ) -> None:
         """``forget``: a pseudonym's traces in memory."""
         self._keys = keys
@@ -90,6 +94,7 @@ class Erasures:
         self._rows_naming = rows_naming
         self._history = history
         self._forget = forget
+        self._snapshots = snapshots
 
     def erase(self, command: Command, subject: str) -> tuple[bytes, bytes, int]:
         """Delete the subject's keys and history, then record it.
@@ -130,6 +135,7 @@ class Erasures:
         """
         sealed, came_back = await asyncio.to_thread(self._sealed, pseudonym, erased_seq)
         rows = await asyncio.to_thread(self._rows_naming, pseudonym)
+        states = await asyncio.to_thread(self._states_naming, pseudonym)
         # The key store is the event loop's own; the reading above is not, and may take long.
         readable = sum(
             self._keys.unseal(pseudonym, value, context=context) is not None
@@ -142,12 +148,25 @@ class Erasures:
         return [
             Searched(store="event log", found=len(sealed), readable=readable),
             Searched(store="key store", found=int(held), readable=int(held and not came_back)),
-            # No table has a column for a personal member (a test holds every table to that), so a
-            # row that is found holds ciphertext at most.
+            # No table has a column for a personal member (a test holds every table to that) and no
+            # fold keeps one in plain, so what is found there holds ciphertext at most.
             Searched(store="projections", found=rows, readable=0),
             # Its rows can be read; those of who came back are younger than the erasure.
             Searched(store="history", found=kept, readable=older),
+            Searched(store="snapshot", found=states, readable=0),
         ]
+
+    def _states_naming(self, pseudonym: bytes) -> int:
+        """How many folds' states in the last snapshot hold it. A server serves meanwhile."""
+        _, states = self._snapshots.load()
+        step = SEARCHED_AT_ONCE_BYTES
+        return sum(
+            any(
+                state.find(pseudonym, at, at + step + len(pseudonym) - 1) >= 0
+                for at in range(0, len(state), step)
+            )
+            for state in states.values()
+        )
 
     def _find(self, event_id: bytes) -> tuple[Envelope, int] | None:
         for envelope, seq in envelopes(self._rows()):

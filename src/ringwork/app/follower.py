@@ -19,14 +19,15 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from ringwork.app.ending import end_at_once
 from ringwork.app.history import HistoryProjection
-from ringwork.app.keeper import DurableLog, Keeper
+from ringwork.app.keeper import PIECE_PAUSE_S, DurableLog, Keeper
 from ringwork.app.learner import LearnerThread
 from ringwork.app.link import (
     ERROR_MAX_CHARS,
@@ -40,15 +41,17 @@ from ringwork.app.link import (
 )
 from ringwork.app.memory import EVENTS, PROJECTIONS
 from ringwork.app.runners import Runners
+from ringwork.kernel.clock import SystemClock
 from ringwork.kernel.entropy import SystemEntropy
 from ringwork.kernel.events import EventTypes
 from ringwork.kernel.ports import KeyStore
+from ringwork.storage.snapshot_file import FileSnapshots
 from ringwork.storage.sqlite.history import FILE_NAME as HISTORY_FILE
 from ringwork.storage.sqlite.history import open_history
 from ringwork.storage.sqlite.keys import SqliteKeyStore
 from ringwork.storage.sqlite.projections import POLL_S, ProjectionRunner
 from ringwork.storage.sqlite.reader import SqliteLogReader
-from ringwork.storage.sqlite.state import SqliteSnapshots, State, open_state
+from ringwork.storage.sqlite.state import State, open_state
 from ringwork.storage.standing import Standing
 from ringwork.web.logs import configure
 
@@ -75,8 +78,14 @@ class Follower:
                 ProjectionRunner(self._log, history, types, [people]),
             ]
         )
+        snapshots = FileSnapshots(Path(begin.data))
+        snapshots.clean()
         self._keeper = Keeper(
-            self._log, types, SqliteSnapshots(state), snapshot_events=begin.snapshot_events
+            self._log,
+            types,
+            snapshots,
+            clock=SystemClock(),
+            snapshot_events=begin.snapshot_events,
         )
         self._learner = LearnerThread(self._log, types, Path(begin.data))
         self._told: Progress | None = None
@@ -111,8 +120,10 @@ class Follower:
         # How far the learner is must be told, although nobody says anything meanwhile.
         learns = self._told is None or not self._learner.rests_at(self._told.learned)
         has_trouble = bool(self._runner.troubles or self._keeper.trouble)
-        wait_s = 0 if is_busy else POLL_S if has_trouble or learns else None
-        self.hear(self._end.receive(wait_s))
+        wait_s = POLL_S if has_trouble or learns else None
+        if self._keeper.is_saving:
+            wait_s = PIECE_PAUSE_S
+        self.hear(self._end.receive(0 if is_busy else wait_s))
 
     def _tell(self) -> None:
         progress = Progress(
@@ -158,9 +169,9 @@ def main() -> None:
     os.nice(NICENESS)
     try:
         with socket.socket(fileno=sys.stdin.fileno()) as connection:
-            _follow_server(FollowerEnd(connection))
-    except ServerGone:
-        return
+            with suppress(ServerGone):
+                _follow_server(FollowerEnd(connection))
+            end_at_once(0)
     except Exception:  # the edge of a process: the server starts another one
         _log.exception("the follower cannot go on")
         sys.exit(1)

@@ -15,6 +15,7 @@ from ringwork.ads.invoice_events import EVENTS as INVOICE_EVENTS
 from ringwork.ads.model_events import EVENTS as MODEL_EVENTS
 from ringwork.ads.outcomes import Outcomes
 from ringwork.ads.pacing.known_traffic import KnownTraffic
+from ringwork.ads.pacing.plans import Plans
 from ringwork.ads.pacing_events import EVENTS as PACING_EVENTS
 from ringwork.ads.payouts import Earnings
 from ringwork.ads.projections import PROJECTIONS as ADS_PROJECTIONS
@@ -71,6 +72,7 @@ class Memory:
         self.budgets = Budgets(self.ledger)
         self.outcomes = Outcomes()
         self.known_traffic = KnownTraffic()
+        self.plans = Plans()
         self.awaiting = Awaiting()
         self.books = Books()
         self.earnings = Earnings()
@@ -82,6 +84,7 @@ class Memory:
             self.budgets,
             self.outcomes,
             self.known_traffic,
+            self.plans,
             self.awaiting,
             self.books,
             self.earnings,

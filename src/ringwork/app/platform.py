@@ -19,6 +19,7 @@ from ringwork.ads.behavioural.told import PeopleTold
 from ringwork.ads.billing import Billing
 from ringwork.ads.invoices import Invoicing
 from ringwork.ads.management import Management
+from ringwork.ads.pacing.plans import PacingMemory
 from ringwork.ads.payouts import Payouts
 from ringwork.ads.personal import Personal
 from ringwork.ads.reports.desk import ReportDesk
@@ -28,6 +29,7 @@ from ringwork.app.erasure import Erasures
 from ringwork.app.exporter import ExportedBeside, warehouse_of
 from ringwork.app.following import Following
 from ringwork.app.history import DeniedReads, HistoryProjection, NoGrants
+from ringwork.app.keeper import is_snapshot_due
 from ringwork.app.learner import LearnerThread
 from ringwork.app.link import Learned
 from ringwork.app.memory import EVENTS, PROJECTIONS, Memory
@@ -38,7 +40,7 @@ from ringwork.app.settings import Settings
 from ringwork.app.traffic import geo_file, traffic_filter
 from ringwork.flow.record_outcome import RecordOutcome
 from ringwork.flow.serve_ad import ServeAd
-from ringwork.kernel.errors import LogCorrupt, Overloaded, Unavailable
+from ringwork.kernel.errors import Overloaded, Unavailable
 from ringwork.kernel.events import EventTypes, Idempotency
 from ringwork.kernel.ids import IdGenerator
 from ringwork.kernel.journal import Journal
@@ -47,6 +49,7 @@ from ringwork.kernel.ledger import (
 )
 from ringwork.kernel.ports import Clock, Entropy
 from ringwork.storage.report_files import DirectoryReportFiles
+from ringwork.storage.snapshot_file import FileSnapshots
 from ringwork.storage.sqlite.files import Connect, connect
 from ringwork.storage.sqlite.history import FILE_NAME as HISTORY_FILE
 from ringwork.storage.sqlite.history import HistoryStore, open_history
@@ -57,7 +60,7 @@ from ringwork.storage.sqlite.projections import ProjectionRunner, load_checkpoin
 from ringwork.storage.sqlite.reader import SqliteLogReader
 from ringwork.storage.sqlite.search import rows_naming
 from ringwork.storage.sqlite.segment import Rotation
-from ringwork.storage.sqlite.state import SqliteSnapshots, open_state
+from ringwork.storage.sqlite.state import open_state
 from ringwork.web.execute import Executor
 from ringwork.web.idempotency import IdempotencyKeys
 from ringwork.web.sessions import SignIn
@@ -70,7 +73,7 @@ if TYPE_CHECKING:
     from ringwork.app.bidding import Bidding
 
 SNAPSHOT_EVENTS: Final = 200_000
-"""Events between two snapshots: about half a second of replay at the next start."""
+"""At least so many between two snapshots: about a second of replay at the next start."""
 PURGE_S: Final = 3600
 """Between two looks for history that is too old; a read leaves it out meanwhile."""
 EXPIRE_AT_ONCE: Final = 50
@@ -152,7 +155,8 @@ class Platform:
         self.people = open_history(data / HISTORY_FILE)
         self._opened.callback(self.people.close)
         self.reader = SqliteLogReader(data / "log")
-        self.snapshots = SqliteSnapshots(self.state)
+        self.snapshots = FileSnapshots(data)
+        self.snapshots.clean()
         self.types = EventTypes(EVENTS)
 
     def _follow_here(self) -> Runners | Following:
@@ -195,15 +199,8 @@ class Platform:
             snapshots=self.snapshots,
             answers=self.answers,
         )
-        seq, _ = self.snapshots.load()
-        if seq > self.log.head.seq:
-            raise LogCorrupt(
-                str(self.settings.data_path / "log"),
-                self.log.head.seq,
-                f"the log ends here, the snapshot in state.db is at sequence {seq}",
-            )
-        self.journal.refold()
-        self._snapshot_seq = seq
+        replayed = self.journal.refold()
+        self._snapshot_seq = self.log.head.seq - replayed
 
     def _build_parts(self) -> None:
         settings, memory = self.settings, self.memory
@@ -218,7 +215,7 @@ class Platform:
             ids=self.ids,
             entropy=self.entropy,
             settings=settings.ads,
-            forecast=memory.known_traffic.forecast,
+            pacing=PacingMemory(memory.known_traffic, memory.plans),
         )
         self.billing = Billing(
             catalogue=memory.catalogue,
@@ -272,6 +269,7 @@ class Platform:
             rows_naming=partial(rows_naming, self.state.reader),
             history=self.history,
             forget=self.behaviour.forget,
+            snapshots=self.snapshots,
         )
         self.sign_in = SignIn(
             secret=self.secrets.session,
@@ -324,9 +322,9 @@ class Platform:
             currency=settings.ads.currency,
         )
         data = settings.data_path
-        # Where a child follows the log, another one exports it: both for the requests' sake.
+        # Where a child follows the log, another one exports and asks it: for the requests' sake.
         is_beside = isinstance(self.projections, Following)
-        warehouse = (ExportedBeside if is_beside else warehouse_of)(data, self.types)
+        warehouse = ExportedBeside(data) if is_beside else warehouse_of(data, self.types)
         self.desk = ReportDesk(
             warehouse=warehouse,
             files=DirectoryReportFiles(data / "reports"),
@@ -405,7 +403,9 @@ class Platform:
         """Background work while the server runs; afterwards everything durable and closed."""
         self.projections.start()
         self.model.begin()
-        self.ads.warm_up(self.clock.wall_us() // 1_000_000)
+        now_s = self.clock.wall_us() // 1_000_000
+        self.ads.warm_up(now_s)
+        self.ads.pacing.begin(now_s)
         self._learn_here()
         if self.bidding is not None:
             await self.bidding.begin()
@@ -546,7 +546,8 @@ class Platform:
     def _is_snapshot_due(self) -> bool:
         if isinstance(self.projections, Following):
             return False  # its follower does it
-        return self.log.head.seq - self._snapshot_seq >= SNAPSHOT_EVENTS
+        since = self.log.head.seq - self._snapshot_seq
+        return is_snapshot_due(since, self.snapshots, least_events=SNAPSHOT_EVENTS)
 
     def _snapshot_if_durable(self) -> None:
         """Save memory's state when every event in it is on disk; else the next tick tries again."""

@@ -6,6 +6,7 @@ import errno
 import socket
 
 from ringwork.app.lock import holder_of
+from ringwork.cli.main import INTERRUPTED, OK
 from ringwork.cli.options import DEFAULTS, Options
 from ringwork.kernel.errors import Busy, ConfigurationError
 
@@ -26,9 +27,15 @@ def serve(*, host: str | None = None, port: int | None = None, options: Options 
     settings = options.settings({key: value for key, value in given.items() if value is not None})
     if holder_of(settings.data_path) is None:  # else the lock names who serves, port and all
         require_free(settings.http.host, settings.http.port)
+    from ringwork.app.ending import end_at_once  # noqa: PLC0415  # as the next one
     from ringwork.app.serve import run  # noqa: PLC0415  # a server's weight, only for a server
 
-    run(settings)
+    code = OK
+    try:
+        run(settings)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    end_at_once(code)
 
 
 def require_free(host: str, port: int) -> None:

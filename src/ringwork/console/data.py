@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from ringwork.ads import projections as ads
 from ringwork.ads.lifecycle import Noun
 from ringwork.console import logged
+from ringwork.console.ahead import Ahead, ahead_of
 from ringwork.console.facts import (
     AccountFacts,
     CampaignPageFacts,
@@ -65,8 +66,8 @@ if TYPE_CHECKING:
 REQUESTS_PAGE: Final = 50
 TRANSFERS_PAGE: Final = 40
 CAMPAIGN_TRANSFERS: Final = 12
-CAMPAIGN_PACES: Final = 3_000
-"""Notes of a plan that a page reads: a month of a note every quarter of an hour."""
+CAMPAIGN_PACES: Final = 1_000
+"""Notes of a plan that a page reads: the tables keep some 600."""
 CHANGES: Final = 20
 """On the item's own page; the others are on pages of their own."""
 CHANGES_PAGE: Final = 50
@@ -251,9 +252,17 @@ class ConsoleData:
             ],
             transfers=transfers,
             paces=[pace_of(row) for row in paces],
+            ahead=self._ahead(paces),
             changes=changes,
             older_changes=older,
         )
+
+    def _ahead(self, paces: list[ads.PaceRow]) -> Ahead | None:
+        """What is expected from a campaign's newest note to its plan's end."""
+        if not paces:
+            return None
+        newest = paces[-1]
+        return ahead_of(self._from.forecast(), newest.ts_us // 1_000_000, newest.ends_s)
 
     async def creative(self, id: str) -> CreativePageFacts | None:
         """One creative with what became of it, and its changes."""

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from ringwork.ads.lifecycle import Noun
 from ringwork.ads.model import Campaign, Creative
+from ringwork.console.ahead import Ahead
 from ringwork.kernel.events import Recorded
 from ringwork.kernel.ledger import Account
 
@@ -329,6 +330,8 @@ class CampaignPageFacts(Struct, frozen=True, kw_only=True):
     transfers: list[TransferLine]
     paces: list[Pace] = []
     """The notes of its plan's period, oldest first."""
+    ahead: Ahead | None = None
+    """What traffic is expected from the newest note to the plan's end."""
     changes: list[ChangeFacts] = []
     """The newest changes of the campaign, newest first."""
     older_changes: int = 0

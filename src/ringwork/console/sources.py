@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from ringwork.ads.budgets import Budgets
 from ringwork.ads.catalogue import Catalogue
+from ringwork.ads.pacing import Forecast
 from ringwork.console.facts import Verification
 from ringwork.kernel.journal import Journal
 from ringwork.kernel.ledger import Entry, Ledger
@@ -77,6 +78,8 @@ class Sources(Struct, frozen=True, kw_only=True):
     store: Callable[[], StoreFacts]
     verification: Callable[[], Verification | None]
     """The stored result of the last ``ringwork verify``."""
+    forecast: Callable[[], Forecast | None] = lambda: None
+    """The requests to come, once enough were seen."""
     source: str = ""
     """What the figures are of, as in "demo world, seed 7"; empty for real traffic."""
 

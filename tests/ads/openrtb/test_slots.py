@@ -350,18 +350,26 @@ def test_one_play_of_a_screen_costs_its_impressions():
     """The specification's example: 2.50 CPM for 30.3 impressions are 0.07575."""
     slot = slot_of({"banner": BANNER, "qty": {"multiplier": 30.3}})
     assert slot.quantity_ppm == 30_300_000
-    assert slot.cost_of(2_500_000) == (75_750_000, 0)
-    assert slot_of({"banner": BANNER}).cost_of(2_500_000) == (2_500_000, 0)
+    assert slot.cost_of(2_500_000) == 75_750_000
+    assert slot.cost_of(2_500_001) == 75_750_030, "30.3 nanos more, rounded down"
+    assert slot_of({"banner": BANNER}).cost_of(2_500_000) == 2_500_000
+
+
+def test_a_play_with_a_price_is_never_free():
+    slot = slot_of({"banner": BANNER, "qty": {"multiplier": 0.000001}})
+    assert (slot.cost_of(999_999), slot.cost_of(1), slot.cost_of(0)) == (1, 1, 0)
 
 
 @given(
     multiplier=st.decimals("0.000001", 10**6, places=6),
     prices=st.lists(st.integers(0, 10**12), min_size=1, max_size=20),
 )
-def test_what_rounding_leaves_is_carried_to_the_next_play(multiplier, prices):
+def test_nobody_pays_above_what_was_bid_and_less_by_a_nano_a_play_at_most(multiplier, prices):
     slot = slot_of({"banner": BANNER, "qty": {"multiplier": float(multiplier)}})
-    total = carried_ppm = 0
     for price_nanos in prices:
-        cost, carried_ppm = slot.cost_of(price_nanos, carried_ppm)
-        total += cost
-    assert total == sum(prices) * Fraction(multiplier) // 1
+        exact = price_nanos * Fraction(multiplier)
+        cost = slot.cost_of(price_nanos)
+        assert exact - 1 < cost <= exact or (cost == 1 and 0 < exact < 1)
+    worth = [one for one in prices if one * Fraction(multiplier) >= 1]
+    exact = sum(worth) * Fraction(multiplier)
+    assert exact - len(worth) <= sum(slot.cost_of(one) for one in worth) <= exact

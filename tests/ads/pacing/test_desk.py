@@ -5,6 +5,7 @@ from ringwork.ads.model import Campaign
 from ringwork.ads.pacing import DualPacer, Forecast
 from ringwork.ads.pacing.desk import EVIDENCE, INTERVAL_S, PacingDesk
 from ringwork.ads.pacing.notes import NOTES_WAITING, Notes, Plan
+from ringwork.ads.pacing.plans import Plans
 from ringwork.ads.pacing_events import CampaignPaced
 from ringwork.kernel.money import Money
 
@@ -18,16 +19,28 @@ class Market:
         self.campaigns = {one.id: one for one in campaigns}
         self.paces: dict[str, int] = {}
         self.spent = dict.fromkeys(self.campaigns, 0)
-        self.shown = dict.fromkeys(self.campaigns, 0)
-        self.came = 0
+        self.plans = Plans()
+        self.shown = self.plans.sold
+        self.shown.update(dict.fromkeys(self.campaigns, 0))
         self.per_s = per_s
-        self.desk = PacingDesk(
+        self.desk = self.new_desk()
+
+    def new_desk(self, forecast: Forecast | None = None) -> PacingDesk:
+        return PacingDesk(
             self,
             live=lambda: iter(list(self.campaigns.values())),
-            requests=lambda: self.came,
-            sold=lambda id: self.shown[id],
+            plans=self.plans,
             set_pace=self.paces.__setitem__,
+            forecast=lambda: forecast,
         )
+
+    @property
+    def came(self) -> int:
+        return self.plans.requests
+
+    @came.setter
+    def came(self, requests: int) -> None:
+        self.plans.requests = requests
 
     def spent_nanos(self, campaign_id: str, day: int) -> int:
         return self.spent[campaign_id]
@@ -217,14 +230,7 @@ def test_a_plan_follows_the_traffic_that_is_expected():
     """Three quarters of the requests come in the day's second half: a quarter is due at noon."""
     halves = Forecast.of_minutes([600.0] * 720 + [1_800.0] * 720)
     market = Market(one("c", daily_budget=Money.of_nanos("EUR", 10**11)), per_s=10)
-    market.desk = PacingDesk(
-        market,
-        live=lambda: iter(list(market.campaigns.values())),
-        requests=lambda: market.came,
-        sold=lambda id: market.shown[id],
-        set_pace=market.paces.__setitem__,
-        forecast=lambda: halves,
-    )
+    market.desk = market.new_desk(halves)
     midnight_s = 20_000 * DAY_S
     now_s = midnight_s
     for hour in range(24):

@@ -122,6 +122,7 @@ class Behaviour:
         """As ``Ads.begin``, with the person's audiences and caps."""
         page = self._ads.begin(personal.ask, auction_id, now_s=now_s)
         page.audiences, page.reads = personal.audiences, personal.reads
+        page.knows_viewer = True
         for campaign_id in seen_enough(personal.seen, now_s, self._ads.index.capped_campaigns):
             page.bar(campaign_id, "frequency")
         return page

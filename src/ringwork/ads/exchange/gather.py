@@ -148,6 +148,8 @@ class Gather:
         self, line: _Line, ask: Ask, budget_ms: int, signals: Signals | None
     ) -> _Asked | str:
         """The request under way, or why the bidder is not asked."""
+        if signals is not None and signals.unclear:
+            return "signals"
         bidder = line.bidder
         wait_ms = min(bidder.tmax_ms, budget_ms)
         tmax_ms = wait_ms - bidder.margin_ms

@@ -56,6 +56,8 @@ class Signals(Struct, frozen=True, kw_only=True):
     gpc: str = ""
     """``1`` where the viewer's browser says ``Sec-GPC: 1``."""
     dsa: Dsa | None = None
+    unclear: str = ""
+    """Why nobody outside may be asked: two strings say different things, or one cannot be read."""
 
 
 class Outgoing(Struct, frozen=True):

@@ -1,12 +1,13 @@
 """What regulates a request, as far as it is passed on: ``Signals`` of a page or of a bid request.
 
 Nothing is inferred: what was not said is not sent. Where two statements contradict each other the
-stricter holds (ads specification 3.5), and where no string could say the stricter the request is
-refused: a choice is not ours to pick.
+stricter holds (ads specification 3.5), and where no string could say the stricter nobody outside is
+asked: a choice is not ours to pick, and no page gets an error for its consent platform's.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Final, Literal
 
@@ -16,40 +17,44 @@ from ringwork.ads.exchange.outbound import Signals
 from ringwork.ads.exchange.strings import Unreadable, choices_of, sections_of
 from ringwork.ads.openrtb import dsa
 from ringwork.ads.openrtb.structs import BidRequest
-from ringwork.kernel.errors import Fault, Invalid
+from ringwork.kernel.errors import Fault
 
 TC_MAX_CHARS: Final = 32_768
 """Longer TC strings are invalid (ads specification 3.4)."""
 GPP_MAX_CHARS: Final = 65_536
 """A TC string among the sections, and the others."""
 
+_TC_FORM: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_GPP_FORM: Final = re.compile(r"D[A-Za-z0-9_.~-]*")
+_US_PRIVACY_FORM: Final = re.compile(r"1[YN-]{3}")
 _TCF: Final = 2
 _US_PRIVACY: Final = 6
 _GPC: Final = b"sec-gpc"
 
 
 class PageSignals(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a page's consent platform says. It is passed on to outside bidders, never recorded."""
+    """What a page's consent platform says. It is passed on to outside bidders, never recorded.
+
+    A string may hold anything: what is none gives no error, and nobody outside is asked.
+    """
 
     coppa: Literal[0, 1] | None = None
     """Whether the page is for children (US, COPPA)."""
     gdpr: Literal[0, 1] | None = None
     """Whether the GDPR applies; absent: not known."""
-    tc: Annotated[
-        str, Meta(pattern=r"^([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)?$", max_length=TC_MAX_CHARS)
-    ] = ""
+    tc: str = ""
     """The TC string (``user.consent``)."""
-    gpp: Annotated[str, Meta(pattern=r"^(D[A-Za-z0-9_.~-]*)?$", max_length=GPP_MAX_CHARS)] = ""
+    gpp: str = ""
     """The GPP string."""
     gpp_sid: Annotated[list[Annotated[int, Meta(ge=-1, le=65_535)]], Meta(max_length=20)] = []
     """The sections of it that apply here; -1: none does, 0: not known."""
-    us_privacy: Annotated[str, Meta(pattern=r"^(1[YN-]{3})?$")] = ""
+    us_privacy: str = ""
     gpc: Literal[0, 1] | None = None
     """The viewer's ``Sec-GPC``, where a server asks for its page; a browser sends it itself."""
 
 
 def signals_of_page(given: PageSignals, headers: Iterable[tuple[bytes, bytes]]) -> Signals:
-    """The signals of a checked request and its headers."""
+    """The signals of a request and its headers."""
     return Signals(
         coppa=given.coppa,
         gdpr=_gdpr(given.gdpr, given.gpp_sid),
@@ -58,20 +63,20 @@ def signals_of_page(given: PageSignals, headers: Iterable[tuple[bytes, bytes]]) 
         gpp_sid=tuple(given.gpp_sid),
         consent=given.tc,
         gpc=_gpc(given.gpc, headers),
+        unclear=next((f"{one.pointer}: {one.detail}" for one in unclear(given)), ""),
     )
 
 
-def check_signals(given: PageSignals) -> None:
-    """Invalid where a string cannot be read, or where two say different things."""
+def unclear(given: PageSignals) -> list[Fault]:
+    """Strings that cannot be read, and those that say different things."""
+    forms = [*_forms(given)]
+    if forms:
+        return forms
     try:
         sections = sections_of(given.gpp) if given.gpp else {}
     except Unreadable as problem:
-        faults = [Fault("/signals/gpp", str(problem))]
-    else:
-        faults = [*_sections(given, sections), *_contradictions(given, sections)]
-    if faults:
-        first = faults[0]
-        raise Invalid(f"{first.pointer}: {first.detail}", faults)
+        return [Fault("/signals/gpp", str(problem))]
+    return [*_sections(given, sections), *_contradictions(given, sections)]
 
 
 def signals_of(request: BidRequest, headers: Iterable[tuple[bytes, bytes]] = ()) -> Signals:
@@ -105,6 +110,20 @@ def _gpc(given: object, headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The viewer opts out where the request or the browser says so."""
     says = str(given) == "1" or any(name == _GPC and value == b"1" for name, value in headers)
     return "1" if says else ""
+
+
+def _forms(given: PageSignals) -> Iterator[Fault]:
+    """Strings that are none of their kind at the first look, and those that are too long."""
+    for name, text, form, longest in (
+        ("tc", given.tc, _TC_FORM, TC_MAX_CHARS),
+        ("gpp", given.gpp, _GPP_FORM, GPP_MAX_CHARS),
+        ("us_privacy", given.us_privacy, _US_PRIVACY_FORM, 4),
+    ):
+        if len(text) > longest:
+            detail = f"expected at most {longest} characters, got {len(text)}"
+            yield Fault(f"/signals/{name}", detail)
+        elif text and not form.fullmatch(text):
+            yield Fault(f"/signals/{name}", f"expected {form.pattern}, got {text[:40]!r}")
 
 
 def _sections(given: PageSignals, sections: dict[int, str]) -> Iterator[Fault]:

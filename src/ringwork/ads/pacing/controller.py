@@ -66,15 +66,17 @@ class DualPacer:
         forecast: Curve | None = None,
         *,
         start_ppm: int = START_PPM,
+        level: float | None = None,
     ) -> None:
         """``start_ppm``: what to begin with, best what ``feasibility`` expects to be right.
 
+        ``level``: traffic over forecast (over one a minute without one), where that is known.
         ValueError: the end is not after the start, a negative budget, numbers that are no numbers.
         """
         refuse_campaign(budget_nanos, start_s, end_s, start_ppm)
         start_s, end_s = float(start_s), float(end_s)  # as they come back from msgpack
         self._curve: Curve = forecast or Flat()
-        traffic = Traffic.unseen(start_s, is_forecast=forecast is not None)
+        traffic = Traffic.unseen(start_s, is_forecast=forecast is not None, level=level)
         self.state = State(
             budget_nanos=budget_nanos,
             start_s=start_s,

@@ -6,9 +6,9 @@ campaign is throttled instead: it takes part in the share of requests that its p
 
 An opportunity is a request, whoever could have bought it: what a campaign's targeting leaves of
 them is learned by its pacer. A campaign that has seen too little to judge bids its whole bid; what
-it may spend is the ledger's matter in any case. Pacers are not part of the state: after a restart
-they begin with what is left, at the last minute's knowledge of traffic. What a
-pacer planned and did is noted (``notes``), for whoever records it.
+it may spend is the ledger's matter in any case. Pacers are not part of the state. What a pacer
+planned and did is noted (``notes``), for whoever records it, and from what was recorded
+(``Plans``) a plan goes on after a restart, from the multiplier that it had.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from ringwork.ads.model import Campaign
 from ringwork.ads.pacing.controller import ONE_PPM, DualPacer
 from ringwork.ads.pacing.curve import Forecast
 from ringwork.ads.pacing.notes import Notes, Plan, slope_of
+from ringwork.ads.pacing.plans import Course, Plans
+from ringwork.ads.pacing.resume import resumed_pacer, resumed_plan
 from ringwork.ads.pacing.throttle import ThrottlePacer
 
 INTERVAL_S: Final = 60
@@ -68,26 +70,38 @@ class PacingDesk:
         spending: Spending,
         *,
         live: Callable[[], Iterator[Campaign]],
-        requests: Callable[[], int],
-        sold: Callable[[str], int],
+        plans: Plans,
         set_pace: Callable[[str, int], None],
         forecast: Callable[[], Forecast | None] = lambda: None,
     ) -> None:
-        """``requests`` and ``sold`` (of a campaign) are counts since the start.
+        """``plans``: what the log tells, of requests, sales and the plans under way.
 
         ``forecast`` is of requests; a plan keeps to the one that it began with.
         """
         self._spending = spending
         self._live = live
-        self._requests = requests
-        self._sold = sold
+        self._plans = plans
         self._set_pace = set_pace
         self._forecast = forecast
         self._desks: dict[str, _Desk] = {}
+        self._under_way: dict[str, Course] = {}
+        """Plans of before the start that were not looked at yet."""
         self._round: Iterator[Campaign] = iter(())
         self._round_s = -INTERVAL_S
         self._at_once = AT_ONCE
         self.notes = Notes()
+
+    def begin(self, now_s: int) -> None:
+        """Go on with the plans that the log tells of; the paces are theirs from the first request.
+
+        Call it once, before any work. A campaign that is not live now begins anew when it is.
+        """
+        for campaign in self._live():
+            course = self._plans.courses.get(campaign.id)
+            terms = self._terms(campaign, now_s)
+            if course is not None and terms is not None and _is_of(course, campaign, terms, now_s):
+                self._under_way[campaign.id] = course
+                self._set_pace(campaign.id, course.noted.pace_ppm)
 
     def work(self, now_s: int) -> bool:
         """Look at some campaigns; True while more are due in this round."""
@@ -98,9 +112,11 @@ class PacingDesk:
         if now_s >= self._round_s + INTERVAL_S or now_s < self._round_s:
             self._round_s = now_s
             campaigns = list(self._live())
-            gone = self._desks.keys() - {one.id for one in campaigns}
-            for campaign_id in gone:
+            live = {one.id for one in campaigns}
+            for campaign_id in self._desks.keys() - live:
                 del self._desks[campaign_id]
+            for campaign_id in self._under_way.keys() - live:
+                del self._under_way[campaign_id]
             self._round = iter(campaigns)
             self._at_once = max(AT_ONCE, -(-len(campaigns) // SLICES))
             self.notes.spread_over(len(campaigns))
@@ -110,13 +126,19 @@ class PacingDesk:
     def _look(self, campaign: Campaign, now_s: int) -> None:
         terms = self._terms(campaign, now_s)
         desk = self._desks.get(campaign.id)
+        course = self._under_way.pop(campaign.id, None) if self._under_way else None
         if terms is None:
-            if desk is not None:
-                del self._desks[campaign.id]
+            if desk is not None or course is not None:
+                self._desks.pop(campaign.id, None)
                 self._set_pace(campaign.id, ONE_PPM)
             return
-        spent, requests = self._spent(campaign, now_s), self._requests()
-        if desk is None or desk.terms != terms:
+        spent, requests = self._spent(campaign, now_s), self._plans.requests
+        if course is not None and not _is_of(course, campaign, terms, now_s):
+            self._set_pace(campaign.id, ONE_PPM)
+            course = None
+        if course is not None:
+            desk = self._desks[campaign.id] = self._resumed(course, terms, now_s, spent)
+        elif desk is None or desk.terms != terms:
             desk = _Desk(
                 self._pacer(campaign, terms, now_s, spent, desk),
                 terms,
@@ -149,6 +171,15 @@ class PacingDesk:
             is_known=desk.plan.came >= EVIDENCE,
         )
 
+    def _resumed(
+        self, course: Course, terms: tuple[int, int, int], now_s: int, spent: int
+    ) -> _Desk:
+        pacer = resumed_pacer(course, now_s, spent, self._forecast())
+        plan = resumed_plan(course, pacer, self._plans.requests, now_s)
+        pace_ppm = course.noted.pace_ppm
+        requests, since = self._plans.requests, course.opened_at
+        return _Desk(pacer, terms, now_s, spent, requests, since, plan, pace_ppm)
+
     def _terms(self, campaign: Campaign, now_s: int) -> tuple[int, int, int] | None:
         """(budget, begin, end) of the plan that a campaign is in; None where it has none."""
         starts_s = campaign.starts_us // 1_000_000
@@ -171,7 +202,7 @@ class PacingDesk:
 
     def _spent(self, campaign: Campaign, now_s: int) -> int:
         if campaign.priority == "guaranteed":
-            return self._sold(campaign.id)
+            return self._plans.sold.get(campaign.id, 0)
         if campaign.daily_budget is not None:
             return self._spending.spent_nanos(campaign.id, now_s // DAY_S)
         return campaign.budget.total_nanos - self._spending.free_nanos(campaign, now_s)
@@ -197,6 +228,14 @@ class PacingDesk:
         if known_ppm:
             return DualPacer(left, begin_s, end_s, self._forecast(), start_ppm=known_ppm)
         return DualPacer(left, begin_s, end_s, self._forecast())
+
+
+def _is_of(course: Course, campaign: Campaign, terms: tuple[int, int, int], now_s: int) -> bool:
+    """Whether a plan that the log tells of is of these terms."""
+    budget, begin_s, end_s = terms
+    note, unit = course.noted, "impressions" if campaign.priority == "guaranteed" else "nanos"
+    is_same = (note.unit, note.budget, note.ends_s) == (unit, budget, end_s)
+    return is_same and begin_s <= note.begins_s <= now_s
 
 
 def _share(pacer: DualPacer | ThrottlePacer, now_s: int) -> int:

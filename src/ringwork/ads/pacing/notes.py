@@ -93,7 +93,7 @@ class Notes:
                 budget=plan.budget,
                 spent=spent,
                 due=_due(plan, pacer, now_s),
-                reach=spent + _ahead(plan, pacer, now_s) if is_known else None,
+                reach=_reach(plan, pacer, now_s, spent) if is_known else None,
                 pace_ppm=pace_ppm,
             )
         )
@@ -117,18 +117,23 @@ def slope_of(pacer: DualPacer | ThrottlePacer | None) -> float:
     return 1.0 if isinstance(pacer, ThrottlePacer) else 2.0
 
 
-def _ahead(plan: Plan, pacer: DualPacer | ThrottlePacer | None, now_s: int) -> int:
-    """What the requests that are left would cost at the whole bid, or bring if it took part in all.
+def _reach(
+    plan: Plan, pacer: DualPacer | ThrottlePacer | None, now_s: int, spent: int
+) -> int | None:
+    """What would be spent by the end if the requests that are left cost the whole bid each.
 
-    Measured, and not the pacer's own line: that begins as a guess around the plan. Lower paces tell
-    less of the whole bid; as they count with their square, the estimate tends to what is so where
-    it matters, at paces near one.
+    Of a promise: if it took part in all. None where no request was measured yet, as just after a
+    restart. Measured, and not the pacer's own line: that begins as a guess around the plan. Lower
+    paces tell less of the whole bid; as they count with their square, the estimate tends to what is
+    so where it matters, at paces near one.
     """
-    if not plan.recent_whole or pacer is None:
-        return 0  # nothing was spent
+    if pacer is None:
+        return spent  # who bids its whole bid and buys nothing will go on so
+    if not plan.recent_whole:
+        return None
     if isinstance(pacer, DualPacer):
         requests = pacer.ahead()
     else:
         left_s, passed_s = max(plan.ends_s - now_s, 0), max(now_s - plan.begins_s, 1)
         requests = plan.came * left_s / passed_s
-    return round(min(requests * plan.recent_spent / plan.recent_whole, FORESEEN_MAX))
+    return spent + round(min(requests * plan.recent_spent / plan.recent_whole, FORESEEN_MAX))

@@ -27,6 +27,11 @@ _EARLY_S: Final = 7_200.0
 _LOWEST: Final = 1e-6
 
 
+def planned_end_s(start_s: float, end_s: float) -> float:
+    """When a throttled plan is to be fulfilled: early, so that the last hours can make up."""
+    return end_s - min(_EARLY_S, (end_s - start_s) / 12.0)
+
+
 class ThrottleState(Struct, frozen=True, array_like=True):
     """Everything the throttle knows."""
 
@@ -51,6 +56,13 @@ class ThrottlePacer:
         refuse_campaign(budget_nanos, start_s, end_s, 1)
         self._curve: Curve = forecast or Flat()
         self.state = ThrottleState(budget_nanos, start_s, end_s, start_s, 0, _START)
+
+    @classmethod
+    def restored(cls, state: ThrottleState, forecast: Curve | None = None) -> ThrottlePacer:
+        """One that goes on where ``state`` was, given the same forecast."""
+        pacer = cls(state.budget_nanos, state.start_s, state.end_s, forecast)
+        pacer.state = state
+        return pacer
 
     def share_ppm(self, now_s: float) -> int:
         """The probability to take part, in 1e-6; 0 as ``DualPacer.multiplier`` is."""
@@ -84,7 +96,6 @@ class ThrottlePacer:
     def due(self, now_s: float) -> float:
         """What the plan wants to be spent by now."""
         state = self.state
-        early_s = min(_EARLY_S, (state.end_s - state.start_s) / 12.0)
-        whole = self._curve.between(state.start_s, state.end_s - early_s)
+        whole = self._curve.between(state.start_s, planned_end_s(state.start_s, state.end_s))
         past = self._curve.between(state.start_s, now_s)
         return state.budget_nanos * min(past / whole, 1.0) if whole > 0.0 else 0.0

@@ -20,6 +20,8 @@ _BLOCKS_KEPT: Final = 48
 """A day."""
 _PRIOR_BLOCKS: Final = 2
 """Half-hours for which a forecast's own level counts; three that say otherwise outvote it."""
+_KNOWN_BLOCKS: Final = _PRIOR_BLOCKS + 1
+"""Half-hours that a level found before counts for: just enough to outvote the forecast's own."""
 _RECENT_S: Final = 900
 """Time constant of the recent ratio."""
 _RECENT_OPPORTUNITIES: Final = 20.0
@@ -66,9 +68,15 @@ class Traffic(Struct, frozen=True, array_like=True):
     """Of the last half-hours, oldest first."""
 
     @classmethod
-    def unseen(cls, start_s: float, *, is_forecast: bool) -> Traffic:
-        """Before the start: as the forecast says, or at one a minute where there is none."""
-        return cls(is_forecast, start_s, _lasting_s((), 1.0, is_forecast=is_forecast))
+    def unseen(cls, start_s: float, *, is_forecast: bool, level: float | None = None) -> Traffic:
+        """Before the start: as the forecast says, or at one a minute where there is none.
+
+        ``level``: what traffic over forecast was found to be before.
+        """
+        traffic = cls(is_forecast, start_s, _lasting_s((), 1.0, is_forecast=is_forecast))
+        if level is None:
+            return traffic
+        return replace(traffic, level=level, log_ratios=(math.log(level),) * _KNOWN_BLOCKS)
 
     def observed(self, opportunities: int, expected: float, seen_s: float, now_s: float) -> Traffic:
         """After an interval in which the forecast expected so many."""

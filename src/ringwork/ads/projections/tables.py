@@ -120,6 +120,7 @@ ads_paces: Final = sa.Table(
     *_counts("begins_s", "ends_s", "budget", "spent", "due"),
     sa.Column("reach", _Int64),
     *_counts("pace_ppm"),
+    sa.Index("ads_paces_ends", "ends_s"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
@@ -143,7 +144,7 @@ ads_paced: Final = sa.Table(
     "ads_paced",
     metadata,
     sa.Column("campaign_id", sa.Text, primary_key=True),
-    *_counts("seq"),
+    *_counts("seq", "kept_seq", "kept_us", "ends_s"),
     sqlite_strict=True,
 )
 

@@ -1,7 +1,6 @@
 """The compiled scan (numba); ``scan.scan_with_numpy`` says the same in NumPy.
 
-``query`` is the clauses of ``dimensions``, flat: reason, kind, how many values, the values. Their
-names are compiled in: a change of ``REASONS`` must touch this file, whose time the cache goes by.
+``query`` is the clauses of ``dimensions``, flat: reason, kind, how many values, the values.
 """
 
 # mypy: ignore-errors
@@ -18,6 +17,7 @@ from ringwork.ads.rank.compiled import cross_logit
 from ringwork.ads.rank.compiled import p_ppb as calibrated
 from ringwork.ads.retrieval.dimensions import ADMIT, ADS, ANY, NONE, OF, REASONS, STATE
 
+# numba keeps what it compiled by this file's date: touch it whenever ``REASONS`` changes.
 _COUNTS = len(REASONS) + 2
 _FLOOR = REASONS.index("floor")
 _TIER_SHIFT = 56

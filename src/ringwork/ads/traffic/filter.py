@@ -2,9 +2,11 @@
 
 The verdict goes into the event that the beacon records, so that replay needs no filter, and no
 figure changes when a bound does. The memory is not a fold: after a start it fills again within the
-rules' windows, an hour at most, in which counting rules find less. It holds counts under keyed
-hashes of networks (BLAKE2s with a key of its own, RFC 7693; an IPv4 /24 or an IPv6 /56) and of
-agents (the interpreter's SipHash, whose key is its own too); neither addresses nor agents.
+rules' windows, an hour at most, in which counting rules find less. That an impression was invalid
+is recorded and known to ``Outcomes``, so that no click on it counts after a start either. It holds
+counts under keyed hashes of networks (BLAKE2s with a key of its own, RFC 7693; an IPv4 /24 or an
+IPv6 /56) and of agents (the interpreter's SipHash, whose key is its own too); neither addresses nor
+agents.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def campaign(
         funds.reserved.total_nanos / put_in if put_in else 0.0,
     )
     figures = _figures(facts, funds)
-    plan = pacing(facts.facts, facts.paces, facts.now_us)
+    plan = pacing(facts.facts, facts.paces, facts.now_us, facts.ahead)
     body = CampaignBody(
         id=subject.id,
         state=state,

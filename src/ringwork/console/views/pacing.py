@@ -9,6 +9,8 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from ringwork.ads.model import Campaign
+from ringwork.ads.pacing.throttle import planned_end_s
+from ringwork.console.ahead import Ahead, future
 from ringwork.console.facts import CampaignFacts, Pace
 from ringwork.console.format import (
     DAY_S,
@@ -74,7 +76,7 @@ class Pacing(Struct, frozen=True, kw_only=True):
     title: str
     spent: list[tuple[float, float]]
     plans: list[list[tuple[float, float]]]
-    """One line per plan: another begins after a change of terms or a restart."""
+    """One line per plan: another begins after a change of terms."""
     forecast: list[tuple[float, float]]
     marks: list[tuple[float, str]]
     now: tuple[float, float, str] | None
@@ -151,8 +153,13 @@ def _standing(pace: Pace) -> Standing:
     return "ahead" if off > 0 else "behind"
 
 
-def pacing(facts: CampaignFacts, notes: Sequence[Pace], now_us: int) -> Pacing | None:
-    """The section from the notes of the present plan's period; None where there is no plan."""
+def pacing(
+    facts: CampaignFacts, notes: Sequence[Pace], now_us: int, ahead: Ahead | None = None
+) -> Pacing | None:
+    """The section from the notes of the present plan's period; None where there is no plan.
+
+    ``ahead``: the traffic that is expected from the newest note on, whose shape the future has.
+    """
     if not notes or notes[-1].ends_s * _S_US <= now_us:
         return None
     last, campaign = notes[-1], facts.campaign
@@ -160,7 +167,7 @@ def pacing(facts: CampaignFacts, notes: Sequence[Pace], now_us: int) -> Pacing |
     currency, scale = campaign.budget.currency, NANOS if last.unit == "nanos" else 1
     start_us, end_us = _begin_s(campaign, notes) * _S_US, last.ends_s * _S_US
 
-    def at(ts_us: int, value: int) -> tuple[float, float]:
+    def at(ts_us: int, value: float) -> tuple[float, float]:
         return min(max((ts_us - start_us) / (end_us - start_us), 0.0), 1.0), value / scale
 
     spent_now = _spent_now(facts, last)
@@ -168,6 +175,18 @@ def pacing(facts: CampaignFacts, notes: Sequence[Pace], now_us: int) -> Pacing |
     here = at(now_us, spent_now)
     reach = last.reach if last.reach is not None else last.budget
     ends_at = min(max(reach, spent_now), max(last.budget, spent_now))
+    plan_end_us = max(_plan_end_us(last), last.ts_us)
+    # Before it has bought anything its plan is even in time; then it follows the requests.
+    plan_ahead = ahead if last.spent else None
+    coming = [
+        at(ts_us, value)
+        for ts_us, value in future(plan_ahead, (last.ts_us, last.due), (plan_end_us, last.budget))
+    ][1:]
+    if plan_end_us < end_us:
+        coming.append(at(end_us, last.budget))
+    foreseen = [
+        at(ts_us, value) for ts_us, value in future(ahead, (now_us, spent_now), (end_us, ends_at))
+    ][1:]
     said, corridor = verdict(last, currency), last.budget * CORRIDOR_PERMILLE // 1000
     return Pacing(
         verdict=said,
@@ -180,11 +199,11 @@ def pacing(facts: CampaignFacts, notes: Sequence[Pace], now_us: int) -> Pacing |
         plans=[
             [
                 *(at(each.ts_us, each.due) for each in _thinned(list(piece))),
-                *([at(end_us, last.budget)] if begins_s == last.begins_s else []),
+                *(coming if begins_s == last.begins_s else []),
             ]
             for begins_s, piece in groupby(notes, key=lambda each: each.begins_s)
         ],
-        forecast=[here, at(end_us, ends_at)],
+        forecast=[here, *foreseen],
         marks=_marks(start_us, end_us),
         now=(*here, f"now {_bare(spent_now, last, currency)}"),
         budget=last.budget / scale,
@@ -283,6 +302,13 @@ def _begin_s(campaign: Campaign, notes: Sequence[Pace]) -> int:
         return min(first, max(first // DAY_S * DAY_S, campaign.starts_us // _S_US))
     starts_s = campaign.starts_us // _S_US
     return starts_s if 0 < starts_s < first else first
+
+
+def _plan_end_us(last: Pace) -> int:
+    """When the plan is to be fulfilled: of a promise, somewhat before its end."""
+    if last.unit == "nanos":
+        return last.ends_s * _S_US
+    return round(planned_end_s(last.begins_s, last.ends_s)) * _S_US
 
 
 def _spent_now(facts: CampaignFacts, last: Pace) -> int:
