@@ -108,10 +108,10 @@ class Words:
                 marks = [self.said.get(one) for one in purposes]
                 if join:
                     marks += [self.said.get(f"join {one}") for one in purposes]
-                noes = [one for one in marks if one and one[0] != "granted"]
-                if any(status == "objected" for status, _ in noes):
+                refusals = [one for one in marks if one and one[0] != "granted"]
+                if any(status == "objected" for status, _ in refusals):
                     return "objected"
-                if any(day - since < 365 for _, since in noes):
+                if any(day - since < 365 for _, since in refusals):
                     return "asked-too-soon"
         new = {
             "grant": "granted",
