@@ -36,6 +36,7 @@ from ringwork.kernel.ledger import (
     TransferRefused,
 )
 from ringwork.kernel.money import Money
+from ringwork.kernel.steering import Steer
 from ringwork.storage.memory import MemoryEventLog, MemoryKeyStore, MemorySnapshots
 
 T = TypeVar("T")
@@ -71,7 +72,7 @@ class Folds:
 class House:
     """Use as a context manager: it owns an event loop."""
 
-    def __init__(self, settings: AdsSettings | None = None) -> None:
+    def __init__(self, settings: AdsSettings | None = None, steer: Steer | None = None) -> None:
         self.clock = ManualClock()
         self.loop = asyncio.new_event_loop()
         self.entropy = entropy = SeededEntropy("house")
@@ -92,6 +93,7 @@ class House:
             tokens=self.tokens, ids=self.ids, entropy=self.entropy, settings=self.settings,
             pacing=PacingMemory(KnownTraffic(), self.folds.plans),
         )  # fmt: skip
+        self.ads.steered_by = steer
         self.billing = Billing(
             catalogue=self.catalogue, budgets=self.folds.budgets, outcomes=self.folds.outcomes,
             ledger=self.ledger, tokens=self.tokens, ids=self.ids, personal=personal,
@@ -193,12 +195,16 @@ class House:
     # ---- serving --------------------------------------------------------------------------------
 
     def serve(
-        self, *slots: Slot, context: Context = SITE, charge_bid: bool = False
+        self,
+        *slots: Slot,
+        context: Context = SITE,
+        charge_bid: bool = False,
+        visit: str = "",
     ) -> tuple[list[SlotOutcome], list[Served]]:
         """One ad request, as ``flow.serve_ad`` does it."""
         ask = Ask(
             request_id=self.ids.new(), source="native", context=context, slots=slots or (BANNER,),
-            charge_bid=charge_bid,
+            charge_bid=charge_bid, visit=visit,
         )  # fmt: skip
         auction_id = self.ids.new()
 
@@ -210,6 +216,7 @@ class House:
                 while lot:
                     shortlist = self.ads.candidates(ask, lot[0], page, now_s=command.now_s)
                     ranked = self.ads.rank(shortlist, lot[0], page)
+                    shortlist, ranked = self.ads.steer(ask, lot[0], page, shortlist, ranked)
                     cleared = self.ads.clear(
                         command, ask, lot, page, shortlist, ranked, auction_id=auction_id
                     )

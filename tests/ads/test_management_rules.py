@@ -99,6 +99,9 @@ def test_what_fits_together_is_taken_as_it_is(office, members):
         ({"frequency_caps": [{**LONG, "impressions": 3}, CAP]}, "/frequency_caps/0"),
         ({"pricing": "cpc", "roadblock": True}, "/pricing"),
         ({"view_through": True}, "/view_through"),
+        ({"bid_nanos": 10**12 + 1}, "/bid_nanos"),
+        ({"bid_nanos": 10**12 + 1, "pricing": "vcpm"}, "/bid_nanos"),
+        ({"bid_nanos": 10**15 + 1, "pricing": "cpc"}, "/bid_nanos"),
     ],
 )
 def test_what_does_not_fit_is_pointed_at(office, members, pointer):

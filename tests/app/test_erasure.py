@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.projections.tables import metadata as ads_metadata
-from ringwork.app.erasure import envelopes, sealed_members
+from ringwork.app.erasure import SEARCHED_AT_ONCE_BYTES, envelopes, sealed_members
 from ringwork.app.memory import EVENTS
 from ringwork.app.secrets import Pseudonyms
 from ringwork.app.verify import check_all
@@ -21,9 +21,10 @@ from ringwork.kernel.entropy import SeededEntropy
 from ringwork.kernel.events import EventTypes, decode_frames
 from ringwork.kernel.ids import parse_id
 from ringwork.storage.parquet import export, query
+from ringwork.storage.snapshot_file import FileSnapshots
 from ringwork.storage.sqlite.keys import SqliteKeyStore
 from ringwork.storage.sqlite.reader import SqliteLogReader
-from ringwork.storage.sqlite.state import SqliteSnapshots, State, metadata, read_state
+from ringwork.storage.sqlite.state import metadata
 from tests.app.served import Client, serve
 from tests.crash.shop import BID_REQUEST, euros
 
@@ -124,9 +125,7 @@ class Thief:
 
     def snapshot(self) -> set[str]:
         """From the catalogue that the last stop left for the next start."""
-        engine = read_state(self.data / "state.db")
-        _, states = SqliteSnapshots(State(writer=engine, reader=engine)).load()
-        engine.dispose()
+        _, states = FileSnapshots(self.data).load()
         catalogue = Catalogue()
         catalogue.load(states[f"{Catalogue.name}/{Catalogue.version}"])
         found: set[str] = set()
@@ -223,6 +222,26 @@ def test_the_proof_counts_what_it_found(tmp_path):
         assert counts(nobody)["event log"] == (0, 0)
 
     serve(tmp_path / "data", scenario)
+
+
+def test_the_proof_searches_the_snapshot_to_its_last_byte(tmp_path):
+    data, at_once = tmp_path / "data", SEARCHED_AT_ONCE_BYTES
+
+    async def scenario(client: Client) -> None:
+        await two_people(client)
+        proof = await erase(client, f"customer/{CUSTOMER}", "e1")
+        assert counts(proof)["snapshot"] == (0, 0)
+        pseudonym = bytes.fromhex(proof["subject"])
+        states = {
+            f"{begin}/1": bytes(begin) + pseudonym
+            for begin in (0, 1, at_once - 16, at_once - 15, at_once - 1, at_once, 2 * at_once + 1)
+        }
+        states["torn/1"] = pseudonym[:-1] + bytes(at_once) + pseudonym[1:]
+        FileSnapshots(data).save(1, states)
+        proof = (await client.admin.get(f"/v1/erasures/{proof['id']}")).json()
+        assert counts(proof)["snapshot"] == (7, 0)
+
+    serve(data, scenario)
 
 
 def test_who_comes_back_can_be_read_again_from_then_on_only(tmp_path):

@@ -13,8 +13,8 @@ from ringwork.app.compose import create
 from ringwork.app.lock import holder_of
 from ringwork.app.settings import Settings
 from ringwork.kernel.errors import LogCorrupt
+from ringwork.storage.snapshot_file import FileSnapshots
 from ringwork.storage.sqlite.reader import SqliteLogReader
-from ringwork.storage.sqlite.state import SqliteSnapshots, State, read_state
 from tests.app.logged import sold_in, unbroken
 from tests.crash.server import Server
 from tests.crash.shop import BID_REQUEST
@@ -52,9 +52,7 @@ def test_sigterm_under_load_answers_what_runs_and_loses_nothing(data):
     assert server.wait() == 0
     assert set(sold) <= sold_in(data)
     assert holder_of(data) is None
-    engine = read_state(data / "state.db")
-    snapshot_seq, _ = SqliteSnapshots(State(writer=engine, reader=engine)).load()
-    engine.dispose()
+    snapshot_seq, _ = FileSnapshots(data).load()
     assert snapshot_seq == SqliteLogReader(data / "log").head.seq, "the next start replays nothing"
     server.start()
     assert httpx.get(f"{server.url}/readyz").json()["ready"] is True
@@ -92,7 +90,7 @@ def test_a_corrupted_page_refuses_the_start_and_what_is_sound_is_saved(data, tmp
             "UPDATE frames SET payload = ? WHERE first_seq = ?", (payload[:-1] + b"\x00", first_seq)
         )
     database.close()
-    (data / "state.db").unlink()  # or the snapshot would let the start skip the damaged part
+    (data / "snapshot.bin").unlink()  # or it would let the start skip the damaged part
 
     where = f"{path.name}: at sequence {first_seq}: "
     refused = command("serve", "--data", str(data), "--port", "1")

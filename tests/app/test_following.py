@@ -29,8 +29,9 @@ from ringwork.app.link import (
 )
 from ringwork.kernel.errors import LogCorrupt, Unavailable
 from ringwork.kernel.ports import Head
+from ringwork.storage.snapshot_file import FileSnapshots
 from ringwork.storage.sqlite.reader import SqliteLogReader
-from ringwork.storage.sqlite.state import SqliteSnapshots, State, open_state
+from ringwork.storage.sqlite.state import State, open_state
 from ringwork.storage.standing import Standing
 from tests.app.life import opened, post
 from tests.app.logged import unbroken
@@ -197,12 +198,12 @@ def test_a_snapshot_that_cannot_be_saved_is_trouble_of_the_snapshots_alone(tmp_p
 
     async def scenario(client: Client) -> None:
         platform = client.app.platform
-        rename(data, "snapshots", "hidden")
-        await publish(client, 2)
+        (data / "snapshot.bin").mkdir()  # nothing can be renamed to this
+        await publish(client, PUBLISHERS)
         await until(lambda: "snapshots" in platform.projections.troubles)
         await caught_up(client)
-        rename(data, "hidden", "snapshots")
-        await publish(client, 2, since=2)
+        (data / "snapshot.bin").rmdir()
+        await publish(client, 2, since=PUBLISHERS)
         await until(lambda: saved_seq(platform) > 0 and not platform.projections.troubles)
 
     async def first(client: Client) -> None:
@@ -240,16 +241,16 @@ def test_it_finishes_once_it_was_told_so_whatever_comes_after(tmp_path):
     data = tmp_path / "data"
     serve(data, publish)
     with sqlite3.connect(data / "state.db") as store:
-        store.execute("DELETE FROM snapshots")
         store.execute("UPDATE checkpoints SET seq = 0")
     store.close()
+    (data / "snapshot.bin").unlink()
     head = SqliteLogReader(data / "log").head
     ours, theirs = socket.socketpair()
     follower, state = working(data, theirs, head)
     follower.hear([Finish(head), Announce(head)])
     with ours, theirs, closing(state):
         follower.follow()
-        assert SqliteSnapshots(state).load()[0] == head.seq
+        assert FileSnapshots(data).load()[0] == head.seq
         said = [decode_progress(line) for line in ours.recv(10_000).splitlines()]
         assert said == [Progress(Standing(0))], "the next start goes on with the projections"
 

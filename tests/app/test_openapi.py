@@ -14,7 +14,7 @@ METHODS = ("get", "put", "post", "delete", "patch")
 FILES = {"/ads.txt", "/app-ads.txt", "/sellers.json"}
 BEACONS = {f"/{letter}/{{token}}" for letter in "bvwcnl"}
 SCRIPTS = {"/ringwork.js", "/ringworkBidAdapter.js"}
-LANES = {"/openrtb2/auction", "/v1/ads/request", *SCRIPTS, *BEACONS}
+LANES = {"/openrtb2/auction", "/v1/ads/request", "/vast/{placement}", *SCRIPTS, *BEACONS}
 FILES = {"/ads.txt", "/app-ads.txt", "/sellers.json"}
 UNDOCUMENTED = {"/metrics", "/openapi.json", "/"}
 """For monitoring, the document itself, and the way to the console."""
@@ -190,8 +190,8 @@ def test_real_answers_are_as_documented(tmp_path, document):
     serve(tmp_path / "data", scenario)
     all_gets = {(method, path) for method, path, _ in operations(document) if method == "get"}
     # These are no JSON.
-    texts = {"/v1/reports/{name}", "/ads.txt", "/app-ads.txt", *SCRIPTS, *BEACONS}
-    unseen = {"/v1/log/stream", "/v1/creatives/{creative_id}/preview", *texts}
+    texts = {"/v1/reports/{name}", "/ads.txt", "/app-ads.txt", "/vast/{placement}"}
+    unseen = {"/v1/log/stream", "/v1/creatives/{creative_id}/preview"} | texts | SCRIPTS | BEACONS
     assert {path for _, path in all_gets - seen} == unseen
 
 

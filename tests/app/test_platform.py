@@ -8,10 +8,12 @@ from random import Random
 
 import pytest
 
+from ringwork.app import keeper as keeper_module
 from ringwork.app import platform as platform_module
 from ringwork.app.platform import EXPIRE_AT_ONCE, Platform
 from ringwork.kernel.errors import Busy, ConfigurationError, LogCorrupt
 from ringwork.kernel.ledger import Transfer
+from ringwork.storage.snapshot_file import FileSnapshots
 from ringwork.web import idempotency
 from tests.app.life import accounts, move, opened, post, transfer
 from tests.app.logged import unbroken
@@ -103,6 +105,7 @@ def test_a_hold_that_is_due_while_the_disk_is_full_expires_when_there_is_room(
 
 def test_a_snapshot_is_never_ahead_of_the_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(platform_module, "SNAPSHOT_EVENTS", 1)
+    monkeypatch.setattr(keeper_module, "LOADED_BYTES_PER_EVENT", 10**9)
     monkeypatch.setattr(platform_module, "TICK_S", 0.001)
     data, disk = tmp_path / "data", Disk()
 
@@ -149,10 +152,11 @@ async def ticks() -> None:
 def test_a_snapshot_beyond_the_log_is_corruption(tmp_path):
     data = tmp_path / "data"
     serve(data, accounts)
-    with sqlite3.connect(data / "state.db") as state:
-        state.execute("UPDATE snapshots SET seq = 1000")
-    state.close()
-    with pytest.raises(LogCorrupt, match=r"snapshot in state\.db is at sequence 1000"):
+    snapshots = FileSnapshots(data)
+    snapshots.save(1000, snapshots.load()[1])
+    with pytest.raises(
+        LogCorrupt, match="the snapshot is at sequence 1000; put the log's end back"
+    ):
         opened(data)
 
 

@@ -1,7 +1,10 @@
 """A restart finds what life left: from the snapshot, from the log alone, from both."""
 
 import shutil
-import sqlite3
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -41,9 +44,7 @@ def test_a_restart_finds_the_state_that_life_left(tmp_path, seed):
     assert dumps(again) == lived, "from the snapshot"
     again.close()
 
-    with sqlite3.connect(data / "state.db") as state:
-        state.execute("DELETE FROM snapshots")
-    state.close()
+    (data / "snapshot.bin").unlink()
     again = opened(data)
     assert dumps(again) == lived, "from the log alone"
     again.close()
@@ -54,8 +55,33 @@ def test_a_restart_finds_the_state_that_life_left(tmp_path, seed):
     unbroken(data)
 
 
-def test_a_life_that_was_cut_off_goes_on_from_snapshot_and_log(tmp_path):
-    """The directory as a crash leaves it: an old snapshot, a log that is further."""
+DIES = """
+import os, signal, sys
+from itertools import islice
+from pathlib import Path
+from ringwork.storage.snapshot_file import FileSnapshots
+seq, states = FileSnapshots(Path(sys.argv[1])).read()
+saving = FileSnapshots(Path(sys.argv[1]), piece_bytes=500).saving(seq + 10, states)
+for _ in islice(saving, 5):
+    pass
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def die_while_saving(data: Path) -> None:
+    """A process that is killed with half of a snapshot on disk."""
+    died = subprocess.run([sys.executable, "-c", DIES, str(data)], check=False, timeout=60)
+    assert died.returncode == -signal.SIGKILL
+    (partial,) = data.glob("snapshot.bin.*.new")
+    assert 0 < partial.stat().st_size < (data / "snapshot.bin").stat().st_size
+
+
+@pytest.mark.parametrize("is_saving", [False, True])
+def test_a_life_that_was_cut_off_goes_on_from_snapshot_and_log(tmp_path, is_saving):
+    """The directory as a crash leaves it: an old snapshot, a log that is further.
+
+    Also where the crash came while the next snapshot was being written.
+    """
     data, crashed, lived = tmp_path / "data", tmp_path / "crashed", {}
     clock = ManualClock(EPOCH_US)
 
@@ -71,7 +97,10 @@ def test_a_life_that_was_cut_off_goes_on_from_snapshot_and_log(tmp_path):
 
     serve(data, first, clock=clock)
     serve(data, second, clock=clock, seed=6)
+    if is_saving:
+        die_while_saving(crashed)
     again = opened(crashed, seed=7)
+    assert not list(crashed.glob("*.new"))
     assert 0 < again.snapshots.load()[0] < again.log.head.seq
     assert dumps(again) == lived
     again.close()

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from ringwork.kernel.entropy import SeededEntropy
 from ringwork.kernel.events import Event, Idempotency, encode_event, encode_frame
 from ringwork.kernel.ids import IdGenerator
 from ringwork.kernel.ledger import AccountOpened, TransferCreated, TransferExpired
+from ringwork.storage.snapshot_file import FileSnapshots
 from ringwork.storage.sqlite.log import SqliteEventLog
 from ringwork.testing.invariants import Promise
 from tests.app.served import EPOCH_US, Client, serve
@@ -104,9 +106,15 @@ def test_a_log_alone_is_verified_too(data):
 
 
 def test_a_snapshot_of_another_version_is_not_compared(data):
-    change(data / "state.db", "UPDATE snapshots SET name = 'ledger/0' WHERE name LIKE 'ledger/%'")
+    resave(data, lambda states: {"ledger/0": states.pop("ledger/1"), **states})
     assert broken(data) == {}
     assert check(data)["I3"].checked == 23
+
+
+def resave(data: Path, change: Callable[[dict[str, bytes]], dict[str, bytes]]) -> None:
+    snapshots = FileSnapshots(data)
+    seq, states = snapshots.read()
+    snapshots.save(seq, change(states))
 
 
 def change(path: Path, statement: str) -> None:
@@ -133,9 +141,17 @@ def test_a_missing_end_breaks_i1(data):
 
 
 def test_a_changed_snapshot_breaks_i3_with_its_fold(data):
-    change(data / "state.db", "UPDATE snapshots SET state = x'81' WHERE name = 'ledger/1'")
+    resave(data, lambda states: {**states, "ledger/1": b"\x81"})
     (detail,) = broken(data)["I3"]
     assert detail.startswith("ledger: replay gives another state than the snapshot at ")
+
+
+def test_a_snapshot_that_is_not_what_was_written_breaks_i3(data):
+    whole = (data / "snapshot.bin").read_bytes()
+    (data / "snapshot.bin").write_bytes(whole[:-9])
+    (detail,) = broken(data)["I3"]
+    assert detail.startswith("snapshot.bin: at sequence 0: a snapshot was expected (")
+    assert check(data)["I3"].checked == 1 + 12, "the folds are still held against each other"
 
 
 # ---- a platform that would break its promises ---------------------------------------------------

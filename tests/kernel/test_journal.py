@@ -8,7 +8,7 @@ import pytest
 
 from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.entropy import SeededEntropy
-from ringwork.kernel.errors import RingworkError, StorageFull
+from ringwork.kernel.errors import LogCorrupt, StorageFull
 from ringwork.kernel.events import Event, EventTypes, Idempotency, Recorded, decode_frames
 from ringwork.kernel.ids import IdGenerator
 from ringwork.kernel.journal import Journal
@@ -147,7 +147,9 @@ def test_a_snapshot_of_another_version_is_ignored():
 def test_a_snapshot_ahead_of_the_log_is_refused():
     world = World()
     world.snapshots.save(9, {"total/1": world.total.dump(), "answers/1": world.kept.dump()})
-    with pytest.raises(RingworkError, match="the snapshot is at sequence 9, the log ends at 0"):
+    with pytest.raises(
+        LogCorrupt, match="at sequence 0: it ends here, the snapshot is at sequence 9"
+    ):
         world.journal.refold()
 
 

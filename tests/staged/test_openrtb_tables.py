@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from ringwork.ads.creatives import vast_protocol
 from ringwork.ads.openrtb import answer, ask, impressions, native, notices, reasons, slots, structs
 from ringwork.ads.openrtb.native import NativeAsk
 from tests.ads.openrtb.wire import (
@@ -130,10 +131,17 @@ def test_numbers_of_the_standard_keep_their_meaning(staged_data: Path):
 
 def test_codes_of_adcom(staged_data: Path):
     lists = table(staged_data, "adcom_lists.json")["lists"]
-    for code, version in slots.VAST_PROTOCOLS.items():
-        assert lists["Creative Subtypes - Audio/Video"][str(code)] == f"VAST {version}"
+    subtypes = lists["Creative Subtypes - Audio/Video"]
+    for code, version in vast_protocol.IN_LINE.items():
+        assert subtypes[str(code)] == f"VAST {version}"
+    for code, version in vast_protocol.WRAPPERS.items():
+        assert subtypes[str(code)] == f"VAST {version} Wrapper"
+    for code, name in native.DATA_ASSETS.items():
+        assert lists["Native Data Asset Types"][str(code)].partition(" ")[0].strip(":;,.") == name
+    assert lists["Native Image Asset Types"][str(native.IMAGE_ICON)].startswith("Icon")
     assert {str(code) for code in ask.DEVICE_TYPES} <= lists["Device Types"].keys()
-    assert "3.1" in lists["Category Taxonomies"][str(answer.CATEGORY_TAXONOMY)]
+    assert "3.1" in lists["Category Taxonomies"][str(answer.CONTENT_3_1)]
+    assert "1.0" in lists["Category Taxonomies"][str(answer.CONTENT_1_0)]
     assert lists["Native Image Asset Types"][str(native.IMAGE_MAIN)].startswith("Main")
     data = lists["Native Data Asset Types"]
     assert data[str(native.DATA_SPONSORED)].startswith("sponsored")

@@ -8,8 +8,8 @@ from ringwork.kernel.entropy import SeededEntropy
 from ringwork.kernel.events import Event, Recorded
 from ringwork.kernel.ledger import TOTALS, Ledger, Transfer
 from ringwork.storage.memory import MemoryKeyStore, MemorySnapshots
+from ringwork.storage.snapshot_file import FileSnapshots
 from ringwork.storage.sqlite.keys import SqliteKeyStore
-from ringwork.storage.sqlite.state import SqliteSnapshots, open_state
 from ringwork.testing import (
     KEYSTORE_CHECKS,
     SNAPSHOTS_CHECKS,
@@ -44,10 +44,9 @@ def test_snapshots_in_memory(check):
 
 
 @pytest.mark.parametrize("check", SNAPSHOTS_CHECKS, ids=lambda check: check.__name__)
-def test_snapshots_on_sqlite(check, tmp_path):
-    state = open_state(tmp_path / "state.db")
-    check(SqliteSnapshots(state))
-    state.close()
+def test_snapshots_in_a_file(check, tmp_path):
+    check(FileSnapshots(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} <= {"snapshot.bin"}
 
 
 class KernelLedger:

@@ -48,7 +48,7 @@ def test_every_table_is_strict(state):
         tables = dict(tuple(row) for row in connection.exec_driver_sql(query))
     ours = {name: strict for name, strict in tables.items() if not name.startswith("sqlite_")}
     assert ours.pop("alembic_version") == 0
-    assert {"checkpoints", "snapshots"} <= ours.keys()
+    assert {"checkpoints", "request_events"} <= ours.keys()
     assert set(ours.values()) == {1}
 
 
@@ -123,5 +123,23 @@ def test_a_store_is_read_only_where_there_is_one(tmp_path):
     open_state(tmp_path / "state.db").close()
     engine = read_state(tmp_path / "state.db")
     with engine.begin() as connection:
-        assert connection.exec_driver_sql("SELECT count(*) FROM snapshots").scalar() == 0
+        assert connection.exec_driver_sql("SELECT count(*) FROM checkpoints").scalar() == 0
     engine.dispose()
+
+
+def test_the_snapshots_of_before_are_dropped_and_all_else_stays(tmp_path):
+    """A store of version 0004, as it was left by a server with 3 MB of snapshots."""
+    path = tmp_path / "state.db"
+    open_state(path).close()
+    with sqlite3.connect(path) as store:
+        store.execute("CREATE TABLE snapshots(name TEXT PRIMARY KEY, seq INT, state BLOB) STRICT")
+        store.execute("INSERT INTO snapshots VALUES ('ledger/1', 5, zeroblob(3000000))")
+        store.execute("INSERT INTO checkpoints VALUES ('p', 0, 1, 5)")
+        store.execute("DROP TABLE consent_records")  # of a later version
+        store.execute("UPDATE alembic_version SET version_num = '0004'")
+    store.close()
+    state = open_state(path)
+    with state.reader.begin() as connection:
+        assert connection.exec_driver_sql("SELECT seq FROM checkpoints").scalar() == 5
+    assert "snapshots" not in sa.inspect(state.reader).get_table_names()
+    state.close()

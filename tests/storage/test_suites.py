@@ -106,8 +106,8 @@ def test_a_broken_key_store_is_noticed(broken):
 
 def test_snapshots_that_mix_are_noticed():
     class Mixes(MemorySnapshots):
-        def save(self, seq, states):
-            super().save(seq, {**self.load()[1], **states})
+        def saving(self, seq, states):
+            return super().saving(seq, {**self.load()[1], **states})
 
     with pytest.raises(AssertionError):
         check_snapshots(Mixes)

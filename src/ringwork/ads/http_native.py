@@ -95,6 +95,17 @@ class Beacons(Struct, frozen=True):
     """When a video or audio ad was played to its end; absent for others."""
 
 
+class Statement(Struct, frozen=True):
+    """What the Digital Services Act (article 26) has a page say of an ad."""
+
+    behalf: str
+    """On whose behalf it is shown."""
+    paid: str
+    """Who paid for it."""
+    params: list[int]
+    """What of the viewer was used, as the DSA extension of OpenRTB codes it: 2, basic."""
+
+
 class ShownAd(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An ad, ready to be shown: ``markup`` for banners and native cards, ``vast`` for videos."""
 
@@ -115,6 +126,7 @@ class ShownAd(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The domain of who pays: the ad must say so."""
     why: str
     """What the ad was chosen by."""
+    dsa: Statement
     price_nanos: int | UnsetType = UNSET
     """Per impression, click or conversion; only for requests with a key."""
     currency: str | UnsetType = UNSET
@@ -270,6 +282,7 @@ class NativeAds:
             scripts=self._shown_by.is_scripted(served),
             advertiser=served.advertiser_domain,
             why=why,
+            dsa=Statement(served.behalf, served.payer, list(served.user_parameters)),
             price_nanos=served.price_nanos if with_prices else UNSET,
             currency=served.currency if with_prices else UNSET,
         )

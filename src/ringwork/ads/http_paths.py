@@ -121,6 +121,49 @@ LANE_PATHS: Final[Mapping[str, object]] = {
             body={"$ref": "#/components/schemas/AdRequest"},
         )
     },
+    "/vast/{placement}": {
+        "get": {
+            **_operation(
+                "VastTag",
+                "Ask for a video or audio placement's ads as a VAST document",
+                {
+                    "200": {
+                        "description": "VAST 4.2; without an ad where nothing was sold",
+                        "content": {"application/xml": {"schema": {"type": "string"}}},
+                    },
+                    "404": _PROBLEM,
+                    "422": _PROBLEM,
+                },
+            ),
+            "security": [{"key": []}, {}],  # loopback and registered origins need none
+            "parameters": [
+                {
+                    "name": "placement",
+                    "in": "path",
+                    "required": True,
+                    "schema": {
+                        "type": "string",
+                        "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$",
+                    },
+                },
+                *(
+                    {
+                        "name": name,
+                        "in": "query",
+                        "description": description,
+                        "schema": {"type": "string"},
+                    }
+                    for name, description in (
+                        ("url", "of the page"),
+                        ("visit", "the page's own key of the visit, for frequency caps"),
+                        ("region", "a country (ISO 3166-1 alpha-3) or its subdivision"),
+                        ("device_type", "phone, tablet, computer, tv or other"),
+                        ("category", "what the page is about; repeatable"),
+                    )
+                ),
+            ],
+        }
+    },
     "/b/{token}": {
         "get": _operation(
             "Beacon",

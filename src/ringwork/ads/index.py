@@ -18,13 +18,14 @@ from typing import Final, Protocol, get_args
 import numpy as np
 from msgspec import Struct
 
+from ringwork.ads import rotation
 from ringwork.ads.auction import Ranked
 from ringwork.ads.budgets import DAY_S
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.events import Considered
 from ringwork.ads.model import Advertiser, Campaign, Candidate, Context, Creative, Pricing, Slot
 from ringwork.ads.page import Page
-from ringwork.ads.priorities import ONE_PPM
+from ringwork.ads.priorities import ONE_PPM, draw_ppm
 from ringwork.ads.rank.features import AD_WIDTH
 from ringwork.ads.rank.snapshot import Snapshot
 from ringwork.ads.retrieval import table as columns
@@ -42,8 +43,9 @@ from ringwork.ads.retrieval.table import Content, Floats, Ints, Table, Values, w
 
 SHORTLIST_MAX: Final = 8
 """Ads that compete for one slot: the price needs two, the log and "why" show the rest."""
-SLATE_SHORTLIST_MAX: Final = 32
-"""The same for the places of a slate: four a place, since some may not stand beside others."""
+LONG_SHORTLIST_MAX: Final = 32
+"""The same where the order may still change: places of a slate, since some may not stand beside
+others, and scores that another part moves."""
 MERGE_AT: Final = 512
 """Ads in the tail that make a merge worth its while."""
 REFRESHED_AT_ONCE: Final = 256
@@ -79,7 +81,7 @@ class Contender(Struct, gc=False):
 
 
 class Shortlist(Struct, frozen=True, gc=False):
-    """Who may compete for a slot: the best first, at most ``SHORTLIST_MAX``; more for a slate."""
+    """Who may compete for a slot: the best first, ``SHORTLIST_MAX`` or ``LONG_SHORTLIST_MAX``."""
 
     contenders: dict[str, Contender]
     """By ad id, the best first."""
@@ -161,20 +163,90 @@ class Index:
     # ---- asking ---------------------------------------------------------------------------------
 
     def shortlist(
-        self, context: Context, slot: Slot, *, now_us: int, page: Page | None = None
+        self,
+        context: Context,
+        slot: Slot,
+        *,
+        now_us: int,
+        page: Page | None = None,
+        is_long: bool = False,
     ) -> Shortlist:
         """Who may compete for ``slot``, given what ``page`` shows and bars already."""
         self.follow(now_us)
         clauses = self.clauses(context, slot, now_us=now_us)
-        if page is not None and (page.sold or page.barred):
+        if page is not None and (page.sold or page.barred or not page.is_visit):
             self._add_page(clauses, slot, page)
-        found = self.plan.scan(
+        wanted = LONG_SHORTLIST_MAX if is_long or slot.slate_ppm else SHORTLIST_MAX
+        found = self._scan(context, slot, clauses, wanted)
+        if page is not None and not slot.slate_ppm:
+            found = self._rotated(context, slot, clauses, wanted, found, page)
+        return self._shortlist(found)
+
+    def _scan(self, context: Context, slot: Slot, clauses: list[int], wanted: int) -> Found:
+        return self.plan.scan(
             clauses,
             floor_nanos=self._floor(slot),
-            wanted=SLATE_SHORTLIST_MAX if slot.slate_ppm else SHORTLIST_MAX,
+            wanted=wanted,
             circumstances=self._circumstances(context, slot),
         )
-        return self._shortlist(found)
+
+    def _rotated(
+        self,
+        context: Context,
+        slot: Slot,
+        clauses: list[int],
+        wanted: int,
+        found: Found,
+        page: Page,
+    ) -> Found:
+        """The same with one ad of each campaign (``rotation``).
+
+        Who has its turn is drawn among all ads of its campaign that fit, not among those that were
+        found alone: the list may have ended before them. The others are found without these
+        campaigns, until none is there twice.
+        """
+        turns: dict[str, list[int]] = {}
+        best = found.best
+        while twice := self._twice(best, wanted):
+            for campaign_id, fitting in self._fitting(context, slot, clauses, twice):
+                ads = [(self._contenders[one[5]].creative, one[4]) for one in fitting]
+                drawn = draw_ppm(page.turns.auction_id, f"{campaign_id} {slot.id}")
+                turns[campaign_id] = fitting[rotation.chosen(ads, drawn)]
+            barred = [self._lines[campaign_id].number for campaign_id in turns]
+            others = [*clauses, CODE["rotation"], CAMPAIGNS, len(barred), *barred]
+            found = self._scan(context, slot, others, LONG_SHORTLIST_MAX)
+            best = [*found.best, *turns.values()]
+            best.sort(key=lambda one: (-one[0], self._contenders[one[5]].creative.id))
+        return found.with_turns(best[:wanted], len(turns), CODE["rotation"]) if turns else found
+
+    def _twice(self, best: Sequence[Sequence[int]], wanted: int) -> list[str]:
+        """The campaigns with several ads among those found, down to as many as are wanted."""
+        seen: set[str] = set()
+        twice: dict[str, None] = {}
+        for one in best:
+            campaign_id = self._contenders[one[5]].campaign.id
+            if campaign_id in seen:
+                twice[campaign_id] = None
+            elif len(seen) == wanted:
+                break
+            seen.add(campaign_id)
+        return list(twice)
+
+    def _fitting(
+        self, context: Context, slot: Slot, clauses: list[int], campaigns: Sequence[str]
+    ) -> Iterator[tuple[str, list[list[int]]]]:
+        """Each of ``campaigns`` with its ads that fit, asked together while the answer has room."""
+        numbers = [self._lines[campaign_id].number for campaign_id in campaigns]
+        own = [*clauses, CODE["rotation"], OF, len(numbers), *numbers]
+        best = self._scan(context, slot, own, LONG_SHORTLIST_MAX).best
+        if len(best) == LONG_SHORTLIST_MAX and len(campaigns) > 1:
+            for campaign_id in campaigns:
+                yield from self._fitting(context, slot, clauses, [campaign_id])
+            return
+        by_campaign: dict[str, list[list[int]]] = {}
+        for one in best:
+            by_campaign.setdefault(self._contenders[one[5]].campaign.id, []).append(one)
+        yield from by_campaign.items()
 
     def clauses(self, context: Context, slot: Slot, *, now_us: int) -> list[int]:
         """What a request asks of the ads, in numbers (``retrieval.dimensions``)."""
@@ -195,6 +267,12 @@ class Index:
                     clauses += (CODE["repeated"], ADS, len(same), *same)
             if page.roadblock:
                 clauses += (CODE["roadblock"], OF, 1, self._lines[page.roadblock].number)
+        self._add_barred(clauses, page)
+
+    def _add_barred(self, clauses: list[int], page: Page) -> None:
+        """Who takes no part, and where no visit is named, whoever may not be seen too often."""
+        if not page.is_visit and self._capped:
+            self._dimensions.without(clauses, "frequency", "capped", (True,))
         by_reason: dict[str, list[int]] = {}
         for campaign_id, reason in page.barred.items():
             line = self._lines.get(campaign_id)
@@ -269,7 +347,7 @@ class Index:
         plan = self._plan
         if plan is None or not plan.is_current(self._table, self._campaigns):
             plan = Plan(
-                self._table, self._campaigns, self._p_ppb, self._scorer, most=SLATE_SHORTLIST_MAX
+                self._table, self._campaigns, self._p_ppb, self._scorer, most=LONG_SHORTLIST_MAX
             )
             self._plan = plan
         return plan

@@ -51,6 +51,9 @@ _STATEMENT_BOX: Final = (
 )
 
 
+_CALL: Final = "padding:2px 8px;border:1px solid currentColor;border-radius:4px"
+
+
 class Urls(Struct, frozen=True):
     """Where the outside world reaches the beacon, click and notice endpoints.
 
@@ -211,10 +214,13 @@ def _card_pieces(creative: Creative, advertiser: str) -> tuple[str, str]:
             f'<img src="{escape(creative.image_url)}" alt="" '
             'style="width:100%;height:auto;display:block">'
         )
+    call = creative.data.get("ctatext", "")
+    if call:
+        call = f'<span style="display:inline-block;{_CALL}">{escape(call)}</span> '
     after = (
         f'" {_LINK} style="display:block;font:14px/1.4 system-ui,sans-serif;color:inherit;'
         f'text-decoration:none">{image}<strong>{escape(creative.title)}</strong>'
-        f'<span style="display:block">{escape(creative.text)}</span>'
+        f'<span style="display:block">{escape(creative.text)}</span>{call}'
         f"<small>Ad by {escape(advertiser)}</small></a>"
     )
     return '<a href="', after

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from msgspec import Meta, Struct, field
 
@@ -29,9 +29,13 @@ Priority = Literal["sponsorship", "guaranteed", "price", "house"]
 impressions, the auction, and what fills the rest."""
 Pacing = Literal["even", "asap"]
 DeviceType = Literal["phone", "tablet", "computer", "tv", "other"]
-Need = Literal["image", "text", "https", "statement"]
-"""What a place can demand of an ad: an image, a text, nothing that is fetched without TLS, an
-advertiser whose names fit the statement of the DSA (at most ``STATEMENT_MAX_CHARS``)."""
+DataAsset = Literal[
+    "rating", "likes", "downloads", "price", "saleprice", "phone", "address", "desc2", "ctatext"
+]
+"""Texts of a native ad beside its title and description, as OpenRTB Native 1.2 names them."""
+Need = Literal["image", "icon", "text", "https", "statement"] | DataAsset
+"""What a place can demand of an ad: an image, an icon, a text, nothing that is fetched without TLS,
+an advertiser whose names fit the statement of the DSA (at most ``STATEMENT_MAX_CHARS``)."""
 Charge = Literal["clearing", "bid", "agreed"]
 """What a sale costs: the auction's price, the winner's full bid, or exactly the slot's floor."""
 Measure = Literal["viewable", "view"]
@@ -45,6 +49,16 @@ MEASURE_OF: Final[Mapping[Pricing, Measure]] = {"vcpm": "viewable", "cpv": "view
 STATEMENT_MAX_CHARS: Final = 100
 """DSA transparency extension of OpenRTB: the longest ``behalf`` and ``paid``."""
 ONE_QUANTITY_PPM: Final = 1_000_000
+MAX_IMPRESSION_NANOS: Final = 10**12
+"""1,000 units of currency for one impression; a larger price is a mistake."""
+MAX_RESPONSE_NANOS: Final = 10**15
+"""A million units for one click, conversion or view."""
+
+
+def max_bid_nanos(pricing: Pricing) -> int:
+    """The most that may be bid for what a pricing pays for (ads specification 3.1)."""
+    return MAX_IMPRESSION_NANOS if pricing in ("cpm", "vcpm") else MAX_RESPONSE_NANOS
+
 
 Id = Annotated[
     str,
@@ -57,6 +71,7 @@ Id = Annotated[
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Domain = Annotated[str, Meta(pattern=r"^[a-z0-9.-]{1,253}$", examples=["harbourpaints.example"])]
 PriceNanos = Annotated[int, Meta(ge=1, le=MAX_PRICE_NANOS)]
+"""As the wire bounds it; what a pricing allows is less (``max_bid_nanos``)."""
 Category = Annotated[str, Meta(min_length=1, max_length=32)]
 """An IAB Content Taxonomy id, compared as text."""
 Region = Annotated[str, Meta(pattern=r"^[A-Z]{3}(-[A-Z0-9]{1,3})?$", examples=["PRT", "PRT-11"])]
@@ -175,6 +190,12 @@ class Campaign(Struct, frozen=True, kw_only=True):
     """What the reviewer said when the campaign was rejected or returned."""
 
 
+NativeData = Annotated[
+    dict[DataAsset, Annotated[str, Meta(min_length=1, max_length=100)]],
+    Meta(extra_json_schema={"propertyNames": {"enum": list(get_args(DataAsset))}}),
+]
+
+
 class Creative(Struct, frozen=True, kw_only=True):
     """One ad. ``html`` for banners, ``video_url`` and durations for video.
 
@@ -201,7 +222,7 @@ class Creative(Struct, frozen=True, kw_only=True):
     quality_ppm: Annotated[int, Meta(ge=1, le=10_000_000)] = 1_000_000
     status: CreativeStatus = "active"
     weight: Annotated[int, Meta(ge=1, le=1000)] = 1
-    """How often it is shown among its campaign's creatives for the same slot (rotation)."""
+    """How often it is shown among its campaign's creatives for the same slot (``rotation``)."""
     third_party: bool = False
     """``html`` is another ad server's tag: it runs its scripts, in a frame of its own."""
     vast_tag_url: TagUrl | None = None
@@ -217,6 +238,10 @@ class Creative(Struct, frozen=True, kw_only=True):
     """BCP 47; empty where it is not known, and then no place that limits languages takes it."""
     app_bundle: Annotated[str, Meta(max_length=255)] = ""
     """The store id of the app that the ad promotes."""
+    icon_url: Url | None = None
+    """Of a native ad: the brand's or the app's, square."""
+    data: NativeData = {}
+    """Of a native ad: what it has to say beside its title and its text."""
 
 
 class Publisher(Struct, frozen=True, kw_only=True):
@@ -309,6 +334,34 @@ class DurationFloor(Struct, frozen=True, array_like=True):
         return self.min_s <= duration_s and (self.max_s is None or duration_s <= self.max_s)
 
 
+STREAM_MIMES: Final = frozenset(
+    {"application/x-mpegurl", "application/vnd.apple.mpegurl", "application/dash+xml"}
+)
+"""Media that are streamed (HLS, DASH), in lower case; all others are files."""
+
+
+class ImageSize(Struct, frozen=True, array_like=True):
+    """What size a native place takes an image in: exactly, or at least; 0 is any (Native 1.2)."""
+
+    width: int = 0
+    height: int = 0
+    least_width: int = 0
+    least_height: int = 0
+
+    def takes(self, width: int, height: int) -> bool:
+        """Whether an image of that size fits; one of unknown size (0) only where any does.
+
+        >>> ImageSize(least_width=1200).takes(1200, 627), ImageSize(width=600).takes(1200, 627)
+        (True, False)
+        """
+        return (
+            width >= self.least_width
+            and height >= self.least_height
+            and self.width in (0, width)
+            and self.height in (0, height)
+        )
+
+
 class Slot(Struct, frozen=True, kw_only=True):
     """One place for one ad in an ask."""
 
@@ -330,6 +383,10 @@ class Slot(Struct, frozen=True, kw_only=True):
     """
     needs: tuple[Need, ...] = ()
     """What a creative must have to be shown here."""
+    protocols: tuple[int, ...] = ()
+    """Of a player: the AdCOM creative subtypes that it takes; empty takes any."""
+    images: tuple[ImageSize, ...] = ()
+    """Of a native place: what its required images must all be."""
     measures: tuple[Measure, ...] | None = None
     """What markup can report from here; what is paid for by another measure is not sold here.
 

@@ -17,6 +17,8 @@ class Page:
         self.turns = turns
         self.sold: list[Contender] = []
         """In the order of the slots."""
+        self.is_visit = True
+        """Whether the request names its visit: where it does not, no frequency cap can hold."""
         self.barred: dict[str, str] = {}
         """Campaign -> why it takes no part in this request."""
         self.roadblock = ""

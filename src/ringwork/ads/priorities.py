@@ -28,7 +28,7 @@ class Turns:
 
     def __init__(self, auction_id: bytes, rate_ppm: Callable[[str], int]) -> None:
         """``rate_ppm``: of a guaranteed campaign, the share of requests that it needs, in 1e-6."""
-        self._auction_id = auction_id
+        self.auction_id = auction_id
         self._rate_ppm = rate_ppm
         self._taken: dict[str, bool] = {}
         self._shared_ppm = 0
@@ -50,6 +50,6 @@ class Turns:
 
     def _drawn(self, campaign: Campaign) -> bool:
         if campaign.priority == "guaranteed":
-            return draw_ppm(self._auction_id, campaign.id) < self._rate_ppm(campaign.id)
+            return draw_ppm(self.auction_id, campaign.id) < self._rate_ppm(campaign.id)
         begin_ppm, self._shared_ppm = self._shared_ppm, self._shared_ppm + (campaign.share_ppm or 0)
-        return begin_ppm <= draw_ppm(self._auction_id) < self._shared_ppm
+        return begin_ppm <= draw_ppm(self.auction_id) < self._shared_ppm

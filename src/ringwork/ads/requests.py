@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from ringwork.ads.lifecycle import Decision
 from ringwork.ads.model import (
     HTML_MAX_CHARS,
+    MAX_IMPRESSION_NANOS,
     SLOTS_MAX,
     VAST_MAX_CHARS,
     BlockedAdvertisers,
@@ -23,6 +24,7 @@ from ringwork.ads.model import (
     Key,
     KeyValues,
     Name,
+    NativeData,
     Pacing,
     PlacesPpm,
     PriceNanos,
@@ -35,7 +37,7 @@ from ringwork.ads.model import (
     Url,
 )
 from ringwork.ads.tokens import TOKEN_MAX_CHARS
-from ringwork.kernel.money import MAX_PRICE_NANOS, Currency, Money
+from ringwork.kernel.money import Currency, Money
 
 Side = Annotated[int, Meta(ge=0, le=10_000, description="pixels", examples=[300])]
 Duration = Annotated[int, Meta(ge=0, le=3600)]
@@ -55,7 +57,7 @@ Share = Annotated[int, Meta(ge=0, le=1_000_000)]
 Goal = Annotated[int, Meta(ge=1, le=10**12)]
 FrequencyCaps = Annotated[list[FrequencyCap], Meta(max_length=5)]
 Labels = Annotated[list[Key], Meta(max_length=10)]
-Floor = Annotated[int, Meta(ge=0, le=MAX_PRICE_NANOS)]
+Floor = Annotated[int, Meta(ge=0, le=MAX_IMPRESSION_NANOS)]
 Slots = Annotated[int, Meta(ge=1, le=SLOTS_MAX)]
 Origins = Annotated[list[Url], Meta(max_length=50)]
 Token = Annotated[str, Meta(min_length=1, max_length=TOKEN_MAX_CHARS)]
@@ -158,6 +160,8 @@ class NewCreative(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     title: Title = ""
     text: Text = ""
     image_url: Url | None = None
+    icon_url: Url | None = None
+    data: NativeData = {}
     categories: Categories = []
     attributes: Attributes = []
     language: Language = ""
@@ -178,6 +182,8 @@ class CreativeChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     title: Title | UnsetType = UNSET
     text: Text | UnsetType = UNSET
     image_url: Url | UnsetType | None = UNSET
+    icon_url: Url | UnsetType | None = UNSET
+    data: NativeData | UnsetType = UNSET
     categories: Categories | UnsetType = UNSET
     attributes: Attributes | UnsetType = UNSET
     language: Language | UnsetType = UNSET

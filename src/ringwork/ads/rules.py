@@ -24,6 +24,7 @@ from ringwork.ads.model import (
     Publisher,
     Site,
     Targeting,
+    max_bid_nanos,
 )
 from ringwork.ads.outside import PREFIX, is_external
 from ringwork.kernel.errors import Fault
@@ -75,6 +76,10 @@ def _money(campaign: Campaign, currency: str) -> Iterator[Fault]:
         yield from _same_currency("/budget/currency", campaign.budget.currency, currency)
         return
     yield from _budget("/budget", campaign.budget, currency)
+    most_nanos = max_bid_nanos(campaign.pricing)
+    if campaign.bid_nanos > most_nanos:
+        text = f"expected at most {most_nanos} per {campaign.pricing}, got {campaign.bid_nanos}"
+        yield Fault("/bid_nanos", text)
     if daily is None:
         return
     yield from _budget("/daily_budget", daily, currency)

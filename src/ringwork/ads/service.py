@@ -8,12 +8,13 @@ reserves its price as a pending ledger transfer with the impression's id; what b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ringwork.ads import steering
 from ringwork.ads.auction import Placed, Ranked, place, sell_as
 from ringwork.ads.budgets import CAMPAIGN_PREFIX, PUBLISHER_PREFIX, Budgets
 from ringwork.ads.catalogue import Catalogue
@@ -36,6 +37,7 @@ from ringwork.kernel.journal import Command
 from ringwork.kernel.ledger import CREATED, Ledger, TransferCreated
 from ringwork.kernel.money import MAX_NANOS
 from ringwork.kernel.ports import Entropy
+from ringwork.kernel.steering import Steer
 
 HELD: Final[frozenset[Pricing]] = frozenset({"cpm", "vcpm", "cpv"})
 """Pricings whose event follows the sale at once, so that its price is set aside meanwhile."""
@@ -65,6 +67,8 @@ class Ads:
         settings: AdsSettings,
         pacing: PacingMemory,
     ) -> None:
+        self.steered_by: Steer | None = None
+        """The part that moves scores before they are priced; set where one is composed."""
         self.settings = settings
         self.currency = settings.currency
         self.index = Index(catalogue, budgets, p_ppb=settings.p_ppb)
@@ -102,6 +106,8 @@ class Ads:
             capped = self._visits.capped(ask.visit, now_s, self.index.capped_campaigns)
             for campaign_id in capped:
                 page.bar(campaign_id, "frequency")
+        else:
+            page.is_visit = False
         return page
 
     def candidates(self, ask: Ask, slot: Slot, page: Page, *, now_s: int) -> Shortlist:
@@ -110,7 +116,9 @@ class Ads:
         if context.publisher_id not in self._catalogue.publishers:
             return index.nobody(reason="publisher")
         while True:
-            shortlist = index.shortlist(context, slot, now_us=now_us, page=page)
+            shortlist = index.shortlist(
+                context, slot, now_us=now_us, page=page, is_long=self.steered_by is not None
+            )
             if not index.has_turns and not index.has_roadblocks:
                 return shortlist
             campaigns = [one.campaign for one in shortlist.contenders.values()]
@@ -152,6 +160,22 @@ class Ads:
                 ranked, page.propensity_ppb = tried
                 return ranked
         return shortlist.ranked
+
+    def steer(
+        self, ask: Ask, slot: Slot, page: Page, shortlist: Shortlist, ranked: list[Ranked]
+    ) -> tuple[Shortlist, list[Ranked]]:
+        """The same after another part has moved scores; as they were where there is none.
+
+        Where an exploring request's winner is another one now, its propensity is not known.
+        """
+        if self.steered_by is None or not ranked:
+            return shortlist, ranked
+        offers = steering.offers_of(shortlist, ranked)
+        shifts = self.steered_by(steering.place_of(ask, slot), offers) if offers else {}
+        shortlist, moved = steering.steered(shortlist, ranked, slot, shifts)
+        if not moved or moved[0].candidate.ad_id != ranked[0].candidate.ad_id:
+            page.propensity_ppb = 0
+        return shortlist, moved
 
     def clear(
         self,
@@ -258,19 +282,20 @@ class Ads:
     def _placed(
         self, slots: Sequence[Slot], shortlist: Shortlist, running: Sequence[Ranked]
     ) -> list[Placed]:
-        """The winners of a slate, those apart that share a label (competitive exclusion).
+        """The winners of a slate: those apart that share a label, or a frequency cap.
 
-        An outside creative that was bid for several places has one of them, and sets no price for
-        itself.
+        A campaign has one of its places, and so has an outside creative that was bid for several:
+        nobody's other ads set their price.
         """
         labels = {
-            one.candidate.ad_id: shortlist.contenders[one.candidate.ad_id].campaign.exclusion_labels
+            one.candidate.ad_id: _apart(shortlist.contenders[one.candidate.ad_id].campaign)
             for one in running
         }
-        outside = {
+        owners: dict[str, Hashable] = {
             ad_id: (contender.campaign.id, contender.creative.name)
-            for ad_id, contender in shortlist.contenders.items()
             if is_external(ad_id)
+            else contender.campaign.id
+            for ad_id, contender in shortlist.contenders.items()
         }
         rule = slots[0].rule
         return place(
@@ -278,7 +303,7 @@ class Ads:
             slot_ppm=[one.slate_ppm for one in slots],
             rule="gsp" if rule == "second" else rule,
             reserve_nanos=slots[0].floor_nanos,
-            advertisers=outside,
+            advertisers=owners,
             groups=labels if any(labels.values()) else None,
         )
 
@@ -317,6 +342,9 @@ class Ads:
         request.page.sell(slot.group, contender)
         if ask.visit:
             self._visits.shown(ask.visit, campaign, now_s)
+            if len(ask.slots) > 1:  # the places to come are of the same visit
+                for id in self._visits.capped(ask.visit, now_s, self.index.capped_campaigns):
+                    request.page.bar(id, "frequency")
         return Claim(
             impression_id,
             request.auction_id,
@@ -356,6 +384,7 @@ class Ads:
         for slot in ask.slots:  # OpenRTB: none is a place of a slate
             shortlist = self.candidates(ask, slot, page, now_s=now_s)
             ranked = self.rank(shortlist, slot, page)
+            shortlist, ranked = self.steer(ask, slot, page, shortlist, ranked)
             if ranked:
                 contender = shortlist.contenders[ranked[0].candidate.ad_id]
                 terms = terms_of(ask, slot, contender)
@@ -399,6 +428,15 @@ class Ads:
             return False
         command.record(hold)  # its id is new: nothing to compare it with
         return True
+
+
+def _apart(campaign: Campaign) -> list[str]:
+    """What no two ads of a slate share: exclusion labels, and the viewer that a cap counts."""
+    if not campaign.frequency_caps:
+        return campaign.exclusion_labels
+    owners = {"campaign": campaign.id, "advertiser": campaign.advertiser_id}
+    capped = dict.fromkeys(f"{one.per} {owners[one.per]}" for one in campaign.frequency_caps)
+    return [*campaign.exclusion_labels, *capped]
 
 
 def _without(shortlist: Shortlist, refused: int) -> Shortlist:

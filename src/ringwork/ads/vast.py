@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 
 from msgspec import Struct
 
-from ringwork.ads.model import Creative
+from ringwork.ads.model import STREAM_MIMES, Creative
 
 Version = Literal["2.0", "3.0", "4.0", "4.1", "4.2"]
 
@@ -98,11 +98,12 @@ def _creative(ad: LinearAd, version: Version) -> str:
 
 def _media(creative: Creative) -> str:
     is_audio = creative.format == "audio"
+    mime = creative.audio_mime if is_audio else creative.video_mime
     file = _url(
         "MediaFile",
         (creative.audio_url if is_audio else creative.video_url) or "",
-        delivery="progressive",
-        type=creative.audio_mime if is_audio else creative.video_mime,
+        delivery="streaming" if mime.lower() in STREAM_MIMES else "progressive",
+        type=mime,
         width="0" if is_audio else str(creative.width),
         height="0" if is_audio else str(creative.height),
     )

@@ -18,12 +18,15 @@ from ringwork.ads import http_reports, http_supply_files
 from ringwork.ads.exchange.gather import ASKED
 from ringwork.ads.http_api import AdsApi
 from ringwork.ads.http_lanes import AdFlow, AdLanes
+from ringwork.ads.http_native import NativeAds
 from ringwork.ads.http_paths import LANE_PATHS, LANE_TYPES
 from ringwork.ads.http_reports import ReportsApi
 from ringwork.ads.http_supply_files import SupplyFiles, supply_file_routes
+from ringwork.ads.http_vast import VastTag
 from ringwork.ads.markup import Markup, Urls
 from ringwork.ads.model import Region
 from ringwork.ads.openrtb import BidderTerms
+from ringwork.ads.shown import Shown
 from ringwork.ads.supply.ads_txt import is_domain
 from ringwork.app import ledger_http, platform_http
 from ringwork.app.log_api import LogApi
@@ -124,7 +127,7 @@ def _application(platform: Platform) -> Application:
         indexed=platform.indexed,
     )
     metrics = metrics_of(platform)
-    lanes = ad_lanes(platform).lanes()
+    lanes = (*ad_lanes(platform).lanes(), vast_tag(platform).lane())
     litestar = create_litestar(
         [
             *platform_http.routes(platform, log_api),
@@ -190,6 +193,22 @@ def ad_lanes(platform: Platform) -> AdLanes:
         tag=TAG.read_bytes(),
         adapter=ADAPTER.read_bytes(),
         proxies=networks(settings.http.trusted_proxies, "http.trusted_proxies"),
+        locate=platform.geo or _nowhere,
+    )
+
+
+def vast_tag(platform: Platform) -> VastTag:
+    """The tag of video and audio players, on the same flow."""
+    catalogue = platform.memory.catalogue
+    markup = Markup(Urls(platform.settings.http.public_url_or_own))
+    shown = Shown(markup)
+    return VastTag(
+        catalogue=catalogue,
+        native=NativeAds(catalogue, markup, shown),
+        shown=shown,
+        serve=platform.serve_ad,
+        keys=platform.memory.api_keys,
+        clock=platform.clock,
         locate=platform.geo or _nowhere,
     )
 

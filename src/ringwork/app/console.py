@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -67,11 +69,12 @@ def console_routes(
 
 def store_facts(data: Path) -> StoreFacts:
     """Files of the data directory by name, and the disk below it."""
-    files = {
-        str(path.relative_to(data)): path.stat().st_size
-        for path in sorted(data.rglob("*"))
-        if path.is_file() and not path.is_symlink()
-    }
+    files = {}
+    for path in sorted(data.rglob("*")):
+        with suppress(FileNotFoundError):  # written under another name, and renamed meanwhile
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode):
+                files[str(path.relative_to(data))] = status.st_size
     disk = shutil.disk_usage(data)
     return StoreFacts(files=files, disk_free=disk.free, disk_total=disk.total)
 

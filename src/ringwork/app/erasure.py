@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from msgspec import Struct
 
 from ringwork.kernel.events import Envelope, Event, EventTypes, decode_frames
 from ringwork.kernel.ids import format_id
 from ringwork.kernel.journal import Command
-from ringwork.kernel.ports import KeyStore, Row
+from ringwork.kernel.ports import KeyStore, Row, Snapshots
+
+SEARCHED_AT_ONCE_BYTES: Final = 1024 * 1024
+"""Of a snapshot, in a millisecond or less: no thread has the interpreter for longer."""
 
 Follower = Callable[[Command, str, bytes, bytes], object]
 """Told in the erasure's own command: (command, subject, pseudonym, id of the event)."""
@@ -71,6 +74,7 @@ class Erasures:
         pseudonym: Callable[[str], bytes],
         rows: Callable[[], Iterable[Row]],
         rows_naming: Callable[[bytes], int],
+        snapshots: Snapshots,
         followers: Sequence[Follower] = (),
     ) -> None:
         self._keys = keys
@@ -78,6 +82,7 @@ class Erasures:
         self._pseudonym = pseudonym
         self._rows = rows
         self._rows_naming = rows_naming
+        self._snapshots = snapshots
         self._followers = followers
 
     def erase(self, command: Command, subject: str) -> tuple[bytes, bytes, int]:
@@ -118,6 +123,7 @@ class Erasures:
         """
         sealed, came_back = await asyncio.to_thread(self._sealed, pseudonym, erased_seq)
         rows = await asyncio.to_thread(self._rows_naming, pseudonym)
+        states = await asyncio.to_thread(self._states_naming, pseudonym)
         # The key store is the event loop's own; the reading above is not, and may take long.
         readable = sum(
             self._keys.unseal(pseudonym, value, context=context) is not None
@@ -127,10 +133,23 @@ class Erasures:
         return [
             Searched(store="event log", found=len(sealed), readable=readable),
             Searched(store="key store", found=int(held), readable=int(held and not came_back)),
-            # No table has a column for a personal member (a test holds every table to that), so a
-            # row that is found holds ciphertext at most.
+            # No table has a column for a personal member (a test holds every table to that) and no
+            # fold keeps one in plain, so what is found there holds ciphertext at most.
             Searched(store="projections", found=rows, readable=0),
+            Searched(store="snapshot", found=states, readable=0),
         ]
+
+    def _states_naming(self, pseudonym: bytes) -> int:
+        """How many folds' states in the last snapshot hold it. A server serves meanwhile."""
+        _, states = self._snapshots.load()
+        step = SEARCHED_AT_ONCE_BYTES
+        return sum(
+            any(
+                state.find(pseudonym, at, at + step + len(pseudonym) - 1) >= 0
+                for at in range(0, len(state), step)
+            )
+            for state in states.values()
+        )
 
     def _find(self, event_id: bytes) -> tuple[Envelope, int] | None:
         for envelope, seq in envelopes(self._rows()):

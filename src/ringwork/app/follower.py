@@ -1,4 +1,4 @@
-"""The follower: the child process of ``ringwork serve`` that writes ``state.db``.
+"""The follower: the child process of ``ringwork serve`` that writes ``state.db`` and the snapshots.
 
 It reads the log as the server makes it durable, keeps the projections in step with it, saves the
 snapshots and learns the response model (in a thread of its own), so that none of it costs the
@@ -26,7 +26,7 @@ from typing import Final
 import msgspec
 
 from ringwork.app.ending import end_at_once
-from ringwork.app.keeper import DurableLog, Keeper
+from ringwork.app.keeper import PIECE_PAUSE_S, DurableLog, Keeper
 from ringwork.app.learner import LearnerThread
 from ringwork.app.link import (
     ERROR_MAX_CHARS,
@@ -39,10 +39,12 @@ from ringwork.app.link import (
     ToFollower,
 )
 from ringwork.app.memory import EVENTS, PROJECTIONS
+from ringwork.kernel.clock import SystemClock
 from ringwork.kernel.events import EventTypes
+from ringwork.storage.snapshot_file import FileSnapshots
 from ringwork.storage.sqlite.projections import POLL_S, ProjectionRunner
 from ringwork.storage.sqlite.reader import SqliteLogReader
-from ringwork.storage.sqlite.state import SqliteSnapshots, State, open_state
+from ringwork.storage.sqlite.state import State, open_state
 from ringwork.storage.standing import Standing
 from ringwork.web.logs import configure
 
@@ -61,8 +63,14 @@ class Follower:
         self._end = end
         self._log = DurableLog(SqliteLogReader(Path(begin.data) / "log"), begin.head)
         self._runner = ProjectionRunner(self._log, state, types, PROJECTIONS)
+        snapshots = FileSnapshots(Path(begin.data))
+        snapshots.clean()
         self._keeper = Keeper(
-            self._log, types, SqliteSnapshots(state), snapshot_events=begin.snapshot_events
+            self._log,
+            types,
+            snapshots,
+            clock=SystemClock(),
+            snapshot_events=begin.snapshot_events,
         )
         self._learner = LearnerThread(self._log, types, Path(begin.data))
         self._told: Progress | None = None
@@ -97,8 +105,10 @@ class Follower:
         # How far the learner is must be told, although nobody says anything meanwhile.
         learns = self._told is None or not self._learner.rests_at(self._told.learned)
         has_trouble = bool(self._runner.troubles or self._keeper.trouble)
-        wait_s = 0 if is_busy else POLL_S if has_trouble or learns else None
-        self.hear(self._end.receive(wait_s))
+        wait_s = POLL_S if has_trouble or learns else None
+        if self._keeper.is_saving:
+            wait_s = PIECE_PAUSE_S
+        self.hear(self._end.receive(0 if is_busy else wait_s))
 
     def _tell(self) -> None:
         progress = Progress(

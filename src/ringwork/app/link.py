@@ -32,7 +32,7 @@ class Begin(Struct, frozen=True, tag="begin"):
     data: str
     log_level: str
     snapshot_events: int
-    """Events between two snapshots."""
+    """Events between two snapshots, at least."""
     head: Head
 
 

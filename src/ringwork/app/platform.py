@@ -27,6 +27,7 @@ from ringwork.app.consent import Consent
 from ringwork.app.erasure import Erasures
 from ringwork.app.exporter import ExportedBeside, warehouse_of
 from ringwork.app.following import Following
+from ringwork.app.keeper import is_snapshot_due
 from ringwork.app.learner import LearnerThread
 from ringwork.app.link import Learned
 from ringwork.app.memory import EVENTS, PROJECTIONS, Memory
@@ -36,7 +37,7 @@ from ringwork.app.settings import Settings
 from ringwork.app.traffic import geo_file, traffic_filter
 from ringwork.flow.record_outcome import RecordOutcome
 from ringwork.flow.serve_ad import ServeAd
-from ringwork.kernel.errors import LogCorrupt, Overloaded, Unavailable
+from ringwork.kernel.errors import Overloaded, Unavailable
 from ringwork.kernel.events import EventTypes, Idempotency
 from ringwork.kernel.ids import IdGenerator
 from ringwork.kernel.journal import Journal
@@ -45,6 +46,7 @@ from ringwork.kernel.ledger import (
 )
 from ringwork.kernel.ports import Clock, Entropy
 from ringwork.storage.report_files import DirectoryReportFiles
+from ringwork.storage.snapshot_file import FileSnapshots
 from ringwork.storage.sqlite.files import Connect, connect
 from ringwork.storage.sqlite.indexes import AnswerIndex, TransferIndex
 from ringwork.storage.sqlite.keys import SqliteKeyStore
@@ -53,7 +55,7 @@ from ringwork.storage.sqlite.projections import ProjectionRunner, load_checkpoin
 from ringwork.storage.sqlite.reader import SqliteLogReader
 from ringwork.storage.sqlite.search import rows_naming
 from ringwork.storage.sqlite.segment import Rotation
-from ringwork.storage.sqlite.state import SqliteSnapshots, open_state
+from ringwork.storage.sqlite.state import open_state
 from ringwork.web.execute import Executor
 from ringwork.web.idempotency import IdempotencyKeys
 from ringwork.web.sessions import SignIn
@@ -66,7 +68,7 @@ if TYPE_CHECKING:
     from ringwork.app.bidding import Bidding
 
 SNAPSHOT_EVENTS: Final = 200_000
-"""Events between two snapshots: about half a second of replay at the next start."""
+"""At least so many between two snapshots: about a second of replay at the next start."""
 EXPIRE_AT_ONCE: Final = 50
 """Expired holds recorded in one command: no request waits for more than a millisecond of them."""
 TICK_S: Final = 1.0
@@ -144,7 +146,8 @@ class Platform:
         self.state = open_state(data / "state.db")
         self._opened.callback(self.state.close)
         self.reader = SqliteLogReader(data / "log")
-        self.snapshots = SqliteSnapshots(self.state)
+        self.snapshots = FileSnapshots(data)
+        self.snapshots.clean()
         self.types = EventTypes(EVENTS)
 
     def _follow_here(self) -> ProjectionRunner | Following:
@@ -173,15 +176,8 @@ class Platform:
             snapshots=self.snapshots,
             answers=self.answers,
         )
-        seq, _ = self.snapshots.load()
-        if seq > self.log.head.seq:
-            raise LogCorrupt(
-                str(self.settings.data_path / "log"),
-                self.log.head.seq,
-                f"the log ends here, the snapshot in state.db is at sequence {seq}",
-            )
-        self.journal.refold()
-        self._snapshot_seq = seq
+        replayed = self.journal.refold()
+        self._snapshot_seq = self.log.head.seq - replayed
 
     def _build_parts(self) -> None:
         settings, memory = self.settings, self.memory
@@ -257,6 +253,7 @@ class Platform:
             pseudonym=pseudonyms,
             rows=self.reader.rows,
             rows_naming=partial(rows_naming, self.state.reader),
+            snapshots=self.snapshots,
             followers=[self.consent.erased],
         )
         self.consent.erasures = self.erasures
@@ -496,7 +493,8 @@ class Platform:
     def _is_snapshot_due(self) -> bool:
         if isinstance(self.projections, Following):
             return False  # its follower does it
-        return self.log.head.seq - self._snapshot_seq >= SNAPSHOT_EVENTS
+        since = self.log.head.seq - self._snapshot_seq
+        return is_snapshot_due(since, self.snapshots, least_events=SNAPSHOT_EVENTS)
 
     def _snapshot_if_durable(self) -> None:
         """Save memory's state when every event in it is on disk; else the next tick tries again."""

@@ -71,6 +71,7 @@ class ServeAd:
                         shortlist = outside.join(number, left, page, shortlist)
                     stages.end("candidates")
                     ranked = ads.rank(shortlist, slot, page)
+                    shortlist, ranked = ads.steer(ask, slot, page, shortlist, ranked)
                     stages.end("rank")
                     cleared = ads.clear(
                         command, ask, left, page, shortlist, ranked, auction_id=auction_id

@@ -20,7 +20,7 @@ from itertools import takewhile
 from types import TracebackType
 from typing import Self
 
-from ringwork.kernel.errors import RingworkError
+from ringwork.kernel.errors import LogCorrupt
 from ringwork.kernel.events import (
     Envelope,
     Event,
@@ -246,20 +246,24 @@ class Journal:
     def refold(self) -> int:
         """Fold memory again from the last snapshot and the durable log.
 
-        Returns the events replayed.
+        Returns the events replayed. Raises LogCorrupt, also where the log ends before the snapshot.
         """
         seq, states = self._snapshots.load()
-        wanted = {_state_name(fold) for fold in self._stateful()}
-        if not wanted <= states.keys():
-            seq, states = 0, {}
+        is_ours = states.keys() >= {_state_name(fold) for fold in self._stateful()}
+        if not is_ours:
+            seq = 0
         if seq > self.log.head.seq:
-            raise RingworkError(
-                f"the snapshot is at sequence {seq}, the log ends at {self.log.head.seq}"
+            raise LogCorrupt(
+                "the log",
+                self.log.head.seq,
+                f"it ends here, the snapshot is at sequence {seq}; put the log's end back, or "
+                "remove the snapshot to go on without it",
             )
-        for fold in self._stateful():
-            fold.clear()
-            if states:
-                fold.load(states[_state_name(fold)])
+        with collector_paused():
+            for fold in self._stateful():
+                fold.clear()
+                if is_ours:
+                    fold.load(states.pop(_state_name(fold)))
         durable = self.log.head.seq  # the writer goes on meanwhile: what is later comes from memory
         passed = replay(
             takewhile(lambda row: row.first_seq <= durable, self.log.rows(seq)),
@@ -316,7 +320,7 @@ def replay(
     Returns how many events passed.
     """
     passed = 0
-    with _collector_paused():
+    with collector_paused():
         for row in rows:
             seq = row.first_seq
             for frame in decode_frames(row.payload):
@@ -335,7 +339,7 @@ def replay(
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """No passes of the garbage collector while millions of objects come to stay.
 
     A fold makes no cycles, so they would find nothing, a third of the time that folding takes.

@@ -132,15 +132,27 @@ class Snapshots(Protocol):
     So that a start need not replay the whole log.
     """
 
+    @property
+    def size_bytes(self) -> int:
+        """About how large the newest snapshot is, 0 where there is none: what loading it costs."""
+        ...
+
     def save(self, seq: int, states: Mapping[str, bytes]) -> None:
         """Replace the snapshot by ``states`` (fold name -> bytes).
 
-        All folded up to and including ``seq``.
+        All folded up to and including ``seq``. Raises StorageFull, and the old one stays.
+        """
+        ...
+
+    def saving(self, seq: int, states: Mapping[str, bytes]) -> Iterator[None]:
+        """As ``save``, a small piece at each step, for a writer that has other things to do.
+
+        The old one stays until the end was reached; who stops before it has changed nothing.
         """
         ...
 
     def load(self) -> tuple[int, dict[str, bytes]]:
-        """The newest snapshot, or ``(0, {})``."""
+        """The newest snapshot; ``(0, {})`` where there is none, or none that can be used."""
         ...
 
 

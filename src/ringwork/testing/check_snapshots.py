@@ -44,12 +44,47 @@ def a_snapshot_of_nothing_is_none(store: Snapshots) -> None:
     assert store.load() == (0, {})
 
 
+def the_old_one_stays_until_the_last_step(store: Snapshots) -> None:
+    """Saving in pieces replaces the snapshot at its end and not before."""
+    old, new = {"a/1": b"old" * 1_000_000}, {"a/1": b"new" * 2_000_000}
+    store.save(5, old)
+    saving = store.saving(9, new)
+    steps = 0
+    for _ in saving:
+        steps += 1
+        assert store.load() == (5, old), f"it was replaced at step {steps}"
+    assert steps > 0, "it was replaced at once"
+    assert store.load() == (9, new)
+
+
+def who_stops_half_way_has_changed_nothing(store: Snapshots) -> None:
+    """Neither what is there, nor what the next one saves."""
+    store.save(5, {"a/1": b"a5"})
+    saving = store.saving(9, {"a/1": b"a9"})
+    next(saving)
+    del saving
+    assert store.load() == (5, {"a/1": b"a5"})
+    store.save(7, {"a/1": b"a7"})
+    assert store.load() == (7, {"a/1": b"a7"})
+
+
+def knows_its_size(store: Snapshots) -> None:
+    """About, and of the newest."""
+    assert store.size_bytes == 0
+    for size in (3_000_000, 2_000_000):
+        store.save(5, {"a/1": bytes(size), "b/1": b"b"})
+        assert size < store.size_bytes < size + 10_000
+
+
 SNAPSHOTS_CHECKS: Final[tuple[Callable[[Snapshots], None], ...]] = (
     starts_at_zero,
     loads_what_was_saved,
     the_newest_replaces_all,
     what_is_loaded_is_a_copy,
     a_snapshot_of_nothing_is_none,
+    the_old_one_stays_until_the_last_step,
+    who_stops_half_way_has_changed_nothing,
+    knows_its_size,
 )
 
 

@@ -24,6 +24,8 @@ PEAK: Final = 2.8
 
 CUT_OFF: Final = 0.001
 """Share of requests whose body ends before its time."""
+VISITS = 600
+"""Of a site at a time: most have one page view, some a few, for frequency caps to count."""
 
 Act = Literal[
     "impression", "viewable", "completed", "again", "late", "forged", "click", "conversion"
@@ -136,6 +138,7 @@ def _native_request(random: Random, outlet: Outlet) -> dict[str, object]:
         },
         "device_type": random.choices(("phone", "computer", "tablet"), (6, 3, 1))[0],
         "region": f"{outlet.country}-{outlet.region}",
+        "visit": f"{outlet.id}-{random.randrange(VISITS)}",
     }
 
 

@@ -21,7 +21,7 @@ START_US = int(datetime(2026, 3, 2, tzinfo=UTC).timestamp()) * 1_000_000
 P_PPB = AdsSettings().p_ppb
 SITES = ("news.example", "sport.news.example", "blog.example", "example")
 REGIONS = ("PRT", "PRT-11", "PRT-13", "ESP", "")
-CATEGORIES = ("IAB1", "IAB2", "IAB17")
+CATEGORIES = ("IAB1", "IAB2-7", "IAB17", "IAB17-3", "IAB2")
 PAIRS = (("section", "sport"), ("section", "home"), ("deal", "d1"), ("paid", "yes"))
 
 

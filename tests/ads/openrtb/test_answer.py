@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringwork.ads.markup import Markup, Urls
+from ringwork.ads.model import MAX_IMPRESSION_NANOS
 from ringwork.ads.openrtb import BidderTerms, Rates, explain_no_bid, to_response
-from ringwork.ads.openrtb.price import MAX_IMPRESSION_NANOS
 from ringwork.ads.openrtb.reasons import CURRENCY, INSUFFICIENT_TIME
 from ringwork.ads.shown import Shown
 from tests.ads.openrtb.wire import (

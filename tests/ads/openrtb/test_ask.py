@@ -241,13 +241,14 @@ def test_requests_that_can(members):
         ("banner-type", {"banner": {**BANNER, "btype": [1, 4]}}),
         ("banner-type", {"banner": {**BANNER, "btype": [2]}}),
         ("format", video(linearity=2)),
-        ("protocol", video(protocols=[5, 6, 9])),
+        ("protocol", video(protocols=[1, 9, 10])),
         ("delivery", video(delivery=[1])),
+        ("delivery", video(delivery=[2], mimes=["application/x-mpegURL"])),
         ("duration", video(minduration=31, maxduration=30)),
         ("duration", video(maxduration=0)),
         ("duration", video(poddur=10, minduration=15)),
         ("duration", video(poddur=10, rqddurs=[15, 30])),
-        ("asset", native(assets=[{"img": {"type": 1}, "required": 1}])),
+        ("asset", native(assets=[{"img": {"type": 2}, "required": 1}])),
     ],
 )
 def test_impressions_that_cannot_be_sold(why, imp):
@@ -297,3 +298,37 @@ def test_a_publisher_id_of_any_length_is_read(text):
 def test_a_region_is_one_that_a_campaign_can_target_or_nothing(country, region):
     found = asked(request(device={"geo": {"country": country, "region": region}})).context.region
     assert found == "" or re.fullmatch(r"[A-Z]{3}(-[A-Z0-9]{1,3})?", found)
+
+
+@pytest.mark.parametrize(
+    ("delivery", "mimes"),
+    [
+        ([1], ("application/x-mpegURL",)),
+        ([2], ("video/mp4",)),
+        ([3, 2], ("video/mp4",)),
+        ([1, 2], ("video/mp4", "application/x-mpegURL")),
+        ([99], ("video/mp4", "application/x-mpegURL")),
+        (None, ("video/mp4", "application/x-mpegURL")),
+    ],
+)
+def test_media_come_as_the_player_wants_them(delivery, mimes):
+    both = ["video/mp4", "application/x-mpegURL"]
+    assert slot_of(video(delivery=delivery, mimes=both)).mimes == mimes
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"site": {"keywords": "Paint, garden ,paint,,"}}, ["paint", "garden"]),
+        ({"site": {"kwarray": ["Oak", "oak table"]}}, ["oak", "oak table"]),
+        ({"site": {"keywords": "a", "content": {"keywords": "b,a"}}}, ["a", "b"]),
+        ({"app": {"bundle": "x", "keywords": "a"}}, ["a"]),
+        ({"dooh": {"content": {"keywords": "a"}}}, ["a"]),
+        ({"site": {"keywords": "k" * 81 + ",b"}}, ["b"]),
+        ({"site": {"kwarray": [str(n) for n in range(99)]}}, [str(n) for n in range(20)]),
+        ({"site": {}, "user": {"keywords": "secret"}}, []),
+        ({}, []),
+    ],
+)
+def test_keywords_of_the_page_can_be_targeted_and_the_user_s_are_not_read(members, words):
+    assert asked(request(**members)).context.key_values == tuple(("keyword", one) for one in words)

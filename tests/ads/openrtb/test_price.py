@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ringwork.ads.model import MAX_IMPRESSION_NANOS
 from ringwork.ads.openrtb.price import (
-    MAX_IMPRESSION_NANOS,
     bid_to_nanos,
     floor_to_nanos,
     is_price,

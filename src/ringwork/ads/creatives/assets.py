@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ringwork.ads.creatives.findings import Finding, error, warning
-from ringwork.ads.model import Creative
+from ringwork.ads.model import STREAM_MIMES, Creative
 
 TITLE_CHARS: Final = 90
 """OpenRTB Native 1.2: titles of 25, 90 or 140; what more than 90 loses is up to the place."""
@@ -19,7 +19,6 @@ _MEDIA: Final = {
     "video": (("video_mime", "video/"), ("video_url", "https://")),
     "audio": (("audio_mime", "audio/"), ("audio_url", "https://")),
 }
-_STREAMS: Final = ("application/x-mpegurl", "application/vnd.apple.mpegurl", "application/dash+xml")
 
 
 def check_native(creative: Creative) -> Iterator[Finding]:
@@ -29,6 +28,8 @@ def check_native(creative: Creative) -> Iterator[Finding]:
         if given > most:
             yield warning(f"/{name}", f"at most {most} characters", f"{given}; places cut it")
     yield from check_image(creative)
+    if creative.icon_url is not None and creative.icon_url.startswith("http://"):
+        yield warning("/icon_url", "https://", creative.icon_url)
 
 
 def check_image(creative: Creative) -> Iterator[Finding]:
@@ -44,7 +45,7 @@ def check_media(creative: Creative) -> Iterator[Finding]:
         if not given or given.startswith(wanted):
             continue
         if name.endswith("_mime"):
-            if given.lower() not in _STREAMS:
+            if given.lower() not in STREAM_MIMES:
                 yield error(f"/{name}", f"{wanted}... or a stream's type", given)
         else:
             yield warning(f"/{name}", wanted, given)

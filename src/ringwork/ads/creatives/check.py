@@ -21,7 +21,8 @@ MEASURED: Final = {"vcpm": ("banner", "native", "video"), "cpv": ("video",)}
 """Pricing -> the formats whose views can be measured; the others charge for what every one has."""
 REVIEWED: Final = (
     "landing_url", "html", "third_party", "video_url", "video_mime", "audio_url", "audio_mime",
-    "vast_tag_url", "vast_xml", "duration_s", "title", "text", "image_url", "categories",
+    "vast_tag_url", "vast_xml", "duration_s", "title", "text", "image_url", "icon_url", "data",
+    "categories",
     "attributes", "language", "app_bundle",
 )  # fmt: skip
 """What a reviewer looks at: the landing page, everything that is shown, and the labels."""
@@ -106,6 +107,12 @@ def _reports_viewable(creative: Creative) -> bool:
 
 def _misplaced(creative: Creative) -> Iterator[Finding]:
     """What only one format can have."""
-    for name, only in (("third_party", "banner"), ("vast_tag_url", "video"), ("vast_xml", "video")):
+    for name, only in (
+        ("third_party", "banner"),
+        ("vast_tag_url", "video"),
+        ("vast_xml", "video"),
+        ("icon_url", "native"),
+        ("data", "native"),
+    ):
         if getattr(creative, name) and creative.format != only:
             yield error(f"/{name}", f"nothing but for a {only}", f"a {creative.format} creative")

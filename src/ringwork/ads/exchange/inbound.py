@@ -19,8 +19,8 @@ from ringwork.ads.exchange.outbound import Outgoing
 from ringwork.ads.exchange.replies import Reply, ReplyBid, ReplySeat
 from ringwork.ads.exchange.rules import INVALID, PRICE, SEAT, Refusal
 from ringwork.ads.exchange.worth import Worth
-from ringwork.ads.model import Format
-from ringwork.ads.openrtb.price import MAX_IMPRESSION_NANOS, bid_to_nanos, is_price
+from ringwork.ads.model import MAX_IMPRESSION_NANOS, Format
+from ringwork.ads.openrtb.price import bid_to_nanos, is_price
 
 BIDS_MAX: Final = 100
 """Bids of one response; a hundred impressions with one each, or fewer with several."""

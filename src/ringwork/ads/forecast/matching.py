@@ -11,7 +11,7 @@ from typing import Final
 
 from ringwork.ads.forecast.plan import PlannedCampaign
 from ringwork.ads.reports.zones import local_time, spells, zone_of
-from ringwork.ads.retrieval.dimensions import COUNTRY_CHARS, DEAL_KEY
+from ringwork.ads.retrieval.dimensions import COUNTRY_CHARS, DEAL_KEY, with_parents
 
 AUCTION: Final = (
     '{"source":"VARCHAR","context":{"site":"VARCHAR","app":"VARCHAR","publisher_id":"VARCHAR",'
@@ -92,8 +92,16 @@ def _add_about(condition: Condition, plan: PlannedCampaign) -> None:
     """Categories, regions and devices: targeted, and not excluded."""
     target, excluded = plan.targeting, plan.targeting.excluded
     country = f"left(c.region, {COUNTRY_CHARS})"
+    # A page of a category is of what that belongs to, too (``dimensions.with_parents``).
+    parents = (
+        "list_transform(c.categories, lambda x: regexp_replace(x, '^(IAB[0-9]+)-[0-9]+$', '\\1'))"
+    )
     for sql, wanted, unwanted in (
-        ("list_has_any(c.categories, [{}])", target.categories, excluded.categories),
+        (
+            f"list_has_any(list_concat(c.categories, {parents}), [{{}}])",
+            target.categories,
+            excluded.categories,
+        ),
         ("list_has_any([c.region, " + country + "], [{}])", target.regions, excluded.regions),
         ("c.device_type IN ({})", target.device_types, excluded.device_types),
     ):
@@ -137,4 +145,5 @@ def _add_blocks(condition: Condition, plan: PlannedCampaign) -> None:
         parents = [".".join(labels[at:]) for at in range(len(labels))]
         condition.add("NOT list_has_any(c.blocked_domains, [{}])", parents)
     if plan.categories:
-        condition.add("NOT list_has_any(c.blocked_categories, [{}])", plan.categories)
+        own = with_parents(plan.categories)
+        condition.add("NOT list_has_any(c.blocked_categories, [{}])", own)

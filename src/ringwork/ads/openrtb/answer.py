@@ -22,17 +22,17 @@ from msgspec import Struct
 
 from ringwork.ads import markup as writers
 from ringwork.ads.creatives import is_scripted
+from ringwork.ads.creatives.vast_protocol import IN_LINE, WRAPPERS, protocol_for
 from ringwork.ads.markup import Markup
 from ringwork.ads.model import Creative, Measure, Served
 from ringwork.ads.openrtb import dsa
 from ringwork.ads.openrtb.dsa import BidDsa
-from ringwork.ads.openrtb.impressions import Audio, Imp, Video
+from ringwork.ads.openrtb.impressions import Imp
 from ringwork.ads.openrtb.native import NativeAsk
 from ringwork.ads.openrtb.native_answer import write_native
 from ringwork.ads.openrtb.notices import LOST_QUERY, WON_QUERY
 from ringwork.ads.openrtb.price import exchanged_bid, to_cpm
 from ringwork.ads.openrtb.reasons import NO_BIDS, NoBid
-from ringwork.ads.openrtb.slots import VAST_PROTOCOLS
 from ringwork.ads.openrtb.structs import BidRequest, Dsa
 from ringwork.ads.openrtb.terms import BidderTerms
 from ringwork.ads.outside import is_external
@@ -41,13 +41,13 @@ from ringwork.ads.vast import Version
 from ringwork.kernel.ids import format_id
 
 MTYPES: Final = {"banner": 1, "video": 2, "audio": 3, "native": 4}
-CATEGORY_TAXONOMY: Final = 9
-"""IAB Content Taxonomy 3.1 (AdCOM category taxonomies)."""
+CONTENT_1_0: Final = 1
+CONTENT_3_1: Final = 9
+"""AdCOM category taxonomies."""
 PRICE_MACRO: Final = "?price=${AUCTION_PRICE}"
 """Tells what the exchange settled at; it is not billed, because anyone could write it."""
 
-_VAST_4_2: Final = 13
-_VERSIONS: Final[dict[int, Version]] = {13: "4.2", 11: "4.1", 7: "4.0", 3: "3.0", 2: "2.0"}
+_VERSIONS: Final[dict[int, Version]] = {**IN_LINE, **WRAPPERS}
 _PIXEL_BEFORE: Final = '<img src=\\"'
 _PIXEL_AFTER: Final = (
     '\\" alt=\\"\\" width=\\"1\\" height=\\"1\\" style=\\"position:absolute\\"></div>'
@@ -209,7 +209,8 @@ def _shown(
         stream = imp.video if creative.format == "video" else imp.audio
         assert stream is not None
         is_billed = not seller.request.test
-        adm, end = _vast(served, _protocol(stream), markup, urls, is_billed=is_billed)
+        protocol = protocol_for(creative, stream.protocols or ())
+        adm, end = _vast(served, protocol, markup, urls, is_billed=is_billed)
     if creative.format == "banner" and "viewable" in served.tokens and not seller.request.test:
         url = markup.urls.viewable(served.tokens["viewable"])
         before, after = writers.self_reporting("\0", creative.width, creative.height, url).split(
@@ -232,8 +233,8 @@ def _theirs(served: Served, imp: Imp, seller: Seller, given: BidDsa | None) -> t
         return _inside(adm), _end(creative, by)
     stream = imp.video if creative.format == "video" else imp.audio
     assert stream is not None
-    protocol = _protocol(stream)
-    adm = seller.shown.video(served, _VERSIONS[protocol], billable=is_billed)
+    protocol = protocol_for(creative, stream.protocols or ())
+    adm = seller.shown.video(served, _VERSIONS.get(protocol, "4.2"), billable=is_billed)
     return _inside(adm), _end(creative, by, protocol)
 
 
@@ -270,13 +271,14 @@ def _vast_parts(
 
 def _end(creative: Creative, advertiser: str, protocol: int = 0) -> str:
     """The end of a bid: what does not change, without the opening brace."""
+    taxonomy, categories = _categories(creative.categories)
     bid = Bid(
         adid=creative.id,
         adomain=[advertiser],
         cid=creative.campaign_id,
         crid=creative.name if is_external(creative.id) else creative.id,
-        cattax=CATEGORY_TAXONOMY if creative.categories else 1,
-        cat=creative.categories,
+        cattax=taxonomy,
+        cat=categories,
         attr=creative.attributes,
         bundle=creative.app_bundle,
         protocol=protocol,
@@ -289,11 +291,10 @@ def _end(creative: Creative, advertiser: str, protocol: int = 0) -> str:
     return _encoder.encode(bid).decode()[1:]
 
 
-def _protocol(stream: Video | Audio) -> int:
-    """The best in-line VAST that the player takes; 4.2 where it does not say."""
-    if not stream.protocols:
-        return _VAST_4_2
-    return next(code for code in VAST_PROTOCOLS if code in stream.protocols)
+def _categories(named: Sequence[str]) -> tuple[int, list[str]]:
+    """(taxonomy, its ids): a bid has one taxonomy, the newer where an ad is labelled in both."""
+    newer = [one for one in named if not one.startswith("IAB")]
+    return (CONTENT_3_1, newer) if newer else (CONTENT_1_0, list(named))
 
 
 def _quoted(text: str | None) -> str:

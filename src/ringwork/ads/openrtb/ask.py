@@ -17,7 +17,7 @@ from ringwork.ads.model import Ask, Context, Need, Slot
 from ringwork.ads.openrtb import dsa, reasons, supply
 from ringwork.ads.openrtb.reasons import NoBid
 from ringwork.ads.openrtb.slots import Frame, add_slots
-from ringwork.ads.openrtb.structs import App, BidRequest, Geo, Publisher, Site
+from ringwork.ads.openrtb.structs import App, BidRequest, Dooh, Geo, Publisher, Site
 from ringwork.ads.openrtb.terms import BidderTerms
 
 US_PER_HOUR: Final = 3_600_000_000
@@ -29,6 +29,10 @@ REMEMBERED: Final = 4_096
 """Publisher ids and regions whose reading is kept: an exchange sends the same few again and again.
 
 What is longer than any of them is never kept."""
+KEYWORD: Final = "keyword"
+"""The key by which campaigns target the keywords of a page (``targeting.key_values``)."""
+KEYWORDS_MAX: Final = 20
+KEYWORD_MAX_CHARS: Final = 80
 ID_MAX_CHARS: Final = 64
 COUNTRY_CHARS: Final = 3
 REGION_MAX_CHARS: Final = 6
@@ -134,7 +138,24 @@ def _context(request: BidRequest, now_us: int) -> Context:
         hour=now_us // US_PER_HOUR % 24,
         blocked_categories=tuple(request.bcat) if request.bcat else (),
         blocked_domains=tuple([one.lower() for one in request.badv]) if request.badv else (),
+        key_values=_keywords(place),
     )
+
+
+def _keywords(place: Site | App | Dooh | None) -> tuple[tuple[str, str], ...]:
+    """What page and content say of themselves, as values of the key ``keyword``.
+
+    In lower case, each once, the first of them; those of the user are not read.
+    """
+    if place is None:
+        return ()
+    said: list[str] = []
+    for one in (place, place.content):
+        if one is not None and not isinstance(one, Dooh):
+            said += one.kwarray or (one.keywords or "").split(",")
+    words = dict.fromkeys(one.strip().lower() for one in said)
+    kept = [one for one in words if 0 < len(one) <= KEYWORD_MAX_CHARS]
+    return tuple((KEYWORD, one) for one in kept[:KEYWORDS_MAX])
 
 
 def _publisher_id(publisher: Publisher | None) -> str:

@@ -11,12 +11,18 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from ringwork.ads.model import Need
+from ringwork.ads.model import DataAsset, ImageSize, Need
 
+IMAGE_ICON: Final = 1
 IMAGE_MAIN: Final = 3
 DATA_SPONSORED: Final = 1
 DATA_DESCRIPTION: Final = 2
 DATA_DISPLAY_URL: Final = 11
+DATA_ASSETS: Final[dict[int, DataAsset]] = {
+    3: "rating", 4: "likes", 5: "downloads", 6: "price", 7: "saleprice", 8: "phone", 9: "address",
+    10: "desc2", 12: "ctatext",
+}  # fmt: skip
+"""The other data assets: what creatives have by name (``Creative.data``)."""
 EVENT_IMPRESSION: Final = 1
 EVENT_VIEWABLE: Final = 2
 """Half of it in view for a second (MRC), which is what is paid for here."""
@@ -26,6 +32,7 @@ _EXCHANGE: Final = 500
 _CONTEXTS: Final = {1: range(10, 16), 2: range(20, 23), 3: range(30, 33)}
 """Context -> its subtypes: content, social, product."""
 _PROTOCOLS: Final = range(1, 17)
+_ANY_SIZE: Final = ImageSize()
 
 Pixels = Annotated[int, Meta(ge=0)]
 
@@ -102,7 +109,7 @@ _ENVELOPE = msgspec.json.Decoder(_Envelope)
 class NativeAsk:
     """A valid native request, parsed once while its bid request is decoded."""
 
-    __slots__ = ("needs", "request", "wrapped")
+    __slots__ = ("images", "needs", "request", "wrapped")
 
     def __init__(self, request: NativeRequest, *, wrapped: bool) -> None:
         self.request = request
@@ -110,6 +117,12 @@ class NativeAsk:
         """The request had the 1.0 envelope: the answer gets one too."""
         self.needs = _needs(request)
         """What creatives must have, or None when no creative has what is required."""
+        self.images = tuple(
+            size_of(one.img)
+            for one in request.assets
+            if one.required and one.img is not None and size_of(one.img) != _ANY_SIZE
+        )
+        """The sizes of what is required of them."""
 
 
 def parse(text: str) -> NativeAsk:
@@ -191,11 +204,30 @@ def _needs(request: NativeRequest) -> tuple[Need, ...] | None:
             continue
         if asset.img is not None and asset.img.type in (None, IMAGE_MAIN):
             needs.append("image")
+        elif asset.img is not None and asset.img.type == IMAGE_ICON:
+            needs.append("icon")
+        elif asset.data is not None and asset.data.type in DATA_ASSETS:
+            needs.append(DATA_ASSETS[asset.data.type])
         elif asset.data is not None and asset.data.type == DATA_DESCRIPTION:
             needs.append("text")
         elif asset.data is None or asset.data.type not in (DATA_SPONSORED, DATA_DISPLAY_URL):
             return None
     return tuple(dict.fromkeys(needs))
+
+
+def size_of(image: Image) -> ImageSize:
+    """What a main image must be: ``w`` alone is exact, beside ``wmin`` only what is liked best.
+
+    An icon's size is not known, and is not asked about.
+    """
+    if image.type not in (None, IMAGE_MAIN):
+        return _ANY_SIZE
+    return ImageSize(
+        0 if image.wmin else image.w or 0,
+        0 if image.hmin else image.h or 0,
+        image.wmin or 0,
+        image.hmin or 0,
+    )
 
 
 def tracks(request: NativeRequest, event: int) -> bool:

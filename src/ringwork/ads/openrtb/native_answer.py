@@ -114,10 +114,12 @@ def _fill(asset: Asset, served: Served) -> AssetValue | None:
     if asset.data is None:
         return None
     text = {
-        native.DATA_SPONSORED: served.advertiser_domain,
+        native.DATA_SPONSORED: served.behalf or served.advertiser_domain,
         native.DATA_DESCRIPTION: creative.text,
         native.DATA_DISPLAY_URL: served.advertiser_domain,
     }.get(asset.data.type)
+    if text is None and asset.data.type in native.DATA_ASSETS:
+        text = creative.data.get(native.DATA_ASSETS[asset.data.type])
     if not text:
         return None
     value.data = DataValue(asset.data.type, _fit(text, asset.data.len))
@@ -125,7 +127,11 @@ def _fill(asset: Asset, served: Served) -> AssetValue | None:
 
 
 def _image(wanted: native.Image, creative: Creative) -> ImageValue | None:
+    if wanted.type == native.IMAGE_ICON and creative.icon_url is not None:
+        return ImageValue(creative.icon_url, type=native.IMAGE_ICON)
     if creative.image_url is None or wanted.type not in (None, native.IMAGE_MAIN):
+        return None
+    if not native.size_of(wanted).takes(creative.width, creative.height):
         return None
     return ImageValue(creative.image_url, w=creative.width, h=creative.height)
 

@@ -10,8 +10,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from math import ceil, floor
 from typing import Final
 
-MAX_IMPRESSION_NANOS: Final = 10**12
-"""1,000 units of currency for one impression; a larger price is a mistake."""
+from ringwork.ads.model import MAX_IMPRESSION_NANOS
 
 _ZERO = Decimal(0)
 _MAX_CPM = Decimal(MAX_IMPRESSION_NANOS // 10**6)

@@ -69,12 +69,12 @@ NO_BIDS: Final = {
     SEAT: "this platform's seat is not allowed",
     DSA: "the statement of the DSA is required, and this medium's markup cannot show it",
     FORMAT: "no impression is a banner, linear video, audio or native ad",
-    PROTOCOL: "no accepted protocol is VAST 2.0, 3.0, 4.0, 4.1 or 4.2 in line",
+    PROTOCOL: "no accepted protocol is VAST from 2.0 on",
     DURATION: "no duration fits the bounds, the exact durations and the pod together",
     ASSET: "a native asset is required that creatives do not have",
     BANNER_TYPE: "HTML banners are blocked",
     NOTHING_ELIGIBLE: "no live campaign may show here at this floor",
-    DELIVERY: "only streamed media are accepted, and ours are files",
+    DELIVERY: "no accepted media type can be delivered as the player wants it",
     REFRESH: "the place refreshes itself faster than is bought",
 }
 """Every reason with its explanation."""

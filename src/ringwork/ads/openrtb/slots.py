@@ -18,7 +18,17 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ringwork.ads.model import MEASURES, ONE_QUANTITY_PPM, Charge, Distinct, Measure, Need, Slot
+from ringwork.ads.creatives.vast_protocol import KNOWN
+from ringwork.ads.model import (
+    MEASURES,
+    ONE_QUANTITY_PPM,
+    STREAM_MIMES,
+    Charge,
+    Distinct,
+    Measure,
+    Need,
+    Slot,
+)
 from ringwork.ads.openrtb import dsa, reasons
 from ringwork.ads.openrtb.floors import NO_FLOORS, Floors, floors_of, floors_of_deal
 from ringwork.ads.openrtb.impressions import Audio, Banner, Deal, Format, Imp, Native, Video
@@ -31,8 +41,6 @@ POD_BIDS_MAX: Final = 8
 """Bids for the dynamic part of one pod; longer pods are rare, and every bid holds budget."""
 DEALS_MAX: Final = 20
 """Deals of one impression that are bid on: each is an auction of its own."""
-VAST_PROTOCOLS: Final = {13: "4.2", 11: "4.1", 7: "4.0", 3: "3.0", 2: "2.0"}
-"""AdCOM creative subtype -> version of in-line VAST that is written, best first."""
 POD_DEDUPE: Final[dict[int, Distinct]] = {
     1: "advertiser", 2: "category", 3: "creative", 4: "media",
 }  # fmt: skip
@@ -40,12 +48,12 @@ POD_DEDUPE: Final[dict[int, Distinct]] = {
 CHARGES: Final[dict[int, Charge]] = {1: "clearing", 2: "bid", 3: "agreed"}
 """Auction type of a deal -> what a sale costs; an exchange's own types are first price to us."""
 
-_PROTOCOLS: Final = frozenset(VAST_PROTOCOLS)
-_WITH_VIEWABLE: Final = frozenset({13, 11, 7})
+_WITH_VIEWABLE: Final = frozenset({7, 8, *range(11, 17)})
 _VIEWABLE: Final[tuple[Measure, ...]] = ("viewable",)
 _VIEWED: Final[tuple[Measure, ...]] = ("view",)
 _NON_LINEAR: Final = 2
-_FILES: Final = frozenset({2, 3})  # progressive, download: our media are files
+_STREAMED: Final = 1
+_FILES: Final = frozenset({2, 3})  # progressive, download
 _BANNER_TYPES: Final = frozenset({2, 4})  # XHTML banner, iframe: what banners are made of
 _BANNER_SCRIPT: Final = 3
 _SKIP_BUTTON: Final = 16
@@ -154,6 +162,7 @@ def _add_native(
     slot = Slot(
         id=imp.id or "",
         format="native",
+        images=native.request.images,
         floor_nanos=(floors or NO_FLOORS).floor_nanos,
         blocked_attributes=tuple(native.battr) if native.battr else (),
         hold_s=terms.hold_for_s(imp),
@@ -191,7 +200,8 @@ def _add_stream(
         floor_nanos=known.floor_nanos,
         nanos_per_second=known.nanos_per_second,
         duration_floors=known.by_duration,
-        mimes=tuple(stream.mimes or ()),
+        mimes=_deliverable(stream),
+        protocols=tuple(stream.protocols) if stream.protocols else (),
         min_duration_s=shortest_s,
         max_duration_s=longest_s,
         durations_s=exact,
@@ -217,11 +227,23 @@ def _stream_refusal(stream: Video | Audio, frame: Frame) -> NoBid | None:
     """Why nothing that we have can play there."""
     if isinstance(stream, Video) and stream.linearity == _NON_LINEAR:
         return reasons.FORMAT
-    if stream.protocols and _PROTOCOLS.isdisjoint(stream.protocols):
+    if stream.protocols and KNOWN.isdisjoint(stream.protocols):
         return reasons.PROTOCOL
-    if stream.delivery and _FILES.isdisjoint(stream.delivery):
+    if stream.mimes and not _deliverable(stream):
         return reasons.DELIVERY
     return reasons.DSA if frame.dsa is not None and dsa.must_render(frame.dsa) else None
+
+
+def _deliverable(stream: Video | Audio) -> tuple[str, ...]:
+    """The media types that can come as the player wants them: as a stream, or as a file."""
+    mimes, delivery = tuple(stream.mimes or ()), stream.delivery
+    if not delivery or (_STREAMED in delivery and not _FILES.isdisjoint(delivery)):
+        return mimes
+    if _STREAMED in delivery:
+        return tuple(one for one in mimes if one.lower() in STREAM_MIMES)
+    if not _FILES.isdisjoint(delivery):
+        return tuple(one for one in mimes if one.lower() not in STREAM_MIMES)
+    return mimes  # an exchange's own ways: what they are is not known
 
 
 def _longest_s(stream: Video | Audio) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+from ringwork.ads.model import MAX_IMPRESSION_NANOS
 from ringwork.ads.openrtb.impressions import (
     Audio,
     Banner,
@@ -21,7 +22,7 @@ from ringwork.ads.openrtb.impressions import (
     Qty,
     Video,
 )
-from ringwork.ads.openrtb.price import MAX_IMPRESSION_NANOS, is_price
+from ringwork.ads.openrtb.price import is_price
 from ringwork.ads.openrtb.reasons import BadBidRequest
 from ringwork.ads.openrtb.structs import App, BidRequest, Content, Site, SupplyChain
 

@@ -14,6 +14,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from ringwork.ads.creatives.vast import reports_viewable
+from ringwork.ads.creatives.vast_protocol import protocols_of
 from ringwork.ads.model import (
     MEASURE_OF,
     STATEMENT_MAX_CHARS,
@@ -29,8 +30,8 @@ from ringwork.ads.retrieval.table import FUNDED, RUNNING
 REASONS: Final = (
     "format", "schedule", "size", "mime", "duration", "needs", "language", "deal", "site", "app",
     "category", "region", "device", "hour", "key-values", "excluded", "category-allowed",
-    "domain-allowed", "blocked", "page", "repeated", "roadblock", "frequency", "share", "pacing",
-    "budget", "floor",
+    "domain-allowed", "blocked", "page", "repeated", "rotation", "roadblock", "frequency", "share",
+    "pacing", "budget", "floor",
 )  # fmt: skip
 """Why an ad cannot win a slot, in the order in which they are named: the first that applies."""
 CODE: Final = {reason: code for code, reason in enumerate(REASONS)}
@@ -128,9 +129,9 @@ class Dimensions:
         kept = self._kept
         if len(kept) > KEPT_MAX:
             kept.clear()
-        fits = ("fits", slot.format, slot.sizes, slot.ratios, slot.mimes, slot.min_duration_s,
-                slot.max_duration_s, slot.durations_s, slot.needs, slot.measures,
-                slot.languages)  # fmt: skip
+        fits = ("fits", slot.format, slot.sizes, slot.ratios, slot.mimes, slot.protocols,
+                slot.min_duration_s, slot.max_duration_s, slot.durations_s, slot.needs,
+                slot.images, slot.measures, slot.languages)  # fmt: skip
         clauses = (kept.get(fits) or self._keep(fits, self._fits(slot))).copy()
         place = ("place", context.site, context.app)
         clauses += kept.get(place) or self._keep(place, self._place(context))
@@ -165,8 +166,12 @@ class Dimensions:
             add(clauses, "size", ADMIT, "size", self._sizes_of(slot))
         if slot.mimes:
             add(clauses, "mime", ADMIT, "mime", slot.mimes)
+        if slot.protocols:
+            add(clauses, "mime", ANY, "protocol", slot.protocols)
         if self._lengths:
             add(clauses, "duration", ADMIT, "duration", self._lengths_within(slot))
+        if slot.images:
+            add(clauses, "size", ANY, "image size", self._images_of(slot))
         for need in slot.needs:
             add(clauses, "needs", ANY, "meets", (need,))
         if slot.measures is not None:
@@ -187,6 +192,8 @@ class Dimensions:
         """What is asked of one dimension of the page: targeted, and not excluded."""
         clauses: list[int] = []
         values = value if isinstance(value, tuple) else (value,)
+        if dimension == "category":
+            values = with_parents(values)
         if dimension == "region" and len(values[0]) > COUNTRY_CHARS:
             values = (*values, values[0][:COUNTRY_CHARS])
         self._add(clauses, dimension, ADMIT, dimension, values)
@@ -197,14 +204,19 @@ class Dimensions:
         clauses: list[int] = []
         if slot.allowed_categories:
             known = self._numbers.get("ad category", {})
-            others = [one for one in known if one != NAMED and one not in slot.allowed_categories]
+            allowed = frozenset(slot.allowed_categories)
+            others = [one for one in known if one != NAMED and allowed.isdisjoint(_lineage(one))]
             self._add(clauses, "category-allowed", ANY, "ad category", (NAMED,))
             self._add(clauses, "category-allowed", NONE, "ad category", others)
         if slot.allowed_domains:
             self._add(clauses, "domain-allowed", ANY, "ad domain", slot.allowed_domains)
         self._add(clauses, "blocked", NONE, "advertiser", context.blocked_advertisers)
         self._add(clauses, "blocked", NONE, "ad app", slot.blocked_apps)
-        self._add(clauses, "blocked", NONE, "ad category", context.blocked_categories)
+        if context.blocked_categories:
+            unwanted = frozenset(context.blocked_categories)
+            known = self._numbers.get("ad category", {})
+            found = [one for one in known if not unwanted.isdisjoint(_lineage(one))]
+            self._add(clauses, "blocked", NONE, "ad category", found)
         self._add(clauses, "blocked", NONE, "ad domain", context.blocked_domains)
         self._add(clauses, "blocked", NONE, "ad attribute", slot.blocked_attributes)
         clauses += (CODE["budget"], STATE, 1, FUNDED)
@@ -268,6 +280,14 @@ class Dimensions:
             )
         return sizes
 
+    def _images_of(self, slot: Slot) -> list[Hashable]:
+        """The known sizes of images that all required ones of a native place may have."""
+        return [
+            size
+            for size in self._numbers.get("image size", {})
+            if isinstance(size, tuple) and all(one.takes(*size) for one in slot.images)
+        ]
+
     def _lengths_within(self, slot: Slot) -> list[int]:
         longest = slot.max_duration_s
         return [
@@ -296,12 +316,7 @@ def hour_of_week(now_us: int, zone: ZoneInfo) -> tuple[str, int]:
 
 def _named(creative: Creative, campaign: Campaign, advertiser: Advertiser) -> Iterator[Key]:
     """(dimension, value) of everything that an ad names."""
-    yield "format", creative.format
-    if creative.format == "banner":
-        yield "size", (creative.width, creative.height)
-    elif creative.format != "native":
-        yield "mime", creative.video_mime or creative.audio_mime
-        yield "duration", creative.duration_s
+    yield from _shape(creative)
     for need in _met(creative, advertiser):
         yield "meets", need
     for language in _ranges(creative.language.lower()):
@@ -319,6 +334,20 @@ def _named(creative: Creative, campaign: Campaign, advertiser: Advertiser) -> It
     yield "advertiser", campaign.advertiser_id
     for label in campaign.exclusion_labels:
         yield "label", label
+
+
+def _shape(creative: Creative) -> Iterator[Key]:
+    yield "format", creative.format
+    if creative.format == "banner":
+        yield "size", (creative.width, creative.height)
+    elif creative.format == "native":
+        if creative.image_url:
+            yield "image size", (creative.width, creative.height)
+    else:
+        yield "mime", creative.video_mime or creative.audio_mime
+        yield "duration", creative.duration_s
+        for protocol in protocols_of(creative):
+            yield "protocol", protocol
 
 
 def _targeted(campaign: Campaign) -> Iterator[Key]:
@@ -342,6 +371,13 @@ def _targeted(campaign: Campaign) -> Iterator[Key]:
         for one in said:
             yield f"key {key}", one
     yield from _excluded(campaign)
+    yield from _counted(campaign)
+
+
+def _counted(campaign: Campaign) -> Iterator[Key]:
+    """Whether somebody must count what a visit sees."""
+    if campaign.frequency_caps:
+        yield "capped", True
 
 
 def _measured(creative: Creative, campaign: Campaign) -> Iterator[Key]:
@@ -384,11 +420,33 @@ def _met(ad: Creative, advertiser: Advertiser) -> Iterator[Need]:
         yield "statement"
     if ad.image_url:
         yield "image"
+    if ad.icon_url:
+        yield "icon"
     if ad.text:
         yield "text"
-    media = (ad.image_url or "", ad.video_url or "", ad.audio_url or "")
+    yield from ad.data
+    media = (ad.image_url or "", ad.icon_url or "", ad.video_url or "", ad.audio_url or "")
     if not any(url.startswith("http://") for url in media) and not _FETCHES_PLAIN.search(ad.html):
         yield "https"
+
+
+_SUBCATEGORY: Final = re.compile(r"(IAB[0-9]{1,2})-[0-9]{1,3}")
+"""Of the Content Taxonomy 1.0, whose ids tell what they belong to; those of later ones do not."""
+
+
+def with_parents(categories: Iterable[str]) -> tuple[str, ...]:
+    """Categories with those that they belong to, each once.
+
+    >>> with_parents(["IAB25-3", "483"])
+    ('IAB25-3', 'IAB25', '483')
+    """
+    return tuple(dict.fromkeys(one for each in categories for one in _lineage(each)))
+
+
+def _lineage(category: Hashable) -> tuple[str, ...]:
+    name = str(category)
+    found = _SUBCATEGORY.fullmatch(name)
+    return (name,) if found is None else (name, found[1])
 
 
 def _ranges(language: str) -> Iterator[str]:

@@ -55,6 +55,15 @@ class Found(Struct, gc=False):
     def scanned(self) -> int:
         return self.counts[-1]
 
+    def with_turns(self, best: list[list[int]], taken: int, reason: int) -> Found:
+        """The same with ``taken`` ads in ``best`` that ``reason`` kept out, if anybody looked."""
+        counts = self.counts.copy()
+        counted = min(counts[reason], taken)
+        counts[reason] -= counted
+        counts[-2] += taken
+        counts[-1] += taken - counted
+        return Found(best, counts)
+
     @property
     def excluded(self) -> dict[str, int]:
         """The first reason that kept an ad out -> how many it kept out."""

@@ -1,4 +1,4 @@
-"""``state.db``, which can be rebuilt from the log: projections, their checkpoints, snapshots.
+"""``state.db``, which can be rebuilt from the log: projections and their checkpoints.
 
 SQLAlchemy Core on SQLite as it has to be driven: the driver starts no transactions of its own, a
 writer begins with ``BEGIN IMMEDIATE`` (a deferred transaction that turns into a writing one fails
@@ -10,7 +10,6 @@ checkpoint, and the log gives them again.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -18,9 +17,8 @@ import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy import event
 
-from ringwork.kernel.errors import RingworkError, StorageFull
+from ringwork.kernel.errors import RingworkError
 from ringwork.storage import migrations
-from ringwork.storage.sqlite.files import is_full
 
 Int64: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """64-bit integers: STRICT tables of SQLite refuse the type name BIGINT."""
@@ -34,15 +32,6 @@ checkpoints: Final = sa.Table(
     sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("seq", Int64, nullable=False),
-    sqlite_strict=True,
-)
-
-snapshots: Final = sa.Table(
-    "snapshots",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("seq", Int64, nullable=False),
-    sa.Column("state", sa.LargeBinary, nullable=False),
     sqlite_strict=True,
 )
 
@@ -145,28 +134,3 @@ def _migrate(engine: sa.Engine, path: Path, revision: str | None) -> None:
             f"{path}: the schema is at {revision}, which this version does not know "
             f"(its newest is {migrations.HEAD}): {error}"
         ) from error
-
-
-class SqliteSnapshots:
-    """The snapshot of the folds in ``state.db``: replaced as a whole, or not at all."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    def save(self, seq: int, states: Mapping[str, bytes]) -> None:
-        """Raises StorageFull where the disk refuses it: the snapshot stays the old one."""
-        rows = [{"name": name, "seq": seq, "state": state} for name, state in states.items()]
-        try:
-            with self._state.writer.begin() as connection:
-                connection.execute(snapshots.delete())
-                if rows:
-                    connection.execute(snapshots.insert(), rows)
-        except sa.exc.OperationalError as error:
-            if error.orig is None or not is_full(error.orig):
-                raise
-            raise StorageFull("the disk has no room for a snapshot") from error
-
-    def load(self) -> tuple[int, dict[str, bytes]]:
-        with self._state.reader.begin() as connection:
-            rows = connection.execute(sa.select(snapshots)).all()
-        return (rows[0].seq if rows else 0), {row.name: row.state for row in rows}
