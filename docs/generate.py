@@ -21,6 +21,7 @@ from ringwork.app.ledger_http import SLUGS as LEDGER_SLUGS
 from ringwork.app.memory import EVENTS
 from ringwork.app.settings import Settings
 from ringwork.cli.main import COMMANDS
+from ringwork.consent.http import SLUGS as CONSENT_SLUGS
 from ringwork.kernel.setting import settings_of
 from ringwork.web.keys import ROLES, SCOPES
 from ringwork.web.metrics import NAMES
@@ -165,7 +166,7 @@ def metrics() -> str:
 
 def problems() -> str:
     """Every problem slug."""
-    listed = {**SLUGS, **LEDGER_SLUGS, **ADS_SLUGS, **REPORT_SLUGS}
+    listed = {**SLUGS, **LEDGER_SLUGS, **ADS_SLUGS, **REPORT_SLUGS, **CONSENT_SLUGS}
     rows = ((f"`{slug}`", status, text) for slug, (status, text) in sorted(listed.items()))
     return f"""# Problems
 
@@ -207,11 +208,20 @@ def command_texts() -> dict[str, str]:
         module, _, attribute = target.partition(":")
         thing = getattr(import_module(f"ringwork.cli.{module}"), attribute)
         if isinstance(thing, App):
-            for sub in thing:
-                if not sub.startswith("-"):
-                    found[f"{name} {sub}"] = first_line(thing[sub].help)
+            found.update(sub_commands(name, thing))
         else:
             found[name] = summary
+    return found
+
+
+def sub_commands(name: str, app: App) -> dict[str, str]:
+    """The same of an application's own commands, and of theirs."""
+    found: dict[str, str] = {}
+    for sub in app:
+        if sub.startswith("-"):
+            continue
+        own = sub_commands(f"{name} {sub}", app[sub])
+        found.update(own or {f"{name} {sub}": first_line(app[sub].help)})
     return found
 
 

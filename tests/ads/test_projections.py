@@ -497,6 +497,7 @@ def test_a_store_of_the_first_version_gets_the_new_tables(tmp_path):
             "ads_paced", "ads_conversions",
         ):  # fmt: skip
             connection.exec_driver_sql(f"DROP TABLE {table}")
+        connection.exec_driver_sql("CREATE TABLE snapshots (name TEXT) STRICT")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
         connection.exec_driver_sql("INSERT INTO ads_creatives VALUES ('a', 'c', 1, 2, 3, 4, 5)")
     engine.dispose()

@@ -82,17 +82,26 @@ def test_the_other_rules(house, rule, prices):
     assert [recomputed(one)[1] for one in outcomes] == prices
 
 
-def test_a_campaign_pays_for_all_its_places_or_leaves(house):
-    """Two ads of one campaign win two places; its budget holds for one: its other ad goes."""
-    house.campaign("two", bid_nanos=9_000_000, budget=euros(10_000_000))
+def test_a_campaign_has_one_place_of_a_slate_and_sets_itself_no_price(house):
+    """Both ads of the first outbid the others; the second would have set the price of the first."""
+    house.campaign("two", bid_nanos=9_000_000)
     house.creative("b0", "two")
     house.creative("b1", "two")
-    bidders(house, 8_000_000, 7_000_000, 6_000_000)
+    bidders(house, 8_000_000, 7_000_000)
     outcomes, served = house.serve(*slate("gsp"))
     assert [one.creative.id for one in served] == ["b0", "n0", "n1"]
-    assert outcomes[0].excluded["budget"] == 1
+    assert [recomputed(one)[1] for one in outcomes][:2] == [8_000_000, 7_000_000]
+
+
+def test_a_campaign_that_cannot_pay_leaves_the_slate(house):
+    house.campaign("poor", bid_nanos=9_000_000, budget=euros(9_000_000))
+    house.creative("b0", "poor")
+    bidders(house, 8_000_000, 7_000_000, 6_000_000)
+    first, _ = house.serve(*slate("first"))
+    assert [one.ad_id for one in first] == ["b0", "n0", "n1"]
+    outcomes, served = house.serve(*slate("first"))
+    assert [one.creative.id for one in served] == ["n0", "n1", "n2"]
     assert [recomputed(one)[1] for one in outcomes] == [8_000_000, 7_000_000, 6_000_000]
-    assert house.ledger.accounts["campaign/two"].available_nanos == 2_000_000
 
 
 def test_competitors_stand_in_no_slate_together(house):

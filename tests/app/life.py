@@ -100,7 +100,10 @@ async def accounting(client: Client) -> None:
     for id in ("daily", "brief"):
         schedule = {"id": id, "name": "Every day", "every": "day", "measures": ["spend_nanos"]}
         await post(client, "/v1/report-schedules", schedule, id)
+    await decide(client, "grant", "advertise")
     client.clock.set_wall_us(DECEMBER_US)
+    await decide(client, "withdraw", "advertise")
+    await decide(client, "erase")
     due = await client.app.platform.desk.make_due()
     assert (due.made, due.troubles) == (2, {})
     ended = await client.admin.delete("/v1/report-schedules/brief")
@@ -115,6 +118,13 @@ async def accounting(client: Client) -> None:
     assert (await post(client, "/v1/credit-notes", credit, "credit"))["id"] == "a-c1"
     paid = await post(client, "/v1/payouts", {"publisher": "pub", **of_november}, "payout")
     assert paid["id"] == "pub-p1"
+
+
+async def decide(client: Client, action: str, *purposes: str) -> None:
+    """A person decides, with the signal that said so."""
+    signal = {} if action == "erase" else {"signal": {"kind": "gpc", "value": "1"}}
+    body = {"person": "anna", "action": action, "purposes": purposes, "notice": "0" * 64, **signal}
+    assert "receipt_id" in await post(client, "/v1/consent", body, f"anna {action}")
 
 
 async def review(client: Client) -> None:

@@ -16,6 +16,7 @@ from ringwork.app.erasure import SEARCHED_AT_ONCE_BYTES, envelopes, sealed_membe
 from ringwork.app.memory import EVENTS
 from ringwork.app.secrets import Pseudonyms
 from ringwork.app.verify import check_all
+from ringwork.consent.projections import metadata as consent_metadata
 from ringwork.kernel.entropy import SeededEntropy
 from ringwork.kernel.events import EventTypes, decode_frames
 from ringwork.kernel.ids import parse_id
@@ -320,10 +321,10 @@ def test_a_subject_that_is_none_is_422(tmp_path, body, pointer):
 
 def test_no_table_has_a_column_for_a_personal_member(tmp_path):
     members = {path.rpartition(".")[2] for event in EVENTS for path in event.PERSONAL}
-    assert members == {"contact", "customer", "details"}
+    assert members == {"contact", "customer", "details", "signal"}
     declared = {
         column.name
-        for tables in (metadata, ads_metadata)
+        for tables in (metadata, ads_metadata, consent_metadata)
         for table in tables.tables.values()
         for column in table.columns
     }

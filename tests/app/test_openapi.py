@@ -186,6 +186,7 @@ def test_real_answers_are_as_documented(tmp_path, document):
         await check("GET", "/sellers.json")
         gone = await check("DELETE", f"/v1/keys/{made.json()['id']}", "/v1/keys/{key_id}")
         assert gone.status_code == 200
+        await consent(check)
         await account(check, client)
         await check("POST", "/v1/conversions", json={"rwclid": "x", "conversion_id": "1"})
         await check("POST", "/v1/ledger/accounts", json={"id": 5})
@@ -208,6 +209,21 @@ async def know_people(check) -> None:
     headers = {"idempotency-key": "told"}
     answer = await check("POST", "/v1/events", json={"events": [did]}, headers=headers)
     assert answer.status_code == 201, answer.text
+
+
+async def consent(check) -> None:
+    """A decision with its evidence."""
+    body = {"person": "p", "action": "grant", "purposes": ["measure"], "notice": "0" * 64}
+    join = {"from": "shop", "to": "main"}
+    signal = {"kind": "gpc", "value": "1"}
+    made = await check("POST", "/v1/consent", json={**body, "services": [join], "signal": signal})
+    assert made.status_code == 201, made.text
+    for tail in ("", "/prompt", "/proof", "/export"):
+        shown = await check("GET", f"/v1/consent/p{tail}", f"/v1/consent/{{person}}{tail}")
+        assert shown.status_code == 200, shown.text
+    refused = await check("POST", "/v1/consent", json={**body, "action": "refuse"})
+    assert refused.status_code == 201
+    assert (await check("POST", "/v1/consent", json=body)).json()["ask_again_after"]
 
 
 async def account(check, client: Client) -> None:

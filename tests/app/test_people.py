@@ -19,6 +19,17 @@ def did(person: str, topic: str = TOPIC, **members: object) -> dict[str, object]
     return {**given, "at_us": EPOCH_US, **members}
 
 
+async def decide(client: Client, person: str, action: str = "grant", **members: object) -> None:
+    body = {"person": person, "action": action, "purposes": ["advertise"], "notice": "0" * 64}
+    answer = await client.admin.post("/v1/consent", json={**body, **members})
+    assert answer.status_code == 201, answer.text
+
+
+async def consent(client: Client, *people: str) -> None:
+    for person in people or ("ana", "ben", "cid"):
+        await decide(client, person)
+
+
 async def tell(client: Client, *events: dict, key: str = "k", **given: object):
     who = client.outside if given else client.admin
     return await who.post(
@@ -45,10 +56,11 @@ def rows(data: Path) -> list[str]:
 
 def test_a_batch_is_recorded_once_whatever_is_sent_again(tmp_path):
     async def scenario(client: Client) -> None:
+        await consent(client)
         first = await tell(client, did("ana"), did("ben", "other"))
-        assert (first.status_code, first.json()) == (201, {"recorded": 2})
+        assert (first.status_code, first.json()) == (201, {"recorded": 2, "left_out": 0})
         again = await tell(client, did("ana"), did("ben", "other"))
-        assert (again.status_code, again.json()) == (201, {"recorded": 2})
+        assert (again.status_code, again.json()) == (201, {"recorded": 2, "left_out": 0})
         assert again.headers["idempotency-replayed"] == "true"
         assert (await tell(client, did("cid"))).status_code == 422, "another body"
         await client.app.platform.indexed()
@@ -101,6 +113,7 @@ def test_an_erasure_takes_the_history_and_proves_it(tmp_path, beside):
     data = tmp_path / "data"
 
     async def scenario(client: Client) -> None:
+        await consent(client)
         await tell(client, did("ana"), did("ben", "bens"))
         await client.app.platform.indexed()
         proof = await erase(client, "ana", "e1")
@@ -109,7 +122,9 @@ def test_an_erasure_takes_the_history_and_proves_it(tmp_path, beside):
         assert found["history"] == (0, 0)
         assert found["event log"] == (1, 0)
         assert rows(data) == ["bens"]
-        await tell(client, did("ana", "after"), key="k2")
+        assert (await tell(client, did("ana", "after"), key="k2")).json()["recorded"] == 0
+        await decide(client, "ana", asked=False)
+        await tell(client, did("ana", "after"), key="k3")
         await client.app.platform.indexed()
         kept = (await client.admin.get(f"/v1/erasures/{proof['id']}")).json()
         found = {one["store"]: (one["found"], one["readable"]) for one in kept["searched"]}
@@ -127,6 +142,7 @@ def test_rows_from_before_an_erasure_break_the_proof_and_verification(tmp_path):
     data = tmp_path / "data"
 
     async def scenario(client: Client) -> None:
+        await consent(client)
         await tell(client, did("ana"))
         await client.app.platform.indexed()
         with sqlite3.connect(data / "history.db") as connection:
@@ -145,6 +161,7 @@ def test_a_lost_history_is_built_again_from_the_log(tmp_path):
     data = tmp_path / "data"
 
     async def first(client: Client) -> None:
+        await consent(client)
         await tell(client, did("ana"), did("ben", "bens"))
         await erase(client, "ben", "e")
 
@@ -158,23 +175,82 @@ def test_a_lost_history_is_built_again_from_the_log(tmp_path):
     serve(data, second, seed=6)
 
 
-def test_without_an_authority_no_grant_holds_and_each_denial_is_in_the_log(tmp_path):
+def granted(client: Client, person: str, **members: object) -> Grant:
+    consents = client.app.platform.consent
+    subject = consents.consents.subject_of(person)
+    given = {"purposes": ("advertise",), "services": ("main",), "request_id": b"r" * 16, **members}
+    return consents.grants.grant(subject=subject, epoch=consents.epochs.current(subject), **given)
+
+
+def read(client: Client, grant: Grant) -> list[str]:
+    with working_for("consented"):
+        history = client.app.platform.history
+        found = history.read(grant, purpose="advertise", request_id=b"r" * 16)
+    return [one.topic for one in found.events]
+
+
+def test_a_withdrawal_ends_grants_at_once_and_the_history_with_them(tmp_path):
+    data = tmp_path / "data"
+
+    async def scenario(client: Client) -> None:
+        await consent(client)
+        await tell(client, did("ana"), did("ben", "bens"))
+        await client.app.platform.indexed()
+        grant = granted(client, "ana")
+        assert read(client, grant) == [TOPIC]
+        await decide(client, "ana", "withdraw")
+        with pytest.raises(GrantRefused, match="ended"):
+            read(client, grant)
+        told = await tell(client, did("ana", "in vain"), key="k2")
+        assert told.json() == {"recorded": 0, "left_out": 1}
+        await client.app.platform.indexed()
+        assert rows(data) == ["bens"]
+        await decide(client, "ana", asked=False)
+        assert read(client, granted(client, "ana")) == [], "another consent begins with nothing"
+
+    serve(data, scenario)
+
+
+def test_nothing_is_kept_of_who_did_not_consent_or_for_another_purpose(tmp_path):
+    async def scenario(client: Client) -> None:
+        await decide(client, "ana", purposes=["measure"])
+        await decide(client, "ben", "refuse")
+        told = await tell(client, did("ana"), did("ben"), did("cid"))
+        assert told.json() == {"recorded": 0, "left_out": 3}
+
+    serve(tmp_path / "data", scenario)
+
+
+def test_nothing_stays_of_who_turns_out_to_be_a_minor(tmp_path):
+    async def scenario(client: Client) -> None:
+        await consent(client)
+        await tell(client, did("ana"), did("ben", "bens"))
+        await decide(client, "ana", "declare", purposes=[], minor=True)
+        assert (await tell(client, did("ana"), key="k2")).json()["recorded"] == 0
+        await client.app.platform.indexed()
+        assert rows(tmp_path / "data") == ["bens"]
+
+    serve(tmp_path / "data", scenario)
+
+
+def test_a_denied_read_is_in_the_log_and_names_nobody(tmp_path):
     async def scenario(client: Client) -> None:
         platform = client.app.platform
-        grant = Grant(b"s" * 16, ("advertise",), ("main",), 0, 2**60, b"r" * 16, b"t" * 32)
-        with working_for("consented"), pytest.raises(GrantRefused, match="no-authority"):
-            platform.history.read(grant, purpose="advertise", request_id=b"r" * 16)
+        await consent(client)
+        grant = granted(client, "ana", request_id=b"o" * 16)
+        with pytest.raises(GrantRefused, match="other-request"):
+            read(client, grant)
         platform.denied.record(platform.journal, tenant="main")
         await platform.journal.settled()
-        events = (await client.admin.get("/v1/log/events", params={"type": "grant_denied"})).json()[
-            "events"
-        ]
-        (event,) = events
+        found = await client.admin.get("/v1/log/events", params={"type": "grant_denied"})
+        (event,) = found.json()["events"]
         assert event["payload"] == {
-            "purpose": "advertise", "service": "main", "reason": "no-authority", "count": 1,
+            "purpose": "advertise", "service": "main", "reason": "other-request", "count": 1,
         }  # fmt: skip
         assert event["subject"] is None
-        assert b"s".hex() * 16 not in json.dumps(event)
+        assert grant.subject.hex() not in json.dumps(event)
+        metrics = await client.admin.get("/metrics")
+        assert "ringwork_grants_denied_total 1" in metrics.text
 
     serve(tmp_path / "data", scenario)
 
@@ -183,6 +259,7 @@ def test_what_is_too_old_goes_in_the_background(tmp_path):
     data = tmp_path / "data"
 
     async def scenario(client: Client) -> None:
+        await consent(client)
         await tell(client, did("ana"))
         await client.app.platform.indexed()
         client.clock.advance_us(181 * 86_400 * 1_000_000)

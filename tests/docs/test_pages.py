@@ -14,6 +14,7 @@ from ringwork.ads.http_reports import SLUGS as REPORT_SLUGS
 from ringwork.app.ledger_http import SLUGS as LEDGER_SLUGS
 from ringwork.app.memory import EVENTS
 from ringwork.app.settings import Settings
+from ringwork.consent.http import SLUGS as CONSENT_SLUGS
 from ringwork.kernel.config import load
 from ringwork.kernel.setting import settings_of
 from ringwork.web.metrics import NAMES
@@ -36,7 +37,9 @@ def test_every_endpoint_event_setting_metric_slug_and_command_is_in_the_referenc
         "events": [f"## `{event.TYPE}`" for event in EVENTS],
         "settings": [f"`{one.key}`" for one in settings_of(Settings)],
         "metrics": [f"`{name}`" for name in NAMES],
-        "problems": [f"`{slug}`" for slug in {**SLUGS, **LEDGER_SLUGS, **ADS_SLUGS}],
+        "problems": [
+            f"`{slug}`" for slug in {**SLUGS, **LEDGER_SLUGS, **ADS_SLUGS, **CONSENT_SLUGS}
+        ],
         "cli": [f"`ringwork {name}`" for name in generate.command_texts()],
     }
     for page, names in expected.items():
@@ -68,12 +71,12 @@ def test_the_settings_that_a_page_shows_are_settings() -> None:
 
 
 def test_the_slugs_in_the_code_are_all_documented() -> None:
-    known = {*SLUGS, *LEDGER_SLUGS, *ADS_SLUGS, *REPORT_SLUGS}
+    known = {*SLUGS, *LEDGER_SLUGS, *ADS_SLUGS, *REPORT_SLUGS, *CONSENT_SLUGS}
     raised: set[str] = set()
     for path in (ROOT / "src" / "ringwork").rglob("*.py"):
         text = path.read_text()
         for pattern in (
-            r'(?:Conflict|(?<!Grant)Refused|Unavailable)\(\s*"([a-z/-]+)"',
+            r'\b(?:Conflict|Refused|Unavailable)\(\s*"([a-z/-]+)"',
             r'slug = "([a-z/-]+)"',
         ):
             raised |= set(re.findall(pattern, text))

@@ -128,14 +128,15 @@ def test_a_store_is_read_only_where_there_is_one(tmp_path):
 
 
 def test_the_snapshots_of_before_are_dropped_and_all_else_stays(tmp_path):
-    """A store of version 0003, as it was left by a server with 3 MB of snapshots."""
+    """A store of version 0004, as it was left by a server with 3 MB of snapshots."""
     path = tmp_path / "state.db"
     open_state(path).close()
     with sqlite3.connect(path) as store:
         store.execute("CREATE TABLE snapshots(name TEXT PRIMARY KEY, seq INT, state BLOB) STRICT")
         store.execute("INSERT INTO snapshots VALUES ('ledger/1', 5, zeroblob(3000000))")
         store.execute("INSERT INTO checkpoints VALUES ('p', 0, 1, 5)")
-        store.execute("UPDATE alembic_version SET version_num = '0003'")
+        store.execute("DROP TABLE consent_records")  # of a later version
+        store.execute("UPDATE alembic_version SET version_num = '0004'")
     store.close()
     state = open_state(path)
     with state.reader.begin() as connection:

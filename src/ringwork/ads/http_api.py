@@ -14,8 +14,7 @@ from ringwork.ads.lifecycle import Actor
 from ringwork.ads.management import Management
 from ringwork.ads.service import Ads
 from ringwork.kernel.errors import NotFound
-from ringwork.kernel.events import Recorded, decode_frames
-from ringwork.kernel.journal import Journal, recorded_of
+from ringwork.kernel.journal import Journal
 from ringwork.kernel.ledger import Ledger
 from ringwork.web.app import HttpRequest, principal_of
 from ringwork.web.auth import needs
@@ -83,16 +82,6 @@ class AdsApi(Struct, frozen=True, kw_only=True):
             raise NotFound(f"no {noun} {id!r}")
         await self.journal.settled()
         return item
-
-
-def event_at(journal: Journal, seq: int) -> Recorded | None:
-    """The durable event with that sequence number, unless its log file was removed."""
-    row = next(journal.log.rows(seq - 1), None)
-    if row is None or not row.first_seq <= seq < row.first_seq + row.count:
-        return None
-    envelopes = [one for frame in decode_frames(row.payload) for one in frame.events]
-    envelope = envelopes[seq - row.first_seq]
-    return recorded_of(envelope, journal.types.decode(envelope), seq, journal.log.partition)
 
 
 def status_of(is_new: bool) -> int:

@@ -12,7 +12,7 @@ from msgspec import Struct, UnsetType
 from ringwork.ads import projections
 from ringwork.ads.budgets import CAMPAIGN_PREFIX, PUBLISHER_PREFIX
 from ringwork.ads.events import AuctionCleared
-from ringwork.ads.http_api import AdsApi, event_at, status_of
+from ringwork.ads.http_api import AdsApi, status_of
 from ringwork.ads.outside import BIDDER_PREFIX
 from ringwork.ads.requests import NewConversion
 from ringwork.ads.tokens import Claim
@@ -66,7 +66,7 @@ def _id_of(impression_id: str) -> bytes:
 def _explain(api: AdsApi, impression_id: bytes) -> Why:
     with api.reader.connect() as connection:
         sale = projections.sale(connection, impression_id)
-    recorded = None if sale is None else event_at(api.journal, sale.seq)
+    recorded = None if sale is None else api.journal.event_at(sale.seq)
     if recorded is None:
         raise NotFound(f"no sale of the impression {format_id(impression_id)} is kept")
     cleared = recorded.payload

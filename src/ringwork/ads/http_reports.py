@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from ringwork.ads.charges import MONTH_PATTERN
 from ringwork.ads.forecast import Forecast, PlannedCampaign
-from ringwork.ads.http_api import AdsApi, After, IdFilter, Limit, PathId, event_at, status_of
+from ringwork.ads.http_api import AdsApi, After, IdFilter, Limit, PathId, status_of
 from ringwork.ads.invoice_events import InvoiceIssued
 from ringwork.ads.invoices import Invoicing
 from ringwork.ads.payouts import Payouts
@@ -101,7 +101,7 @@ async def whole_invoice(api: ReportsApi, invoice_id: str) -> WholeInvoice:
     if kept is None:
         raise NotFound(f"no invoice {invoice_id[:96]!r}")
     await journal.settled()
-    recorded = event_at(journal, kept.seq)
+    recorded = journal.event_at(kept.seq)
     if recorded is None:
         raise NotFound(f"the log file with invoice {invoice_id!r} was removed")
     issued = recorded.payload

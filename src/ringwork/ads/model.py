@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from msgspec import Meta, Struct, field
 
@@ -235,7 +235,10 @@ class Campaign(Struct, frozen=True, kw_only=True):
     """What the reviewer said when the campaign was rejected or returned."""
 
 
-NativeData = dict[DataAsset, Annotated[str, Meta(min_length=1, max_length=100)]]
+NativeData = Annotated[
+    dict[DataAsset, Annotated[str, Meta(min_length=1, max_length=100)]],
+    Meta(extra_json_schema={"propertyNames": {"enum": list(get_args(DataAsset))}}),
+]
 
 
 class Creative(Struct, frozen=True, kw_only=True):

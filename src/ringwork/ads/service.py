@@ -8,7 +8,7 @@ reserves its price as a pending ledger transfer with the impression's id; what b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -295,17 +295,18 @@ class Ads:
     ) -> list[Placed]:
         """The winners of a slate: those apart that share a label, or a frequency cap.
 
-        An outside creative that was bid for several places has one of them, and sets no price for
-        itself.
+        A campaign has one of its places, and so has an outside creative that was bid for several:
+        nobody's other ads set their price.
         """
         labels = {
             one.candidate.ad_id: _apart(shortlist.contenders[one.candidate.ad_id].campaign)
             for one in running
         }
-        outside = {
+        owners: dict[str, Hashable] = {
             ad_id: (contender.campaign.id, contender.creative.name)
-            for ad_id, contender in shortlist.contenders.items()
             if is_external(ad_id)
+            else contender.campaign.id
+            for ad_id, contender in shortlist.contenders.items()
         }
         rule = slots[0].rule
         return place(
@@ -313,7 +314,7 @@ class Ads:
             slot_ppm=[one.slate_ppm for one in slots],
             rule="gsp" if rule == "second" else rule,
             reserve_nanos=slots[0].floor_nanos,
-            advertisers=outside,
+            advertisers=owners,
             groups=labels if any(labels.values()) else None,
         )
 

@@ -34,6 +34,8 @@ from ringwork.app.log_api import LogApi
 from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
 from ringwork.app.traffic import networks
+from ringwork.consent import http as consent_http
+from ringwork.consent.proving import Proving
 from ringwork.kernel.clock import ScaledClock, SystemClock
 from ringwork.kernel.entropy import SystemEntropy
 from ringwork.kernel.errors import ConfigurationError
@@ -132,6 +134,7 @@ def _application(platform: Platform) -> Application:
             *platform_http.routes(platform, log_api),
             *ledger_http.routes(platform),
             *_ads(platform),
+            *consent_http.ledger_routes(consent_api(platform)),
             *_console(platform, settings, log_api),
             *_meta(metrics),
         ],
@@ -253,6 +256,27 @@ def ads_api(platform: Platform) -> AdsApi:
     )
 
 
+def consent_api(platform: Platform) -> consent_http.ConsentApi:
+    """What the handlers of the consent ledger work with."""
+    consent = platform.consent
+    return consent_http.ConsentApi(
+        consents=consent.consents,
+        ledger=platform.memory.consent,
+        proving=Proving(
+            ledger=platform.memory.consent,
+            consents=consent.consents,
+            reader=platform.state.reader,
+            event_at=platform.journal.event_at,
+        ),
+        settings=platform.settings.consent,
+        keys=platform.keys,
+        journal=platform.journal,
+        execute=platform.execute,
+        reader=platform.state.reader,
+        indexed=platform.indexed,
+    )
+
+
 def reports_api(platform: Platform) -> ReportsApi:
     """What the handlers of reports and bills work with."""
     return ReportsApi(
@@ -324,8 +348,14 @@ def _meta(metrics: Metrics) -> list[ControllerRouterHandler]:
 def document_of(litestar: Litestar) -> bytes:
     """The OpenAPI document. Written when somebody first asks: it takes half as long as a start."""
     types: list[type[Struct]] = [*platform_http.TYPES, *ledger_http.TYPES]
-    types += [*behavioural_http.TYPES]
-    types += [*ads_http.TYPES, *http_reports.TYPES, *http_supply_files.TYPES, *LANE_TYPES]
+    types += [
+        *ads_http.TYPES,
+        *behavioural_http.TYPES,
+        *http_reports.TYPES,
+        *http_supply_files.TYPES,
+        *LANE_TYPES,
+        *consent_http.TYPES,
+    ]
     return msgspec.json.encode(openapi.document(litestar, types, LANE_PATHS))
 
 

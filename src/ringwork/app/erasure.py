@@ -9,7 +9,7 @@ without a key from then on, in the log, in its Parquet exports and in every snap
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import ClassVar, Final, Protocol
 
@@ -22,6 +22,9 @@ from ringwork.kernel.ports import KeyStore, Row, Snapshots
 
 SEARCHED_AT_ONCE_BYTES: Final = 1024 * 1024
 """Of a snapshot, in a millisecond or less: no thread has the interpreter for longer."""
+
+Follower = Callable[[Command, str, bytes, bytes], object]
+"""Told in the erasure's own command: (command, subject, pseudonym, id of the event)."""
 
 
 class SubjectErased(Event, frozen=True, array_like=True):
@@ -83,18 +86,17 @@ class Erasures:
         rows: Callable[[], Iterable[Row]],
         rows_naming: Callable[[bytes], int],
         history: Forgets,
-        forget: Callable[[bytes], None],
         snapshots: Snapshots,
+        followers: Sequence[Follower] = (),
     ) -> None:
-        """``forget``: a pseudonym's traces in memory."""
         self._keys = keys
         self._types = types
         self._pseudonym = pseudonym
         self._rows = rows
         self._rows_naming = rows_naming
         self._history = history
-        self._forget = forget
         self._snapshots = snapshots
+        self._followers = followers
 
     def erase(self, command: Command, subject: str) -> tuple[bytes, bytes, int]:
         """Delete the subject's keys and history, then record it.
@@ -106,8 +108,9 @@ class Erasures:
         pseudonym = self._pseudonym(subject)
         deleted = self._keys.erase(pseudonym)
         self._history.erase(pseudonym)
-        self._forget(pseudonym)
         event_id = command.record(SubjectErased(deleted), subject=pseudonym, purpose="erasure")
+        for follow in self._followers:
+            follow(command, subject, pseudonym, event_id)
         return event_id, pseudonym, deleted
 
     async def prove(self, event_id: bytes) -> ErasureProof | None:

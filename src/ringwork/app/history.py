@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 import sqlalchemy as sa
 
 from ringwork.ads.behavioural.events import (
+    PURPOSE,
     GrantDenied,
     PersonActed,
     PersonReached,
@@ -15,10 +16,12 @@ from ringwork.ads.behavioural.events import (
     decode_shown,
 )
 from ringwork.app.erasure import SubjectErased
+from ringwork.consent.events import ConsentRecorded
+from ringwork.consent.model import ENDINGS
 from ringwork.kernel.events import Event, Recorded
 from ringwork.kernel.journal import Journal
 from ringwork.kernel.ports import KeyStore
-from ringwork.kernel.purpose import Grant, GrantRefused, Purpose
+from ringwork.kernel.purpose import Grant, Purpose
 from ringwork.storage.sqlite import history
 
 DENIED_MAX: Final = 1000
@@ -29,12 +32,19 @@ class HistoryProjection:
     """What people did and were shown, from the log into ``history.db``.
 
     Besides its arguments it reads the keys that its rows are sealed with: what was erased, before
-    it was applied or since, stays away. Which is what a rebuilt history must do.
+    it was applied or since, stays away. Which is what a rebuilt history must do. Who ends the
+    consent to advertising, or turns out to be a minor, ends what was kept for it, too: a consent
+    that is given later begins with nothing.
     """
 
     name: ClassVar[str] = "history"
     version: ClassVar[int] = 1
-    hears: ClassVar[tuple[type[Event], ...]] = (PersonActed, PersonReached, SubjectErased)
+    hears: ClassVar[tuple[type[Event], ...]] = (
+        PersonActed,
+        PersonReached,
+        SubjectErased,
+        ConsentRecorded,
+    )
 
     def __init__(self, keys: KeyStore, *, rows_max: int) -> None:
         """``keys``: of the projection's own thread; ``rows_max`` are kept of each subject."""
@@ -42,14 +52,14 @@ class HistoryProjection:
         self._rows_max = rows_max
 
     def apply(self, connection: sa.Connection, events: Sequence[Recorded]) -> None:
-        """Rows of what is readable; an erasure in the batch deletes those before it."""
+        """Rows of what is readable; what ends a history in the batch deletes those before it."""
         acted: list[tuple[object, ...]] = []
         shown: list[tuple[object, ...]] = []
         touched: dict[bytes, None] = {}
         for recorded in events:
             subject = recorded.subject
             assert subject is not None, "an event of a person names its subject"
-            if isinstance(recorded.payload, SubjectErased):
+            if _ends_history(recorded.payload):
                 _write(connection, acted, shown)
                 history.forget(connection, subject)
                 touched.pop(subject, None)
@@ -87,6 +97,14 @@ class HistoryProjection:
         ]  # fmt: skip
 
 
+def _ends_history(event: Event) -> bool:
+    """Whether nothing of what came before may be kept for advertising."""
+    if isinstance(event, ConsentRecorded):
+        is_over = event.action in ENDINGS and PURPOSE in event.purposes
+        return is_over or event.minor is True
+    return isinstance(event, SubjectErased)
+
+
 def _write(
     connection: sa.Connection, acted: list[tuple[object, ...]], shown: list[tuple[object, ...]]
 ) -> None:
@@ -95,14 +113,6 @@ def _write(
     history.add_impressions(connection, shown)
     acted.clear()
     shown.clear()
-
-
-class NoGrants:
-    """A GrantVerifier where no authority gives grants: none holds."""
-
-    def verify(self, grant: Grant, *, purpose: Purpose, service: str, request_id: bytes) -> None:
-        """Raises GrantRefused."""
-        raise GrantRefused("no-authority")
 
 
 class DeniedReads:

@@ -22,6 +22,9 @@ from ringwork.ads.projections import PROJECTIONS as ADS_PROJECTIONS
 from ringwork.ads.reports.schedules import EVENTS as REPORT_EVENTS
 from ringwork.ads.reports.schedules import Schedules
 from ringwork.app.erasure import SubjectErased
+from ringwork.consent.events import EVENTS as CONSENT_EVENTS
+from ringwork.consent.ledger import ConsentLedger
+from ringwork.consent.projections import PROJECTIONS as CONSENT_PROJECTIONS
 from ringwork.kernel.events import Event
 from ringwork.kernel.ledger import (
     AccountOpened,
@@ -51,6 +54,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     *PACING_EVENTS,
     *EXCHANGE_EVENTS,
     *BEHAVIOURAL_EVENTS,
+    *CONSENT_EVENTS,
 )
 """Every event that this version writes."""
 
@@ -59,6 +63,7 @@ PROJECTIONS: Final[tuple[Projection, ...]] = (
     TransferIndex(),
     AnswerIndex(),
     *ADS_PROJECTIONS,
+    *CONSENT_PROJECTIONS,
 )
 """Every table that follows the log."""
 
@@ -78,6 +83,7 @@ class Memory:
         self.earnings = Earnings()
         self.report_schedules = Schedules()
         self.api_keys = ApiKeys()
+        self.consent = ConsentLedger()
         self.folds = (
             self.ledger,
             self.catalogue,
@@ -90,4 +96,5 @@ class Memory:
             self.earnings,
             self.report_schedules,
             self.api_keys,
+            self.consent,
         )

@@ -25,10 +25,11 @@ from ringwork.ads.personal import Personal
 from ringwork.ads.reports.desk import ReportDesk
 from ringwork.ads.service import Ads
 from ringwork.ads.tokens import Tokens
+from ringwork.app.consent import Consent
 from ringwork.app.erasure import Erasures
 from ringwork.app.exporter import ExportedBeside, warehouse_of
 from ringwork.app.following import Following
-from ringwork.app.history import DeniedReads, HistoryProjection, NoGrants
+from ringwork.app.history import DeniedReads, HistoryProjection
 from ringwork.app.keeper import is_snapshot_due
 from ringwork.app.learner import LearnerThread
 from ringwork.app.link import Learned
@@ -43,7 +44,7 @@ from ringwork.flow.serve_ad import ServeAd
 from ringwork.kernel.errors import Overloaded, Unavailable
 from ringwork.kernel.events import EventTypes, Idempotency
 from ringwork.kernel.ids import IdGenerator
-from ringwork.kernel.journal import Journal
+from ringwork.kernel.journal import Command, Journal
 from ringwork.kernel.ledger import (
     Entry,
 )
@@ -259,7 +260,18 @@ class Platform:
             tenant=settings.tenant,
             exchange=exchange,
         )
-        self._build_behavioural(personal, pseudonyms)
+        self.consent = Consent(
+            settings.consent,
+            data=settings.data_path,
+            ledger=memory.consent,
+            journal=self.journal,
+            keys=self.keys,
+            pseudonym=pseudonyms,
+            secrets=self.secrets,
+            entropy=self.entropy,
+        )
+        self._opened.callback(self.consent.close)
+        self._build_behavioural(personal)
         self.execute = Executor(self.journal, self.answers, secret=self.secrets.fingerprint)
         self.erasures = Erasures(
             keys=self.keys,
@@ -268,9 +280,10 @@ class Platform:
             rows=self.reader.rows,
             rows_naming=partial(rows_naming, self.state.reader),
             history=self.history,
-            forget=self.behaviour.forget,
             snapshots=self.snapshots,
+            followers=[self.consent.erased, self._forget],
         )
+        self.consent.erasures = self.erasures
         self.sign_in = SignIn(
             secret=self.secrets.session,
             clock=self.clock,
@@ -279,13 +292,13 @@ class Platform:
             session_s=settings.console.session_hours * 3600,
         )
 
-    def _build_behavioural(self, personal: Personal, pseudonyms: Pseudonyms) -> None:
+    def _build_behavioural(self, personal: Personal) -> None:
         settings = self.settings
         self.denied = DeniedReads()
         self.history = HistoryStore(
             self.people,
             settings.data_path / HISTORY_FILE,
-            verifier=NoGrants(),
+            verifier=self.consent.grants,
             clock=self.clock,
             retention_s=settings.history.retention_s,
             rows_max=settings.history.rows_per_person,
@@ -307,7 +320,17 @@ class Platform:
             ids=self.ids,
             services=frozenset(settings.services),
             retention_s=settings.history.retention_s,
+            consented=self._advertises_to,
         )
+
+    def _forget(self, command: Command, subject: str, pseudonym: bytes, event_id: bytes) -> None:
+        """Follow an erasure: what memory knows of a person ends with it."""
+        self.behaviour.forget(pseudonym)
+
+    def _advertises_to(self, subject: bytes, now_us: int) -> bool:
+        """Whether what a person does may be kept for advertising: said so, and no minor."""
+        state = self.memory.consent.state(subject, now_us)
+        return "advertise" in state.granted and not state.minor
 
     def _build_accounting(self) -> None:
         settings, memory = self.settings, self.memory
@@ -453,6 +476,7 @@ class Platform:
             try:
                 await self._expire()
                 await self._keep_people()
+                self.consent.seal_if_due(tenant=self.settings.tenant)
                 await self.model.tick()
                 if self.bidding is not None:
                     self.bidding.tick()

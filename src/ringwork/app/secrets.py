@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ringwork.kernel.errors import ConfigurationError
 from ringwork.kernel.ports import Entropy
@@ -28,21 +29,30 @@ class Secrets(Struct, forbid_unknown_fields=True):
     """Signs console sessions."""
     fingerprint: bytes
     """Keys the fingerprints of command bodies in the log."""
+    consent: bytes = b""
+    """Signs the days of the consent ledger (Ed25519 seed)."""
 
 
 def load_or_make(data_dir: Path, entropy: Entropy) -> Secrets:
-    """The installation's secrets; a file that others can read is refused."""
+    """The installation's secrets; a file that others can read is refused.
+
+    Secrets that an older version did not have are added to the file.
+    """
     path = data_dir / FILE_NAME
     if not path.exists():
         made = Secrets(*(entropy.take(32) for _ in Secrets.__struct_fields__))
-        partial = path.with_suffix(".new")
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.json.encode(made))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(path)
+        _write(path, made)
         return made
+    secrets = read(path)
+    missing = [name for name in Secrets.__struct_fields__ if not getattr(secrets, name)]
+    if missing:
+        secrets = replace(secrets, **{name: entropy.take(32) for name in missing})
+        _write(path, secrets)
+    return secrets
+
+
+def read(path: Path) -> Secrets:
+    """The secrets of a directory as they are."""
     if path.stat().st_mode & 0o077:
         raise ConfigurationError(
             f"{path}: others can read it; expected mode 0600: chmod 600 {path}"
@@ -51,6 +61,17 @@ def load_or_make(data_dir: Path, entropy: Entropy) -> Secrets:
         return msgspec.json.decode(path.read_bytes(), type=Secrets)
     except msgspec.DecodeError as error:
         raise ConfigurationError(f"{path}: {error}; restore it from a backup") from error
+
+
+def _write(path: Path, secrets: Secrets) -> None:
+    """Complete and on disk under its name, or not there at all."""
+    partial = path.with_suffix(".new")
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(msgspec.json.encode(secrets))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(path)
 
 
 class Pseudonyms:

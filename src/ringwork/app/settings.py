@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 from ringwork.ads.exchange.bidders import ExchangeSettings
 from ringwork.ads.settings import AdsSettings
 from ringwork.ads.supply.settings import SupplySettings
+from ringwork.consent.settings import ConsentSettings
 from ringwork.kernel.history import Service
 
 _DAY_S: Final = 86_400
@@ -144,6 +145,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ads: AdsSettings = AdsSettings()
     exchange: ExchangeSettings = ExchangeSettings()
     supply: SupplySettings = SupplySettings()
+    consent: ConsentSettings = ConsentSettings()
     console: ConsoleSettings = ConsoleSettings()
     logging: LoggingSettings = LoggingSettings()
     clock: ClockSettings | None = None

@@ -45,6 +45,7 @@ COMMANDS: Final = {
     "demo": ("demo:demo", "Start the platform with a simulated world on it."),
     "keys": ("keys:app", "Make, list and revoke API keys."),
     "ads": ("ads:app", "Advertisers, campaigns, creatives, publishers, placements."),
+    "consent": ("consent:app", "Consent signals, explained; what people decided, proved."),
     "log": ("log:app", "Check, export and salvage the event log."),
     "trace": ("trace:trace", "Show what a request caused, as a tree."),
     "erase": ("erase:erase", "Delete a subject's keys, and prove that nothing can be read."),

@@ -18,7 +18,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -42,7 +42,7 @@ class Refused(RingworkError):
 
     ``slug`` names the problem for programs, ``detail`` explains it to people. ``executed`` says
     whether a command ran and was refused by a rule: only then may the answer be stored under an
-    idempotency key.
+    idempotency key. ``extension`` holds further members of the problem (RFC 9457, section 3.2).
     """
 
     status = 400
@@ -58,12 +58,14 @@ class Refused(RingworkError):
         status: int | None = None,
         title: str | None = None,
         retry_after_s: int | None = None,
+        extension: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(f"{slug}: {detail}")
         self.slug = slug
         self.detail = detail
         self.errors = tuple(errors)
         self.retry_after_s = retry_after_s
+        self.extension = dict(extension or {})
         if status is not None:
             self.status = status
         if title is not None:

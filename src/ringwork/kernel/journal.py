@@ -73,6 +73,11 @@ class Command:
         """How many events this command holds so far."""
         return len(self._encoded)
 
+    @property
+    def next_seq(self) -> int:
+        """The sequence number that its next event gets."""
+        return self._first_seq + len(self._encoded)
+
     def record(
         self,
         event: Event,
@@ -106,7 +111,7 @@ class Command:
             subject=subject,
             purpose=purpose,
         )
-        seq = self._first_seq + len(self._encoded)
+        seq = self.next_seq
         self._encoded.append(encoded)
         appliers = journal.appliers.get(event.TYPE)
         if appliers:
@@ -166,6 +171,7 @@ class Journal:
         self._folds = folds
         self._answers = answers
         self._snapshots = snapshots
+        self._listeners: list[Callable[[], None]] = []
         self._last: asyncio.Future[None] | None = None
         self._in_flight: list[tuple[int, bytes]] = []
         """First sequence and frame of what is applied and not known to be durable yet."""
@@ -188,6 +194,23 @@ class Journal:
         if self._last is not None and not self._last.done():
             await asyncio.shield(self._last)
 
+    def when_decided(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` whenever a batch became durable or was taken back.
+
+        That is before anybody who waits for the batch goes on, so before its answers are sent;
+        ``log.head`` and ``log.next_seq`` say what became of it.
+        """
+        self._listeners.append(listener)
+
+    def event_at(self, seq: int) -> Recorded | None:
+        """The durable event with that sequence number, unless its log file was removed."""
+        row = next(self.log.rows(seq - 1), None)
+        if row is None or not row.first_seq <= seq < row.first_seq + row.count:
+            return None
+        envelopes = [one for frame in decode_frames(row.payload) for one in frame.events]
+        envelope = envelopes[seq - row.first_seq]
+        return recorded_of(envelope, self.types.decode(envelope), seq, self.log.partition)
+
     def append(self, frame: bytes, events: int) -> asyncio.Future[None]:
         """Queue an encoded frame; for Command alone."""
         first_seq = self.log.next_seq
@@ -209,6 +232,8 @@ class Journal:
         else:
             durable = self.log.head.seq
             self._in_flight = [waiting for waiting in self._in_flight if waiting[0] > durable]
+        for listener in self._listeners:
+            listener()
 
     def snapshot(self) -> tuple[int, dict[str, bytes]]:
         """Every fold's state at ``seq``.

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from litestar import Litestar, Request, Response, Router
 from litestar.exceptions import (
     ClientException,
@@ -35,6 +34,7 @@ from ringwork.web.problems import (
     Problem,
     TooLarge,
     Unauthenticated,
+    encode,
     internal_problem,
     problem_of,
 )
@@ -158,10 +158,12 @@ def reply(answer: Answer) -> Response[bytes]:
 
 
 def _problem_response(
-    problem: Problem, headers: Mapping[str, str] | None = None
+    problem: Problem,
+    headers: Mapping[str, str] | None = None,
+    extension: Mapping[str, str] | None = None,
 ) -> Response[bytes]:
     return Response(
-        msgspec.json.encode(problem),
+        encode(problem, extension),
         status_code=problem.status,
         media_type=MEDIA_TYPE,
         headers=dict(headers or {}),
@@ -175,7 +177,7 @@ def _on_refused(request: HttpRequest, refused: Refused) -> Response[bytes]:
         headers["Retry-After"] = str(refused.retry_after_s)
     if isinstance(refused, Unauthenticated | Forbidden):
         headers.update({name.decode(): value.decode() for name, value in challenge(refused)})
-    return _problem_response(problem, headers)
+    return _problem_response(problem, headers, refused.extension)
 
 
 def _on_http(request: HttpRequest, error: HTTPException) -> Response[bytes]:

@@ -124,5 +124,5 @@ def _decide(command: Command, intent: Intent, decide: Decide) -> Answer:
         if not refused.executed:
             raise
         problem = problem_of(refused, path=intent.path, request_id=intent.request_id)
-        return Answer(status=refused.status, body=encode(problem))
+        return Answer(status=refused.status, body=encode(problem, refused.extension))
     return Answer(status=status, body=msgspec.json.encode(result))

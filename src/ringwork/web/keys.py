@@ -14,7 +14,10 @@ from ringwork.kernel.events import Event, Recorded
 from ringwork.kernel.journal import Command
 from ringwork.kernel.ports import Entropy
 
-Role = Literal["admin", "manager", "reviewer", "finance", "auditor", "viewer", "supply", "service"]
+Role = Literal[
+    "admin", "manager", "reviewer", "finance", "auditor", "viewer", "supply", "service", "choice",
+    "privacy",
+]  # fmt: skip
 
 SCOPES: Final = {
     "console:read": "see the console",
@@ -28,6 +31,9 @@ SCOPES: Final = {
     "history:write": "tell what people did on a core service",
     "ads:request": "ask for ads from beyond the loopback interface",
     "keys:write": "make, list and revoke API keys",
+    "consent:read": "read what people decided, prompts and proofs",
+    "consent:write": "record what people decide",
+    "consent:export": "read everything that is held about a person's consent",
     "erasure:write": "erase a person and read the proof",
 }
 """Every scope and what it allows."""
@@ -40,12 +46,15 @@ ROLES: Final[dict[Role, frozenset[str]]] = {
     "manager": _AUDIT | {"catalogue:write", "outcomes:write"},
     "reviewer": _AUDIT | {"catalogue:review"},
     "finance": _AUDIT | {"ledger:write"},
-    "auditor": _AUDIT,
+    "auditor": _AUDIT | {"consent:read"},
     "viewer": _READ,
     "supply": frozenset({"ads:request"}),
     "service": frozenset({"history:write"}),
+    "choice": frozenset({"consent:read", "consent:write"}),
+    "privacy": frozenset({"consent:read", "consent:write", "consent:export", "erasure:write"}),
 }
-"""``supply`` is for exchanges and publishers that ask for ads, ``service`` for core services.
+"""``supply`` is for exchanges and publishers that ask for ads, ``service`` for core services that
+tell what people did, ``choice`` for what asks people.
 
 The others are for people and their tools.
 """

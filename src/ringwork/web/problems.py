@@ -87,9 +87,11 @@ def internal_problem(*, path: str, request_id: bytes) -> Problem:
     )
 
 
-def encode(problem: Problem) -> bytes:
-    """The problem as JSON."""
-    return _encoder.encode(problem)
+def encode(problem: Problem, extension: Mapping[str, str] | None = None) -> bytes:
+    """The problem as JSON, with a refusal's further members."""
+    if not extension:
+        return _encoder.encode(problem)
+    return _encoder.encode({**msgspec.to_builtins(problem), **extension})
 
 
 _encoder: Final = msgspec.json.Encoder()

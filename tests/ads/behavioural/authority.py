@@ -1,11 +1,8 @@
-"""An authority over grants, as the kernel's protocol wants one, and a house whose people it knows."""
+"""A house that keeps a history of people, with consent's own authority over grants."""
 
-import hmac
 from pathlib import Path
 
-import msgspec
 import sqlalchemy as sa
-from msgspec.structs import replace
 
 from ringwork.ads.behavioural import Behaviour, PeopleTold
 from ringwork.ads.behavioural.events import EVENTS
@@ -14,10 +11,12 @@ from ringwork.ads.events import AuctionCleared, SlotOutcome
 from ringwork.ads.model import Ask, Context, Served, Slot
 from ringwork.ads.personal import Personal
 from ringwork.app.history import DeniedReads, HistoryProjection
+from ringwork.consent.epochs import Epochs, in_memory
+from ringwork.consent.grants import GrantAuthority
 from ringwork.kernel.history import working_for
 from ringwork.kernel.journal import Command
 from ringwork.kernel.ports import Clock
-from ringwork.kernel.purpose import Grant, GrantRefused, Purpose
+from ringwork.kernel.purpose import Grant, Purpose
 from ringwork.storage.sqlite import history
 from tests.ads import house as houses
 from tests.ads.house import BANNER, SITE, House, pseudonym
@@ -28,14 +27,14 @@ for event in EVENTS:
 DAY_S = 86_400
 
 
-class Authority:
-    """Signs grants and says whether one holds; ``epochs`` of subjects end what came before."""
+class Authority(GrantAuthority):
+    """Consent's own, with grants for people by their names."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self.epochs: dict[bytes, int] = {}
+        self.epochs = Epochs(in_memory())
+        super().__init__(bytes(32), self.epochs, clock)
 
-    def grant(
+    def grant_to(
         self,
         person: str,
         request_id: bytes,
@@ -44,26 +43,10 @@ class Authority:
         purposes: tuple[Purpose, ...] = ("advertise",),
     ) -> Grant:
         subject = pseudonym(f"person/{person}")
-        grant = Grant(
-            subject, purposes, services, self.epochs.get(subject, 0),
-            self._clock.wall_us() + 2_000_000, request_id,
+        return self.grant(
+            subject=subject, purposes=purposes, services=services,
+            epoch=self.epochs.current(subject), request_id=request_id,
         )  # fmt: skip
-        return replace(grant, tag=self._tag(grant))
-
-    def verify(self, grant: Grant, *, purpose: Purpose, service: str, request_id: bytes) -> None:
-        for reason, is_wrong in (
-            ("forged", not hmac.compare_digest(self._tag(grant), grant.tag)),
-            ("expired", grant.expires_us <= self._clock.wall_us()),
-            ("request", grant.request_id != request_id),
-            ("purpose", purpose not in grant.purposes),
-            ("service", service not in grant.services),
-            ("ended", grant.epoch != self.epochs.get(grant.subject, 0)),
-        ):
-            if is_wrong:
-                raise GrantRefused(reason)
-
-    def _tag(self, grant: Grant) -> bytes:
-        return hmac.digest(b"key", msgspec.msgpack.encode(replace(grant, tag=b"")), "sha256")
 
 
 class Town(House):
@@ -86,8 +69,9 @@ class Town(House):
         )  # fmt: skip
         self.told = PeopleTold(
             personal=personal, ids=self.ids, services=frozenset({"main", "market"}),
-            retention_s=retention_s,
+            retention_s=retention_s, consented=lambda subject, now_us: subject not in self.refused,
         )  # fmt: skip
+        self.refused: set[bytes] = set()
         self._applied_seq = 0
 
     def __exit__(self, *error: object) -> None:
@@ -131,7 +115,7 @@ class Town(House):
             request_id=self.ids.new(), source="native", context=context, slots=slots or (BANNER,)
         )
         auction_id = self.ids.new()
-        grant = self.authority.grant(person, ask.request_id, services=services)
+        grant = self.authority.grant_to(person, ask.request_id, services=services)
 
         def sell(command: Command) -> tuple[list[SlotOutcome], list[Served]]:
             personal = self.behaviour.personal_context(ask, grant, now_s=command.now_s)

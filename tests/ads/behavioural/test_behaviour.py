@@ -10,6 +10,7 @@ from ringwork.ads.events import AuctionCleared
 from ringwork.ads.model import Ask, AudienceRule, Excluded, FrequencyCap, Targeting
 from ringwork.ads.reads import FeatureRead, reads_of
 from ringwork.ads.requests import AudienceChange, NewAudience
+from ringwork.consent.epochs import place_of
 from ringwork.kernel.errors import Invalid
 from ringwork.kernel.history import working_for
 from ringwork.kernel.purpose import GrantRefused
@@ -186,24 +187,25 @@ async def record(town: Town) -> None:
 
 
 @pytest.mark.parametrize(
-    "reason", ["forged", "expired", "request", "purpose", "service", "ended", "tier"]
+    "reason",
+    ["forged", "expired", "other-request", "other-purpose", "services", "ended", "tier"],
 )
 def test_a_grant_that_does_not_hold_opens_nothing(town, reason):
     town.did("ana", "shoes")
     town.follow()
     ask = Ask(request_id=town.ids.new(), source="native", context=SITE, slots=(BANNER,))
     subject = pseudonym("person/ana")
-    purposes = ("measure",) if reason == "purpose" else ("advertise",)
-    services = () if reason == "service" else ("main",)
-    grant = town.authority.grant("ana", ask.request_id, purposes=purposes, services=services)
+    purposes = ("measure",) if reason == "other-purpose" else ("advertise",)
+    services = () if reason == "services" else ("main",)
+    grant = town.authority.grant_to("ana", ask.request_id, purposes=purposes, services=services)
     if reason == "forged":
         grant = replace(grant, subject=pseudonym("person/ben"))
     elif reason == "expired":
         town.clock.advance_us(2_000_000)
-    elif reason == "request":
+    elif reason == "other-request":
         ask = replace(ask, request_id=town.ids.new())
     elif reason == "ended":
-        town.authority.epochs[subject] = 1
+        town.authority.epochs.bump(place_of(subject))
     tier = "less-personalised" if reason == "tier" else "consented"
     with working_for(tier), pytest.raises(GrantRefused) as refused:
         town.behaviour.personal_context(ask, grant, now_s=town.now_s)
@@ -219,19 +221,19 @@ def test_a_grant_that_does_not_hold_opens_nothing(town, reason):
 def test_nobody_in_particular_may_not_read(town):
     """A request whose tier nobody has said is not a consenting one."""
     request_id = town.ids.new()
-    grant = town.authority.grant("ana", request_id)
+    grant = town.authority.grant_to("ana", request_id)
     with pytest.raises(GrantRefused, match="tier"):
         town.history.read(grant, purpose="advertise", request_id=request_id)
 
 
 def test_denials_beyond_the_bound_are_counted(town, monkeypatch):
     monkeypatch.setattr("ringwork.app.history.DENIED_MAX", 2)
-    grant = town.authority.grant("ana", b"r" * 16)
+    grant = town.authority.grant_to("ana", b"r" * 16)
     for _ in range(5):
         with pytest.raises(GrantRefused):
             town.history.read(grant, purpose="advertise", request_id=b"x" * 16)
     assert town.denied.total == 5
-    assert denials(town) == {"request": 1, "uncounted": 3}
+    assert denials(town) == {"other-request": 1, "uncounted": 3}
 
 
 # ---- what was told ------------------------------------------------------------------------------
@@ -259,6 +261,14 @@ def test_what_cannot_be_is_refused(town, members, pointer):
         town.did("ana", "shoes", **members)
     assert [fault.pointer for fault in refused.value.errors] == [pointer]
     assert town.payloads(PersonActed) == []
+
+
+def test_nothing_is_kept_of_who_has_not_consented(town):
+    town.refused.add(pseudonym("person/ben"))
+    town.did("ben", "shoes")
+    town.did("ana", "hats")
+    acted = [one for one in town.events() if isinstance(one.payload, PersonActed)]
+    assert [one.subject for one in acted] == [pseudonym("person/ana")]
 
 
 def test_the_edges_of_time_are_taken(town):

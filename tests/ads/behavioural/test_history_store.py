@@ -32,7 +32,7 @@ def town(tmp_path) -> Iterator[Town]:
 
 def read(town: Town, person: str = "ana", **members: object) -> list[str]:
     request_id = town.ids.new()
-    grant = town.authority.grant(person, request_id, **members)
+    grant = town.authority.grant_to(person, request_id, **members)
     with working_for("consented"):
         found = town.history.read(grant, purpose="advertise", request_id=request_id)
     return [one.topic for one in found.events]

@@ -29,10 +29,11 @@ def routes(told: PeopleTold, execute: Executor) -> list[ControllerRouterHandler]
         opt={**needs("history:write"), **described(EventsTaken, key="required")},
     )
     async def tell_events(request: HttpRequest, data: JSONBody[PersonEvents]) -> Response[bytes]:
-        """Tell what people did on a core service; read only by grant of who consented."""
+        """Tell what people did on a core service; kept only of those who consented to it."""
 
         def decide(command: Command) -> tuple[int, Struct]:
-            return 201, EventsTaken(told.record(command, data.events))
+            recorded = told.record(command, data.events)
+            return 201, EventsTaken(recorded, len(data.events) - recorded)
 
         return await run_command(request, execute, decide, key_required=True)
 

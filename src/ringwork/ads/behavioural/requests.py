@@ -17,7 +17,7 @@ BATCH_MAX: Final = 100
 class PersonEvent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing that a person did on a core service."""
 
-    person: Annotated[str, Meta(min_length=1, max_length=320, examples=["u-4711"])]
+    person: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._~:@+-]{1,128}$", examples=["u-4711"])]
     """Personal: the platform's own id of the person. It is written nowhere; the event is of the
     subject `person/<id>`, by which it is erased."""
     service: Service
@@ -28,12 +28,14 @@ class PersonEvent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class PersonEvents(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A batch: all of it is taken, or nothing."""
+    """A batch: a fault in one of them refuses all."""
 
     events: Annotated[list[PersonEvent], Meta(min_length=1, max_length=BATCH_MAX)]
 
 
 class EventsTaken(Struct, frozen=True):
-    """How many were recorded."""
+    """What became of a batch."""
 
     recorded: int
+    left_out: int
+    """Of people who have not consented to personalised advertising: nothing is kept of them."""

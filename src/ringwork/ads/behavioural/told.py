@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -16,6 +16,8 @@ from ringwork.kernel.journal import Command
 
 PERSON_PREFIX: Final = "person/"
 """The subject of a person, as a pseudonym is made of it and an erasure names it."""
+Consented = Callable[[bytes, int], bool]
+"""(pseudonym, now in us) -> whether what the person does may be kept for advertising."""
 AHEAD_S: Final = 300
 """How far a service's clock may be ahead of ours."""
 
@@ -24,16 +26,26 @@ class PeopleTold:
     """Records what people did."""
 
     def __init__(
-        self, *, personal: Personal, ids: IdGenerator, services: frozenset[str], retention_s: int
+        self,
+        *,
+        personal: Personal,
+        ids: IdGenerator,
+        services: frozenset[str],
+        retention_s: int,
+        consented: Consented,
     ) -> None:
         """``services``: the core services of the platform."""
         self._personal = personal
         self._ids = ids
         self._services = services
         self._retention_s = retention_s
+        self._consented = consented
 
     def record(self, command: Command, events: Sequence[PersonEvent]) -> int:
-        """Record all of them, or raise Invalid that names each fault."""
+        """Record those of people who consented; returns how many.
+
+        Raises Invalid that names each fault, and records nothing then.
+        """
         faults = [
             fault
             for number, one in enumerate(events)
@@ -42,11 +54,16 @@ class PeopleTold:
         if faults:
             text = "; ".join(f"{fault.pointer}: {fault.detail}" for fault in faults[:5])
             raise Invalid(text, faults)
+        recorded = 0
         for one in events:
+            pseudonym = self._personal.pseudonym(PERSON_PREFIX + one.person)
+            if not self._consented(pseudonym, command.ts_us):
+                continue
+            recorded += 1
             event_id = self._ids.new()
             done = Done(one.kind, one.topic, one.at_us // 1_000_000)
             subject, sealed = self._personal.seal_bytes(
-                self._personal.pseudonym(PERSON_PREFIX + one.person),
+                pseudonym,
                 msgspec.msgpack.encode(done),
                 event_id=event_id,
                 member="details",
@@ -57,7 +74,7 @@ class PeopleTold:
                 subject=subject,
                 purpose=PURPOSE,
             )
-        return len(events)
+        return recorded
 
     def _faults(self, pointer: str, event: PersonEvent, now_s: int) -> Iterator[Fault]:
         if event.service not in self._services:

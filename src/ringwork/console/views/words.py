@@ -13,6 +13,7 @@ from ringwork.ads.model import Audience
 from ringwork.ads.model_events import ModelPublished
 from ringwork.ads.pacing_events import CampaignPaced
 from ringwork.ads.reports.schedules import ReportMade, ReportScheduled, ReportScheduleEnded
+from ringwork.consent import events as consent
 from ringwork.console.format import (
     count,
     day,
@@ -32,6 +33,8 @@ from ringwork.kernel.ledger import (
 )
 from ringwork.web.execute import CommandAnswered
 from ringwork.web.keys import ApiKeyCreated, ApiKeyRevoked
+
+_DAY_US: Final = 86_400_000_000
 
 Names = Mapping[str, str]
 """Ids of ads, campaigns, advertisers and publishers -> their names."""
@@ -177,6 +180,15 @@ def _converted(event: ads.ConversionRecorded, names: Names) -> str:
     return f"{text}, unbilled: {event.unbilled_reason}" if event.unbilled_reason else text
 
 
+def _decided(event: consent.ConsentRecorded, names: Names) -> str:
+    what = ", ".join(event.purposes)
+    joins = ", ".join(f"{source} to {target}" for source, target in event.services)
+    about = f"{what}{' with ' if what and joins else ''}{joins}"
+    verb = {"declare": "minor" if event.minor else "of age", "erase": "everything erased"}
+    said = verb.get(event.action) or f"{event.action} {about}"
+    return f"{said}{f', on {event.surface}' if event.surface else ''}"
+
+
 def _transfer(event: TransferCreated, names: Names) -> str:
     if event.kind == "void":
         return "reservation released"
@@ -260,6 +272,12 @@ _WORDS: Final[Mapping[str, _Words]] = dict(
         _of(exchange.BidsGathered, _gathered),
         _of(exchange.ExternalBidWon, _external),
         _of(exchange.BillingNoticeEnded, _notice),
+        # Consent.
+        _of(consent.ConsentRecorded, _decided),
+        _of(
+            consent.ConsentDaySealed,
+            lambda e, _: f"{plural(e.count, 'record')} of {day(e.day * _DAY_US)} signed",
+        ),
         # Money.
         _of(AccountOpened, lambda e, _: f"{e.id}, {e.currency}{', limited' if e.limited else ''}"),
         _of(TransferCreated, _transfer),

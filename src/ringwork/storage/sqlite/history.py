@@ -62,8 +62,8 @@ _IMPRESSIONS: Final = """
 SELECT at_s, service, campaign_id, advertiser_id, event_id FROM history_impressions
 WHERE subject = ? AND at_s >= ? AND service IN ({services}) ORDER BY at_s DESC, seq DESC LIMIT ?
 """
-_SERVICES_MAX: Final = 20
-"""Services of one grant that are read: a platform has no more."""
+_SERVICES_MAX: Final = 100
+"""Services of one grant: no platform has more."""
 _READABLE: Final = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION})
 
 Refused = Callable[[Grant, Purpose, bytes, str], None]
@@ -190,9 +190,9 @@ class HistoryStore:
             raise
 
     def _read(self, grant: Grant, purpose: Purpose, request_id: bytes) -> History:
-        services = grant.services[:_SERVICES_MAX]
-        if not services:
-            raise GrantRefused("service")
+        services = grant.services
+        if not 0 < len(services) <= _SERVICES_MAX:
+            raise GrantRefused("services")
         for service in services:
             self._verifier.verify(grant, purpose=purpose, service=service, request_id=request_id)
         places = ", ".join("?" for _ in services)
