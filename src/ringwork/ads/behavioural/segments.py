@@ -57,12 +57,6 @@ def holds(rule: AudienceRule, events: Iterable[HistoryEvent], *, now_s: int) -> 
     return False
 
 
-def is_member(audience: Audience, events: Sequence[HistoryEvent], *, now_s: int) -> bool:
-    """Whether a person who did ``events`` is in the audience."""
-    met = (holds(rule, events, now_s=now_s) for rule in audience.rules)
-    return audience.status == "active" and (all(met) if audience.match == "all" else any(met))
-
-
 class AudienceIndex:
     """The active audiences by the topics that a member must have met: most need no look."""
 
@@ -86,9 +80,32 @@ class AudienceIndex:
     def of(self, events: Sequence[HistoryEvent], *, now_s: int) -> list[str]:
         """The ids of the audiences that a person who did ``events`` is in, sorted."""
         near = {one.id: one for one in self._always}
-        for topic in {one.topic for one in events}:
+        by_topic: dict[str, list[HistoryEvent]] = {}
+        for event in events:
+            by_topic.setdefault(event.topic, []).append(event)
+        for topic in by_topic:
             near.update((one.id, one) for one in self._by_topic.get(topic, ()))
-        return sorted(one.id for one in near.values() if is_member(one, events, now_s=now_s))
+
+        def is_in(audience: Audience) -> bool:
+            met = (
+                holds(rule, _about(rule, events, by_topic), now_s=now_s) for rule in audience.rules
+            )
+            return all(met) if audience.match == "all" else any(met)
+
+        return sorted(one.id for one in near.values() if is_in(one))
+
+
+def _about(
+    rule: AudienceRule,
+    events: Sequence[HistoryEvent],
+    by_topic: Mapping[str, Sequence[HistoryEvent]],
+) -> Iterable[HistoryEvent]:
+    """The events among which those are that count for the rule."""
+    if not rule.topics:
+        return events
+    if len(rule.topics) == 1:
+        return by_topic.get(rule.topics[0], ())
+    return [one for topic in dict.fromkeys(rule.topics) for one in by_topic.get(topic, ())]
 
 
 def _needed(audience: Audience) -> frozenset[str]:
