@@ -11,7 +11,7 @@ from ringwork.ads.model import Ask, AudienceRule, Excluded, FrequencyCap, Target
 from ringwork.ads.reads import FeatureRead, reads_of
 from ringwork.ads.requests import AudienceChange, NewAudience
 from ringwork.consent.epochs import place_of
-from ringwork.kernel.errors import Invalid
+from ringwork.kernel.errors import Conflict
 from ringwork.kernel.history import working_for
 from ringwork.kernel.purpose import GrantRefused
 from tests.ads.behavioural.authority import DAY_S, Town
@@ -257,7 +257,7 @@ def test_what_a_person_did_is_sealed_in_the_log(town):
     ],
 )
 def test_what_cannot_be_is_refused(town, members, pointer):
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(Conflict) as refused:
         town.did("ana", "shoes", **members)
     assert [fault.pointer for fault in refused.value.errors] == [pointer]
     assert town.payloads(PersonActed) == []

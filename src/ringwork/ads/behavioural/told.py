@@ -10,7 +10,7 @@ import msgspec
 from ringwork.ads.behavioural.events import PURPOSE, Done, PersonActed
 from ringwork.ads.behavioural.requests import PersonEvent
 from ringwork.ads.personal import Personal
-from ringwork.kernel.errors import Fault, Invalid
+from ringwork.kernel.errors import Conflict, Fault
 from ringwork.kernel.ids import IdGenerator
 from ringwork.kernel.journal import Command
 
@@ -44,7 +44,7 @@ class PeopleTold:
     def record(self, command: Command, events: Sequence[PersonEvent]) -> int:
         """Record those of people who consented; returns how many.
 
-        Raises Invalid that names each fault, and records nothing then.
+        Raises Conflict ``rule-violated`` that names each fault, and records nothing then.
         """
         faults = [
             fault
@@ -53,7 +53,7 @@ class PeopleTold:
         ]
         if faults:
             text = "; ".join(f"{fault.pointer}: {fault.detail}" for fault in faults[:5])
-            raise Invalid(text, faults)
+            raise Conflict("rule-violated", text, errors=faults)
         recorded = 0
         for one in events:
             pseudonym = self._personal.pseudonym(PERSON_PREFIX + one.person)
