@@ -101,7 +101,7 @@ class House:
         )  # fmt: skip
         self.management = Management(
             catalogue=self.catalogue, ledger=self.ledger, ids=self.ids, personal=personal,
-            currency=self.settings.currency,
+            currency=self.settings.currency, services=("main", "market"),
         )  # fmt: skip
 
         self.traffic = TrafficFilter(

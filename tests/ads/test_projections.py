@@ -494,7 +494,7 @@ def test_a_store_of_the_first_version_gets_the_new_tables(tmp_path):
     with engine.begin() as connection:
         for table in (
             "ads_changes", "ads_items", "ads_actors", "ads_view_conversions", "ads_paces",
-            "ads_paced", "ads_conversions",
+            "ads_paced", "ads_conversions", "consent_records",
         ):  # fmt: skip
             connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql("CREATE TABLE snapshots (name TEXT) STRICT")

@@ -4,13 +4,18 @@ from pathlib import Path
 from random import Random
 
 import httpx
+import pytest
 
+from ringwork.ads.events import AuctionCleared
 from ringwork.ads.exchange import ExchangeSettings
+from ringwork.ads.model import Ask, Context, Slot
 from ringwork.app.compose import create
 from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
 from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.entropy import SeededEntropy
+from ringwork.kernel.history import working_for
+from ringwork.kernel.purpose import Grant, GrantRefused
 from tests.ads.exchange.market import SimulatedBidders, bid, bidder, reply
 from tests.app.served import EPOCH_US, Client
 from tests.crash.shop import BID_REQUEST, euros
@@ -85,6 +90,7 @@ async def live(client: Client, random: Random) -> None:
     await client.admin.patch("/v1/advertisers/a", json={"name": "Better"})
     await review(client)
     await supply(client)
+    await people(client)
     for number in range(60):
         client.clock.advance_us(random.randrange(1, 600_000_000))
         await random.choice((sell, move, manage))(client, random, number)
@@ -93,6 +99,52 @@ async def live(client: Client, random: Random) -> None:
         while client.app.platform.pace():
             pass
     await accounting(client)
+
+
+async def people(client: Client) -> None:
+    """An audience, what somebody did who consented, and an ad that she is shown for it."""
+    platform, now_us = client.app.platform, client.clock.wall_us()
+    audience = {"id": "recent", "name": "Recent", "rules": [{"within_s": 3600}]}
+    await post(client, "/v1/audiences", audience)
+    await client.admin.patch("/v1/audiences/recent", json={"name": "Just now"})
+    body = {"person": "eve", "action": "grant", "purposes": ["advertise"], "notice": "0" * 64}
+    await post(client, "/v1/consent", body, "eve grants")
+    did = {"person": "eve", "service": "main", "kind": "view", "topic": "t", "at_us": now_us}
+    assert (await post(client, "/v1/events", {"events": [did]}, "eve did"))["recorded"] == 1
+    await platform.indexed()
+    context = Context(site="pub.example", publisher_id="pub")
+    slot = Slot(id="1", format="banner", sizes=((300, 250),))
+    ask = Ask(request_id=platform.ids.new(), source="native", context=context, slots=(slot,))
+    subject = platform.consent.consents.subject_of("eve")
+    grant = platform.consent.grants.grant(
+        subject=subject, purposes=("advertise",), services=("main",), request_id=ask.request_id,
+        epoch=platform.consent.epochs.current(subject),
+    )  # fmt: skip
+    with working_for("consented"):
+        sold, reads = show(platform, ask, grant)
+    assert (sold, reads) == (["c0"], {"main": 0b111})
+    with pytest.raises(GrantRefused, match="tier"):
+        show(platform, ask, grant)
+    platform.denied.record(platform.journal, tenant="main")
+    await platform.journal.settled()
+
+
+def show(platform: Platform, ask: Ask, grant: Grant) -> tuple[list[str], dict[str, int]]:
+    """Sell one slot to the person of a grant; (campaigns, what was read)."""
+    ads, behaviour, auction_id = platform.ads, platform.behaviour, platform.ids.new()
+    with platform.journal.command(tenant="main", request_id=ask.request_id) as command:
+        personal = behaviour.personal_context(ask, grant, now_s=command.now_s)
+        page = behaviour.begin(personal, auction_id, now_s=command.now_s)
+        shortlist = ads.candidates(ask, ask.slots[0], page, now_s=command.now_s)
+        cleared = ads.clear(
+            command, ask, ask.slots, page, shortlist, shortlist.ranked, auction_id=auction_id
+        )
+        behaviour.record(command, personal, page)
+        outcomes, reads = [outcome for outcome, _ in cleared], dict(page.reads)
+        event = AuctionCleared(ask.source, "EUR", ask.context, outcomes, {}, reads=reads)
+        command.record(event, event_id=auction_id)
+        command.commit()
+    return [one.campaign_id for one in outcomes], reads
 
 
 async def accounting(client: Client) -> None:

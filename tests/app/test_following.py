@@ -8,7 +8,8 @@ import socket
 import sqlite3
 import sys
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import pytest
 import sqlalchemy as sa
@@ -27,11 +28,14 @@ from ringwork.app.link import (
     decode_progress,
     encode,
 )
+from ringwork.kernel.entropy import SeededEntropy
 from ringwork.kernel.errors import LogCorrupt, Unavailable
 from ringwork.kernel.ports import Head
 from ringwork.storage.snapshot_file import FileSnapshots
+from ringwork.storage.sqlite.history import open_history
+from ringwork.storage.sqlite.keys import SqliteKeyStore
 from ringwork.storage.sqlite.reader import SqliteLogReader
-from ringwork.storage.sqlite.state import State, open_state
+from ringwork.storage.sqlite.state import open_state
 from ringwork.storage.standing import Standing
 from tests.app.life import opened, post
 from tests.app.logged import unbroken
@@ -231,10 +235,16 @@ def test_a_checkpoint_beyond_the_log_stops_the_start(tmp_path):
 # ---- the follower's own side, in this process ----------------------------------------------------
 
 
-def working(data, connection: socket.socket, head: Head) -> tuple[Follower, State]:
-    begin = Begin(str(data), "info", 10**9, head)
-    state = open_state(data / "state.db")
-    return Follower(FollowerEnd(connection), begin, state), state
+@contextmanager
+def working(data, connection: socket.socket, head: Head) -> Iterator[Follower]:
+    begin = Begin(str(data), "info", 10**9, head, 200)
+    keys = SqliteKeyStore.open(data / "keys.db", data / "kek", entropy=SeededEntropy(1))
+    with (
+        closing(open_state(data / "state.db")) as state,
+        closing(open_history(data / "history.db")) as history,
+        closing(keys),
+    ):
+        yield Follower(FollowerEnd(connection), begin, state, history, keys)
 
 
 def test_it_finishes_once_it_was_told_so_whatever_comes_after(tmp_path):
@@ -246,9 +256,8 @@ def test_it_finishes_once_it_was_told_so_whatever_comes_after(tmp_path):
     (data / "snapshot.bin").unlink()
     head = SqliteLogReader(data / "log").head
     ours, theirs = socket.socketpair()
-    follower, state = working(data, theirs, head)
-    follower.hear([Finish(head), Announce(head)])
-    with ours, theirs, closing(state):
+    with ours, theirs, working(data, theirs, head) as follower:
+        follower.hear([Finish(head), Announce(head)])
         follower.follow()
         assert FileSnapshots(data).load()[0] == head.seq
         said = [decode_progress(line) for line in ours.recv(10_000).splitlines()]
@@ -292,7 +301,9 @@ def follow_with(monkeypatch, command: str, scenario) -> None:
     monkeypatch.setattr(following, "PAUSE_MAX_S", 0.004)
 
     async def live() -> None:
-        followed = Following(Still(), data="d", log_level="info", snapshot_events=1, seq=3)
+        followed = Following(
+            Still(), data="d", log_level="info", snapshot_events=1, history_rows=9, seq=3
+        )
         followed.start()
         await scenario(followed)
         began = time.monotonic()

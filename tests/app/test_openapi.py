@@ -9,7 +9,7 @@ import pytest
 from ringwork.consent.subscriptions import SubscriptionSettings
 from ringwork.world.payment_provider import SimulatedPaymentProvider
 from tests.app.life import DECEMBER_US
-from tests.app.served import Client, serve
+from tests.app.served import EPOCH_US, Client, serve
 from tests.crash.shop import BID_REQUEST, euros
 
 METHODS = ("get", "put", "post", "delete", "patch")
@@ -104,6 +104,7 @@ def test_what_moves_money_requires_a_key(document):
         ("post", "/v1/subscriptions"),
         ("post", "/v1/subscriptions/{subscription_id}/link"),
         ("post", "/v1/subscriptions/{subscription_id}/refund"),
+        ("post", "/v1/events"),
     }
 
 
@@ -156,13 +157,14 @@ def test_real_answers_are_as_documented(tmp_path, document):
         await check("POST", "/v1/placements", json=place)
         site = {"id": "s", "publisher_id": "pub", "name": "s", "domain": "pub.example"}
         assert (await check("POST", "/v1/sites", json=site)).status_code == 201
+        await know_people(check)
         await check("POST", "/v1/ads/request", json={"placement": "p"})
         await client.outside.get(bid["burl"])
         erased = await check("POST", "/v1/erasures", json={"subject": "customer/x"})
         for path in (
             "/healthz", "/readyz", "/v1/keys", "/v1/log/events", "/v1/ledger/trial-balance",
             "/v1/ledger/totals", "/v1/advertisers", "/v1/campaigns", "/v1/creatives",
-            "/v1/publishers", "/v1/placements", "/v1/sites", "/v1/invoices",
+            "/v1/publishers", "/v1/placements", "/v1/sites", "/v1/audiences", "/v1/invoices",
             "/v1/report-schedules", "/sellers.json",
         ):  # fmt: skip
             assert (await check("GET", path)).status_code == 200
@@ -176,6 +178,8 @@ def test_real_answers_are_as_documented(tmp_path, document):
             ("/v1/creatives/{creative_id}", "c.a"),
             ("/v1/campaigns/{campaign_id}/history", "c"),
             ("/v1/creatives/{creative_id}/history", "c.a"),
+            ("/v1/audiences/{audience_id}", "r"),
+            ("/v1/audiences/{audience_id}/history", "r"),
             ("/v1/sites/{site_id}", "s"),
             ("/v1/publishers/{publisher_id}", "pub"),
             ("/v1/placements/{placement_id}", "p"),
@@ -248,6 +252,18 @@ async def choose(check, client: Client) -> None:
     notice = f"/v1/consent-notices/{shown['payload']['notice']}"
     await check("GET", notice, "/v1/consent-notices/{sha256}")
     await check("POST", "/v1/choice/links", json=asked)
+
+
+async def know_people(check) -> None:
+    """An audience, and what somebody did."""
+    audience = {"id": "r", "name": "Recent", "rules": [{"within_s": 60}]}
+    assert (await check("POST", "/v1/audiences", json=audience)).status_code == 201
+    change = {"status": "archived"}
+    await check("PATCH", "/v1/audiences/r", "/v1/audiences/{audience_id}", json=change)
+    did = {"person": "u", "service": "main", "kind": "view", "topic": "t", "at_us": EPOCH_US}
+    headers = {"idempotency-key": "told"}
+    answer = await check("POST", "/v1/events", json={"events": [did]}, headers=headers)
+    assert answer.status_code == 201, answer.text
 
 
 async def consent(check) -> None:

@@ -221,6 +221,7 @@ def test_budget_bid_schedule_and_targeting_are_edited(town: Town) -> None:
         "/budget": "30", "/bid_nanos": "0.003", "/daily_budget": "2.5",
         "/ends_us": "2026-12-24 18:00", "/targeting/regions": "PRT\nESP",
         "/targeting/device_types": ["phone", "tablet"], "/targeting/hours": "8-11",
+        "/targeting/audiences": "interest:483", "/targeting/excluded/audiences": "interest:9",
     }  # fmt: skip
     led_to(person.send(f"{path}/edit", typed), path)
     campaign = town.platform.memory.catalogue.campaigns["edited"]
@@ -232,6 +233,8 @@ def test_budget_bid_schedule_and_targeting_are_edited(town: Town) -> None:
     assert campaign.targeting.regions == ["PRT", "ESP"]
     assert campaign.targeting.device_types == ["phone", "tablet"]
     assert campaign.targeting.hours == [8, 9, 10, 11]
+    assert campaign.targeting.audiences == ["interest:483"]
+    assert campaign.targeting.excluded.audiences == ["interest:9"]
     account = town.platform.memory.ledger.accounts["campaign/edited"]
     assert account.available_nanos == 30 * 10**9, "the difference was moved"
     # A second save without changes changes nothing.

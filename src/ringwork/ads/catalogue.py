@@ -12,6 +12,8 @@ from msgspec.structs import replace
 from ringwork.ads.events import (
     AdvertiserChanged,
     AdvertiserRegistered,
+    AudienceChanged,
+    AudienceCreated,
     CampaignChanged,
     CampaignCreated,
     CampaignReviewed,
@@ -26,7 +28,7 @@ from ringwork.ads.events import (
     SiteRegistered,
 )
 from ringwork.ads.lifecycle import Noun
-from ringwork.ads.model import Advertiser, Campaign, Creative, Placement, Publisher, Site
+from ringwork.ads.model import Advertiser, Audience, Campaign, Creative, Placement, Publisher, Site
 from ringwork.kernel.events import Event, Recorded
 
 SCANNED_MAX: Final = 20_000
@@ -43,6 +45,7 @@ _State: TypeAlias = tuple[
     dict[str, bytes],
     dict[str, int],
     dict[str, int],
+    dict[str, Audience],
 ]
 
 
@@ -50,7 +53,7 @@ class Catalogue:
     """Everything that was created, as it is now; a fold of the catalogue's events."""
 
     name: ClassVar[str] = "catalogue"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     hears: ClassVar[tuple[type[Event], ...]] = (
         AdvertiserRegistered,
         AdvertiserChanged,
@@ -66,6 +69,8 @@ class Catalogue:
         SiteChanged,
         PlacementCreated,
         PlacementChanged,
+        AudienceCreated,
+        AudienceChanged,
     )
 
     def __init__(self) -> None:
@@ -75,6 +80,9 @@ class Catalogue:
         self.publishers: dict[str, Publisher] = {}
         self.sites: dict[str, Site] = {}
         self.placements: dict[str, Placement] = {}
+        self.audiences: dict[str, Audience] = {}
+        self.audiences_generation = 0
+        """Grows with every change of an audience."""
         self._creatives_of: dict[str, dict[str, None]] = {}
         self.registrations: dict[str, bytes] = {}
         """Advertiser id -> the event that registered it: what its contact is sealed for."""
@@ -111,6 +119,9 @@ class Catalogue:
             self.sites[event.site.id] = event.site
         elif isinstance(event, PlacementCreated | PlacementChanged):
             self.placements[event.placement.id] = event.placement
+        elif isinstance(event, AudienceCreated | AudienceChanged):
+            self.audiences[event.audience.id] = event.audience
+            self.audiences_generation += 1
 
     def _change_advertiser(self, wanted: Advertiser) -> None:
         contact = self.advertisers[wanted.id].contact
@@ -131,6 +142,7 @@ class Catalogue:
         self._creatives_of.clear()
         self.generation += 1
         self.publishers_generation += 1
+        self.audiences_generation += 1
 
     def dump(self) -> bytes:
         return msgspec.msgpack.encode(self._state())
@@ -149,6 +161,7 @@ class Catalogue:
         self.registrations.update(loaded[6])
         self.in_review["campaign"].update(loaded[7])
         self.in_review["creative"].update(loaded[8])
+        self.audiences.update(loaded[9])
 
     def live_ads(self) -> Iterator[tuple[Creative, Campaign, Advertiser]]:
         """The creatives that may be shown: active ones of active campaigns."""
@@ -178,6 +191,7 @@ class Catalogue:
             self.registrations,
             self.in_review["campaign"],
             self.in_review["creative"],
+            self.audiences,
         )
 
 

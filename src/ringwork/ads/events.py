@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ringwork.ads.model import (
     Advertiser,
+    Audience,
     Campaign,
     Context,
     Creative,
@@ -86,6 +87,22 @@ class CreativeReviewed(Event, frozen=True, array_like=True):
     TYPE: ClassVar[str] = "creative_reviewed"
     creative: Creative
     decision: str
+    actor: str = ""
+
+
+class AudienceCreated(Event, frozen=True, array_like=True):
+    """An audience exists; it is a rule, and names nobody."""
+
+    TYPE: ClassVar[str] = "audience_created"
+    audience: Audience
+    actor: str = ""
+
+
+class AudienceChanged(Event, frozen=True, array_like=True):
+    """The audience as it is from now on."""
+
+    TYPE: ClassVar[str] = "audience_changed"
+    audience: Audience
     actor: str = ""
 
 
@@ -204,6 +221,9 @@ class AuctionCleared(Event, frozen=True, array_like=True):
     """The resellers that the request came through, as its schain says (OpenRTB)."""
     model_version: int = 0
     """The version of the response model that the probabilities are of; 0 for priors alone."""
+    reads: dict[str, int] = field(default_factory=dict)
+    """Personal data that were read, by the service that they are of, as bits (``reads``); empty
+    without a grant."""
 
 
 class AnswerTimed(Event, frozen=True, array_like=True):
@@ -327,6 +347,8 @@ EVENTS: tuple[type[Event], ...] = (
     CreativeChanged,
     CampaignReviewed,
     CreativeReviewed,
+    AudienceCreated,
+    AudienceChanged,
     PublisherRegistered,
     PublisherChanged,
     SiteRegistered,

@@ -13,18 +13,21 @@ from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
 from ringwork.ads.http_api import AdsApi
+from ringwork.ads.http_audiences import audience_routes
 from ringwork.ads.http_demand import demand_routes
 from ringwork.ads.http_import import import_routes
 from ringwork.ads.http_outcomes import outcome_routes
 from ringwork.ads.http_review import review_routes
 from ringwork.ads.http_supply import supply_routes
 from ringwork.ads.import_lines import LINES, Imported
-from ringwork.ads.model import Campaign, Creative, Placement, Publisher, Site
+from ringwork.ads.model import Audience, Campaign, Creative, Placement, Publisher, Site
 from ringwork.ads.requests import (
     AdvertiserChange,
+    AudienceChange,
     CampaignChange,
     CreativeChange,
     NewAdvertiser,
+    NewAudience,
     NewCampaign,
     NewConversion,
     NewCreative,
@@ -40,6 +43,7 @@ from ringwork.ads.supply import SellersJson
 from ringwork.ads.views import (
     Advertisers,
     AdvertiserView,
+    Audiences,
     Campaigns,
     Conversion,
     CreativeCheck,
@@ -56,6 +60,7 @@ SLUGS: Final[Mapping[str, tuple[int, str]]] = {
     "advertiser-exists": (409, "An advertiser with that id exists with other content."),
     "campaign-exists": (409, "A campaign with that id exists with other content."),
     "creative-exists": (409, "A creative with that id exists with other content."),
+    "audience-exists": (409, "An audience with that id exists with other content."),
     "publisher-exists": (409, "A publisher with that id exists with other content."),
     "site-exists": (409, "A site with that id exists with other content."),
     "placement-exists": (409, "A placement with that id exists with other content."),
@@ -83,6 +88,7 @@ TYPES: Final[tuple[type[Struct], ...]] = (
     NewAdvertiser, AdvertiserChange, AdvertiserView, Advertisers,
     NewCampaign, CampaignChange, Campaign, Campaigns,
     NewCreative, CreativeChange, Creative, Creatives, CreativeCheck, ReviewDecision, History,
+    NewAudience, AudienceChange, Audience, Audiences,
     NewPublisher, PublisherChange, Publisher, Publishers, NewSite, SiteChange, Site, Sites,
     NewPlacement, PlacementChange, Placement, Placements, NewConversion, Conversion, Why,
     LedgerTotals, *LINES, Imported, SellersJson,
@@ -95,6 +101,7 @@ def routes(api: AdsApi) -> list[ControllerRouterHandler]:
     return [
         *demand_routes(api),
         *review_routes(api),
+        *audience_routes(api),
         *supply_routes(api),
         *import_routes(api),
         *outcome_routes(api),

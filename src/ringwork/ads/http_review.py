@@ -62,7 +62,7 @@ def _campaigns(api: AdsApi) -> list[ControllerRouterHandler]:
         campaign_id: PathId, after: After = "0", limit: Limit = 100
     ) -> History:
         """Who changed what of a campaign, and when: newest first."""
-        return await _history(api, "campaign", api.catalogue.campaigns, campaign_id, after, limit)
+        return await history_of(api, "campaign", api.catalogue.campaigns, campaign_id, after, limit)
 
     return [review_campaign, campaign_history]
 
@@ -98,7 +98,7 @@ def _creatives(api: AdsApi) -> list[ControllerRouterHandler]:
         creative_id: PathId, after: After = "0", limit: Limit = 100
     ) -> History:
         """Who changed what of a creative, and when: newest first."""
-        return await _history(api, "creative", catalogue.creatives, creative_id, after, limit)
+        return await history_of(api, "creative", catalogue.creatives, creative_id, after, limit)
 
     @get("/v1/creatives/{creative_id:str}/preview", opt=READ, media_type="text/html")
     async def preview_creative(creative_id: PathId) -> Response[bytes]:
@@ -111,9 +111,10 @@ def _creatives(api: AdsApi) -> list[ControllerRouterHandler]:
     return [check_creative, review_creative, creative_history, preview_creative]
 
 
-async def _history(
+async def history_of(
     api: AdsApi, kind: Kind, among: Mapping[str, object], id: str, after: str, limit: int
 ) -> History:
+    """One page of an item's changes; NotFound."""
     if id not in among:
         raise NotFound(f"no {kind} {id!r}")
     await api.indexed()

@@ -173,8 +173,9 @@ class Index:
     ) -> Shortlist:
         """Who may compete for ``slot``, given what ``page`` shows and bars already."""
         self.follow(now_us)
-        clauses = self.clauses(context, slot, now_us=now_us)
-        if page is not None and (page.sold or page.barred or not page.is_visit):
+        audiences = () if page is None else page.audiences
+        clauses = self.clauses(context, slot, now_us=now_us, audiences=audiences)
+        if page is not None and (page.sold or page.barred or not page.knows_viewer):
             self._add_page(clauses, slot, page)
         wanted = LONG_SHORTLIST_MAX if is_long or slot.slate_ppm else SHORTLIST_MAX
         found = self._scan(context, slot, clauses, wanted)
@@ -248,9 +249,11 @@ class Index:
             by_campaign.setdefault(self._contenders[one[5]].campaign.id, []).append(one)
         yield from by_campaign.items()
 
-    def clauses(self, context: Context, slot: Slot, *, now_us: int) -> list[int]:
+    def clauses(
+        self, context: Context, slot: Slot, *, now_us: int, audiences: tuple[str, ...] = ()
+    ) -> list[int]:
         """What a request asks of the ads, in numbers (``retrieval.dimensions``)."""
-        return self._dimensions.of_request(context, slot, now_us)
+        return self._dimensions.of_request(context, slot, now_us, audiences)
 
     def _add_page(self, clauses: list[int], slot: Slot, page: Page) -> None:
         """Competitive exclusion, what a group must not repeat, who is barred."""
@@ -270,8 +273,8 @@ class Index:
         self._add_barred(clauses, page)
 
     def _add_barred(self, clauses: list[int], page: Page) -> None:
-        """Who takes no part, and where no visit is named, whoever may not be seen too often."""
-        if not page.is_visit and self._capped:
+        """Who takes no part, and of a viewer nobody knows, whoever may not be seen too often."""
+        if not page.knows_viewer and self._capped:
             self._dimensions.without(clauses, "frequency", "capped", (True,))
         by_reason: dict[str, list[int]] = {}
         for campaign_id, reason in page.barred.items():
@@ -281,9 +284,17 @@ class Index:
         for reason, barred in by_reason.items():
             clauses += (CODE[reason], CAMPAIGNS, len(barred), *barred)
 
-    def fits(self, campaign_id: str, context: Context, slot: Slot, *, now_us: int) -> bool:
+    def fits(
+        self,
+        campaign_id: str,
+        context: Context,
+        slot: Slot,
+        *,
+        now_us: int,
+        audiences: tuple[str, ...] = (),
+    ) -> bool:
         """Whether some ad of a campaign could win ``slot``, were it alone."""
-        clauses = self.clauses(context, slot, now_us=now_us)
+        clauses = self.clauses(context, slot, now_us=now_us, audiences=audiences)
         clauses += (CODE["roadblock"], OF, 1, self._lines[campaign_id].number)
         found = self.plan.scan(
             clauses,

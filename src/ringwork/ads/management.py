@@ -8,6 +8,7 @@ may make live without a review was decided where it came in.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TypeVar
 
 import msgspec
@@ -20,6 +21,8 @@ from ringwork.ads.creatives import Finding, check_creative, content_changed, fau
 from ringwork.ads.events import (
     AdvertiserChanged,
     AdvertiserRegistered,
+    AudienceChanged,
+    AudienceCreated,
     CampaignChanged,
     CampaignCreated,
     CampaignReviewed,
@@ -44,13 +47,24 @@ from ringwork.ads.lifecycle import (
     check_step,
     decide,
 )
-from ringwork.ads.model import Advertiser, Campaign, Creative, Placement, Publisher, Site
+from ringwork.ads.model import (
+    AUDIENCES_MAX,
+    Advertiser,
+    Audience,
+    Campaign,
+    Creative,
+    Placement,
+    Publisher,
+    Site,
+)
 from ringwork.ads.personal import Personal
 from ringwork.ads.requests import (
     AdvertiserChange,
+    AudienceChange,
     CampaignChange,
     CreativeChange,
     NewAdvertiser,
+    NewAudience,
     NewCampaign,
     NewCreative,
     NewPlacement,
@@ -64,6 +78,7 @@ from ringwork.ads.requests import (
 from ringwork.ads.rules import (
     HOUSE_BID_NANOS,
     check_advertiser,
+    check_audience,
     check_campaign,
     check_new_id,
     check_placement,
@@ -90,12 +105,15 @@ class Management:
         ids: IdGenerator,
         personal: Personal,
         currency: str,
+        services: Collection[str],
     ) -> None:
+        """``services``: the core services of the platform, which audiences may name."""
         self._catalogue = catalogue
         self._funding = Funding(ledger=ledger, ids=ids, currency=currency)
         self._ids = ids
         self._personal = personal
         self._currency = currency
+        self._services = services
 
     # ---- advertisers ----------------------------------------------------------------------------
 
@@ -262,6 +280,34 @@ class Management:
             command.record(CreativeReviewed(wanted, review.decision, actor.id))
         return wanted
 
+    # ---- audiences ------------------------------------------------------------------------------
+
+    def create_audience(
+        self, command: Command, new: NewAudience, actor: Actor = PLATFORM
+    ) -> tuple[Audience, bool]:
+        """Create an audience; there are at most ``AUDIENCES_MAX``."""
+        wanted = msgspec.convert(new, Audience, from_attributes=True)
+        existing = self._catalogue.audiences.get(new.id)
+        if existing is not None:
+            return _again("audience", existing, wanted), False
+        faults = check_audience(wanted, services=self._services)
+        if len(self._catalogue.audiences) >= AUDIENCES_MAX:
+            faults.append(Fault("/id", f"there are {AUDIENCES_MAX} audiences: change one"))
+        _refuse(check_new_id(new.id) + faults)
+        command.record(AudienceCreated(wanted, actor.id))
+        return wanted, True
+
+    def change_audience(
+        self, command: Command, id: str, change: AudienceChange, actor: Actor = PLATFORM
+    ) -> Audience:
+        """Change an audience: its rules, its name, or whether anybody is in it."""
+        existing = _known("audience", self._catalogue.audiences, id)
+        wanted = _changed(existing, change)
+        if wanted != existing:
+            _refuse(check_audience(wanted, services=self._services))
+            command.record(AudienceChanged(wanted, actor.id))
+        return wanted
+
     # ---- publishers, sites, placements ----------------------------------------------------------
 
     def register_publisher(
@@ -370,6 +416,7 @@ def _refuse(faults: list[Fault]) -> None:
 def _changed(
     item: _Item,
     change: AdvertiserChange
+    | AudienceChange
     | CampaignChange
     | CreativeChange
     | PublisherChange

@@ -2,8 +2,8 @@
 
 Pure types. Money is integer nanos of the platform's auction currency; a CPM bid of 2.50 is
 2,500,000 nanos per impression. Nothing here can hold a person: the context of an ask is what is
-looked at and where, never who looks (ads specification 3.2, R2; consent does not exist yet, so
-nobody's data may be read).
+looked at and where, never who looks (ads specification 3.2, R2). An audience is a rule; who is in
+it, ``behavioural`` alone can say.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Annotated, Final, Literal, get_args
 
 from msgspec import Meta, Struct, field
 
+from ringwork.kernel.history import Deed, Service
 from ringwork.kernel.money import MAX_PRICE_NANOS, Currency, Money
 
 Format = Literal["banner", "video", "native", "audio"]
@@ -100,6 +101,21 @@ BlockedDomains = Annotated[list[Domain], Meta(max_length=BLOCKED_MAX)]
 BlockedAdvertisers = Annotated[list[Id], Meta(max_length=BLOCKED_MAX)]
 
 
+INTEREST_PREFIX: Final = "interest:"
+"""An audience of this name holds whoever has an interest in the topic behind it."""
+AUDIENCES_MAX: Final = 1000
+"""Audiences of a platform: all are looked at for every request of a consenting person."""
+AudienceId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=64,
+        description="an audience's id, or `interest:` and a topic",
+        examples=["interest:483"],
+    ),
+]
+
+
 class Excluded(Struct, frozen=True, forbid_unknown_fields=True):
     """Where a campaign must not show: one match keeps it out."""
 
@@ -111,12 +127,15 @@ class Excluded(Struct, frozen=True, forbid_unknown_fields=True):
     regions: Annotated[list[Region], Meta(max_length=1000)] = []
     device_types: Annotated[list[DeviceType], Meta(max_length=5)] = []
     key_values: KeyValues = {}
+    audiences: Annotated[list[AudienceId], Meta(max_length=200)] = []
+    """Who is known to be in one is kept out: nobody is, without consent."""
 
 
 class FrequencyCap(Struct, frozen=True, forbid_unknown_fields=True):
     """At most so many impressions to one viewer in any window that long.
 
-    The viewer is a visit where nobody may be recognised: then the window ends with the visit.
+    The viewer is the person where one consented, and a visit everywhere: there the window ends with
+    the visit.
     """
 
     impressions: Annotated[int, Meta(ge=1, le=1000)]
@@ -142,7 +161,33 @@ class Targeting(Struct, frozen=True, forbid_unknown_fields=True):
     """An IANA time zone."""
     key_values: KeyValues = {}
     """For every key here, the page must say one of its values."""
+    audiences: Annotated[list[AudienceId], Meta(max_length=200)] = []
+    """Whom it is for: a person who consented and is in one of them; without consent nobody is."""
     excluded: Excluded = field(default_factory=Excluded)
+
+
+class AudienceRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """That a person did something often enough, lately enough. An empty list means any."""
+
+    within_s: Annotated[int, Meta(ge=60, le=1095 * 86_400)]
+    """Only what was done in the last so many seconds counts."""
+    topics: Annotated[list[Category], Meta(max_length=200)] = []
+    kinds: Annotated[list[Deed], Meta(max_length=6)] = []
+    services: Annotated[list[Service], Meta(max_length=20)] = []
+    """Where it was done; besides, the person's grant must name the service."""
+    at_least: Annotated[int, Meta(ge=1, le=1000)] = 1
+
+
+class Audience(Struct, frozen=True, kw_only=True):
+    """People by what they did, for targeting; who is in it is found out anew for every request."""
+
+    id: Id
+    name: Name
+    rules: Annotated[list[AudienceRule], Meta(min_length=1, max_length=20)]
+    match: Literal["all", "any"] = "all"
+    """How many of the rules must hold."""
+    status: Literal["active", "archived"] = "active"
+    """Nobody is in an archived one."""
 
 
 class Advertiser(Struct, frozen=True, kw_only=True):
@@ -496,6 +541,8 @@ class Sale(Struct, frozen=True, kw_only=True):
     price_nanos: int
 
 
+PROFILING: Final = 1
+"""DSA extension: what the person did was used."""
 BASIC_ADVERTISING: Final = 2
 """DSA extension: basic advertising, as in purpose 2 of TCF; no profile, no precise place."""
 

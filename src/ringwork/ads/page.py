@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ringwork.ads.priorities import Turns
@@ -17,8 +18,11 @@ class Page:
         self.turns = turns
         self.sold: list[Contender] = []
         """In the order of the slots."""
-        self.is_visit = True
-        """Whether the request names its visit: where it does not, no frequency cap can hold."""
+        self.knows_viewer = True
+        """Whether the request names its visit, or a grant its person.
+
+        Else no frequency cap can hold.
+        """
         self.barred: dict[str, str] = {}
         """Campaign -> why it takes no part in this request."""
         self.roadblock = ""
@@ -27,6 +31,10 @@ class Page:
         """Whether this request draws its chances instead of believing the model."""
         self.propensity_ppb = 0
         """Of the slot at hand: the chance, in 1e-9, that the drawn winner had of winning."""
+        self.audiences: tuple[str, ...] = ()
+        """Whom the page goes to, as audiences; only a consenting person's grant opens any."""
+        self.reads: Mapping[str, int] = {}
+        """What personal data the request has read (``reads``); nothing without a grant."""
         self._groups: dict[str, list[Contender]] = {}
 
     def bar(self, campaign_id: str, reason: str) -> None:

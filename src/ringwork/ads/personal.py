@@ -27,8 +27,17 @@ class Personal:
     ) -> tuple[bytes, bytes]:
         """(the subject's pseudonym, the ciphertext)."""
         pseudonym = self._pseudonym(subject)
-        sealed = self._keys.seal(pseudonym, plain.encode(), context=event_id + member.encode())
-        return pseudonym, sealed
+        return self.seal_bytes(pseudonym, plain.encode(), event_id=event_id, member=member)
+
+    def pseudonym(self, subject: str) -> bytes:
+        """The subject's pseudonym."""
+        return self._pseudonym(subject)
+
+    def seal_bytes(
+        self, pseudonym: bytes, plain: bytes, *, event_id: bytes, member: str
+    ) -> tuple[bytes, bytes]:
+        """The same of one who is known by a pseudonym."""
+        return pseudonym, self._keys.seal(pseudonym, plain, context=event_id + member.encode())
 
     def unseal(self, subject: str, sealed: bytes, *, event_id: bytes, member: str) -> str | None:
         """What was sealed; None once the subject was erased."""

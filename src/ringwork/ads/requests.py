@@ -12,6 +12,7 @@ from ringwork.ads.model import (
     MAX_IMPRESSION_NANOS,
     SLOTS_MAX,
     VAST_MAX_CHARS,
+    AudienceRule,
     BlockedAdvertisers,
     BlockedCategories,
     BlockedDomains,
@@ -57,6 +58,8 @@ Share = Annotated[int, Meta(ge=0, le=1_000_000)]
 Goal = Annotated[int, Meta(ge=1, le=10**12)]
 FrequencyCaps = Annotated[list[FrequencyCap], Meta(max_length=5)]
 Labels = Annotated[list[Key], Meta(max_length=10)]
+AudienceRules = Annotated[list[AudienceRule], Meta(min_length=1, max_length=20)]
+Match = Literal["all", "any"]
 Floor = Annotated[int, Meta(ge=0, le=MAX_IMPRESSION_NANOS)]
 Slots = Annotated[int, Meta(ge=1, le=SLOTS_MAX)]
 Origins = Annotated[list[Url], Meta(max_length=50)]
@@ -190,6 +193,24 @@ class CreativeChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     app_bundle: Bundle | UnsetType = UNSET
     quality_ppm: Quality | UnsetType = UNSET
     weight: Weight | UnsetType = UNSET
+
+
+class NewAudience(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An audience to create: rules over what people did, and how many of them must hold."""
+
+    id: Id
+    name: Name
+    rules: AudienceRules
+    match: Match = "all"
+
+
+class AudienceChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change of an audience; who is in it follows at once."""
+
+    name: Name | UnsetType = UNSET
+    rules: AudienceRules | UnsetType = UNSET
+    match: Match | UnsetType = UNSET
+    status: Literal["active", "archived"] | UnsetType = UNSET
 
 
 class NewPublisher(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

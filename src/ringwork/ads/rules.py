@@ -10,14 +10,16 @@ A *house* campaign fills what nobody bought. It is free: no budget, no daily bud
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.model import (
+    INTEREST_PREFIX,
     Advertiser,
+    Audience,
     Campaign,
     FrequencyCap,
     Placement,
@@ -56,6 +58,7 @@ def check_campaign(catalogue: Catalogue, campaign: Campaign, *, currency: str) -
         faults.append(Fault("/ends_us", "must be later than starts_us"))
     faults += _priority(campaign)
     faults += _targeting(campaign.targeting)
+    faults += _audiences(catalogue, campaign.targeting)
     faults += _frequency(campaign.frequency_caps)
     if campaign.roadblock:
         faults += _roadblock(catalogue, campaign)
@@ -124,7 +127,7 @@ def _targeting(targeting: Targeting) -> Iterator[Fault]:
         text = f"expected an IANA time zone such as Europe/Lisbon, got {targeting.time_zone!r}"
         yield Fault("/targeting/time_zone", text)
     excluded = targeting.excluded
-    for name in ("sites", "apps", "categories", "regions", "device_types"):
+    for name in ("sites", "apps", "categories", "regions", "device_types", "audiences"):
         wanted = getattr(targeting, name)
         for position, value in enumerate(getattr(excluded, name)):
             if value in wanted:
@@ -135,6 +138,33 @@ def _targeting(targeting: Targeting) -> Iterator[Fault]:
         if both:
             pointer = f"/targeting/excluded/key_values/{key}"
             yield Fault(pointer, f"{both[0]!r} is targeted as well")
+
+
+def _audiences(catalogue: Catalogue, targeting: Targeting) -> Iterator[Fault]:
+    for pointer, named in (
+        ("/targeting/audiences", targeting.audiences),
+        ("/targeting/excluded/audiences", targeting.excluded.audiences),
+    ):
+        for position, id in enumerate(named):
+            if id.startswith(INTEREST_PREFIX):
+                if not id[len(INTEREST_PREFIX) :]:
+                    yield Fault(f"{pointer}/{position}", "expected a topic behind 'interest:'")
+            else:
+                yield from _known(f"{pointer}/{position}", id, catalogue.audiences)
+
+
+def check_audience(audience: Audience, *, services: Collection[str]) -> list[Fault]:
+    """What is wrong with an audience; ``services`` are the platform's."""
+    faults = []
+    if audience.id.startswith(INTEREST_PREFIX):
+        faults.append(Fault("/id", f"ids that begin with {INTEREST_PREFIX!r} are of interests"))
+    for number, rule in enumerate(audience.rules):
+        for position, service in enumerate(rule.services):
+            if service not in services:
+                known = ", ".join(sorted(services))
+                text = f"expected one of the core services {known}, got {service!r}"
+                faults.append(Fault(f"/rules/{number}/services/{position}", text))
+    return faults
 
 
 @lru_cache(maxsize=1024)

@@ -21,7 +21,16 @@ from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.events import SlotOutcome
 from ringwork.ads.exploration import explored
 from ringwork.ads.index import Contender, Index, Shortlist
-from ringwork.ads.model import Ask, Campaign, Pricing, Sale, Served, Slot
+from ringwork.ads.model import (
+    BASIC_ADVERTISING,
+    PROFILING,
+    Ask,
+    Campaign,
+    Pricing,
+    Sale,
+    Served,
+    Slot,
+)
 from ringwork.ads.outside import BIDDER_PREFIX, bidder_of, is_external
 from ringwork.ads.pacing.desk import PacingDesk
 from ringwork.ads.pacing.plans import PacingMemory
@@ -107,7 +116,7 @@ class Ads:
             for campaign_id in capped:
                 page.bar(campaign_id, "frequency")
         else:
-            page.is_visit = False
+            page.knows_viewer = False
         return page
 
     def candidates(self, ask: Ask, slot: Slot, page: Page, *, now_s: int) -> Shortlist:
@@ -142,7 +151,9 @@ class Ads:
             and (
                 page.sold
                 or not all(
-                    self.index.fits(one.id, ask.context, other, now_us=now_us)
+                    self.index.fits(
+                        one.id, ask.context, other, now_us=now_us, audiences=page.audiences
+                    )
                     for other in ask.slots
                     if other is not slot
                 )
@@ -372,7 +383,10 @@ class Ads:
         """What an answer needs of a sale, with its beacons."""
         tokens = self._tokens.sign(claim, _kinds(request.ask, contender))
         id = claim.impression_id
-        return served_of(slot, contender, sale, self.currency, id, tokens, winner)
+        served = served_of(slot, contender, sale, self.currency, id, tokens, winner)
+        if request.page.reads:
+            return replace(served, user_parameters=(PROFILING, BASIC_ADVERTISING))
+        return served
 
     def rehearse(self, ask: Ask, *, now_s: int) -> list[Served]:
         """What ``ask`` would be sold now; nothing is recorded or reserved (OpenRTB ``test``).

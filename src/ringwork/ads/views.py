@@ -7,8 +7,9 @@ from msgspec import Struct, structs
 from ringwork.ads.auction import recompute
 from ringwork.ads.creatives import Finding
 from ringwork.ads.events import AuctionCleared, SlotOutcome
-from ringwork.ads.model import Advertiser, Campaign, Creative, Placement, Publisher, Site
+from ringwork.ads.model import Advertiser, Audience, Campaign, Creative, Placement, Publisher, Site
 from ringwork.ads.projections import Change, ChangeRow
+from ringwork.ads.reads import FeatureRead, reads_of
 from ringwork.kernel.events import Recorded
 from ringwork.kernel.ids import format_id
 from ringwork.kernel.money import Money
@@ -51,6 +52,13 @@ class Creatives(Struct, frozen=True):
     """One page; ``next`` is the cursor of the page after it, null at the end."""
 
     creatives: list[Creative]
+    next: str | None
+
+
+class Audiences(Struct, frozen=True):
+    """One page; ``next`` is the cursor of the page after it, null at the end."""
+
+    audiences: list[Audience]
     next: str | None
 
 
@@ -147,7 +155,7 @@ class ConsideredView(Struct, frozen=True, kw_only=True):
 
 
 class ContextView(Struct, frozen=True, kw_only=True):
-    """All that the auction knew: where the ad would be seen, never by whom."""
+    """Where the ad would be seen; by whom, no context says."""
 
     site: str
     app: str
@@ -178,6 +186,8 @@ class Why(Struct, frozen=True, kw_only=True):
     reserve_nanos: int
     currency: str
     context: ContextView
+    reads: list[FeatureRead]
+    """Personal data that were read for it, with the person's consent; else none."""
     eligible: int
     excluded: dict[str, int]
     considered: list[ConsideredView]
@@ -208,6 +218,7 @@ class Why(Struct, frozen=True, kw_only=True):
             reserve_nanos=slot.reserve_nanos,
             currency=cleared.currency,
             context=ContextView(**structs.asdict(cleared.context)),
+            reads=list(reads_of(cleared.reads)),
             eligible=slot.eligible,
             excluded=slot.excluded,
             considered=[ConsideredView(**structs.asdict(one)) for one in slot.considered],

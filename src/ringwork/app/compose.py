@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from ringwork.ads import http as ads_http
 from ringwork.ads import http_reports, http_supply_files
+from ringwork.ads.behavioural import http as behavioural_http
 from ringwork.ads.exchange.gather import ASKED
 from ringwork.ads.http_api import AdsApi
 from ringwork.ads.http_lanes import AdFlow, AdLanes
@@ -235,6 +236,7 @@ def _ads(platform: Platform) -> list[ControllerRouterHandler]:
     return [
         *ads_http.routes(reports.ads),
         *http_reports.report_routes(reports),
+        *behavioural_http.routes(platform.people_told, platform.execute),
         *supply_file_routes(supply_files(platform), platform.journal.settled),
     ]
 
@@ -308,6 +310,7 @@ def metrics_of(platform: Platform) -> Metrics:
             ),
             "ringwork_model_version": lambda: platform.model.version,
             "ringwork_model_learned_total": lambda: platform.model.rows_learned,
+            "ringwork_grants_denied_total": lambda: platform.denied.total,
             "ringwork_holds_pending": lambda: sum(1 for _ in platform.memory.ledger.pending()),
             "ringwork_payments_open": lambda: platform.memory.subscriptions.payments_open,
             "ringwork_bidders_asked_total": lambda: _asked(platform, ASKED),
@@ -357,7 +360,13 @@ def _meta(metrics: Metrics) -> list[ControllerRouterHandler]:
 def document_of(litestar: Litestar) -> bytes:
     """The OpenAPI document. Written when somebody first asks: it takes half as long as a start."""
     types: list[type[Struct]] = [*platform_http.TYPES, *ledger_http.TYPES]
-    types += [*ads_http.TYPES, *http_reports.TYPES, *http_supply_files.TYPES, *LANE_TYPES]
+    types += [
+        *ads_http.TYPES,
+        *behavioural_http.TYPES,
+        *http_reports.TYPES,
+        *http_supply_files.TYPES,
+        *LANE_TYPES,
+    ]
     types += [*consent_http.TYPES, *choice_http.TYPES, *subscriptions_http.TYPES]
     return msgspec.json.encode(openapi.document(litestar, types, {**LANE_PATHS, **CHOICE_PATHS}))
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import ClassVar, Final
+from functools import partial
+from typing import ClassVar, Final, Protocol
 
 from msgspec import Struct
 
@@ -63,6 +64,16 @@ class ErasureProof(Struct, frozen=True, kw_only=True):
         return all(not store.readable for store in self.searched)
 
 
+class Forgets(Protocol):
+    """A store whose rows of a subject are deleted, and searched for afterwards."""
+
+    def erase(self, subject: bytes) -> int: ...
+
+    def find(self, subject: bytes, *, before_seq: int) -> tuple[int, int]:
+        """(rows that name a subject, those of them that are older than an event)."""
+        ...
+
+
 class Erasures:
     """Erases subjects and proves it. ``rows_naming`` counts a pseudonym's rows in projections."""
 
@@ -74,6 +85,7 @@ class Erasures:
         pseudonym: Callable[[str], bytes],
         rows: Callable[[], Iterable[Row]],
         rows_naming: Callable[[bytes], int],
+        history: Forgets,
         snapshots: Snapshots,
         followers: Sequence[Follower] = (),
     ) -> None:
@@ -82,18 +94,21 @@ class Erasures:
         self._pseudonym = pseudonym
         self._rows = rows
         self._rows_naming = rows_naming
+        self._history = history
         self._snapshots = snapshots
         self.followers = list(followers)
         """What ends with a person: called in the erasure's own command."""
 
     def erase(self, command: Command, subject: str) -> tuple[bytes, bytes, int]:
-        """Delete the subject's keys, then record it; (event id, pseudonym, keys deleted).
+        """Delete the subject's keys and history, then record it.
 
-        The keys go first: a crash between the two leaves nothing readable, and erasing again is
-        safe.
+        Returns (event id, pseudonym, keys deleted). The keys go first: a crash after it leaves
+        nothing sealed readable, erasing again is safe, and no projection that is behind can make
+        rows of the history any more.
         """
         pseudonym = self._pseudonym(subject)
         deleted = self._keys.erase(pseudonym)
+        self._history.erase(pseudonym)
         event_id = command.record(SubjectErased(deleted), subject=pseudonym, purpose="erasure")
         for follow in self.followers:
             follow(command, subject, pseudonym, event_id)
@@ -131,12 +146,17 @@ class Erasures:
             for value, context in sealed
         )
         held = self._keys.holds(pseudonym)
+        kept, older = await asyncio.to_thread(
+            partial(self._history.find, pseudonym, before_seq=erased_seq)
+        )
         return [
             Searched(store="event log", found=len(sealed), readable=readable),
             Searched(store="key store", found=int(held), readable=int(held and not came_back)),
             # No table has a column for a personal member (a test holds every table to that) and no
             # fold keeps one in plain, so what is found there holds ciphertext at most.
             Searched(store="projections", found=rows, readable=0),
+            # Its rows can be read; those of who came back are younger than the erasure.
+            Searched(store="history", found=kept, readable=older),
             Searched(store="snapshot", found=states, readable=0),
         ]
 

@@ -1,8 +1,8 @@
-"""The follower: the child process of ``ringwork serve`` that writes ``state.db`` and the snapshots.
+"""The follower: the child process of ``ringwork serve`` that writes what follows the log.
 
-It reads the log as the server makes it durable, keeps the projections in step with it, saves the
-snapshots and learns the response model (in a thread of its own), so that none of it costs the
-server CPU time or a pause. It decides nothing and holds
+It reads the log as the server makes it durable, keeps the projections (``state.db``, and apart from
+it ``history.db``) in step with it, saves the snapshots and learns the response model (in a thread
+of its own), so that none of it costs the server CPU time or a pause. It decides nothing and holds
 nothing that cannot be rebuilt from the log: it may be killed at any time.
 
 It follows the socket on its standard input alone. Signals meant for the whole process group or
@@ -19,13 +19,14 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from ringwork.app.ending import end_at_once
+from ringwork.app.history import HistoryProjection
 from ringwork.app.keeper import PIECE_PAUSE_S, DurableLog, Keeper
 from ringwork.app.learner import LearnerThread
 from ringwork.app.link import (
@@ -39,9 +40,15 @@ from ringwork.app.link import (
     ToFollower,
 )
 from ringwork.app.memory import EVENTS, PROJECTIONS
+from ringwork.app.runners import Runners
 from ringwork.kernel.clock import SystemClock
+from ringwork.kernel.entropy import SystemEntropy
 from ringwork.kernel.events import EventTypes
+from ringwork.kernel.ports import KeyStore
 from ringwork.storage.snapshot_file import FileSnapshots
+from ringwork.storage.sqlite.history import FILE_NAME as HISTORY_FILE
+from ringwork.storage.sqlite.history import open_history
+from ringwork.storage.sqlite.keys import SqliteKeyStore
 from ringwork.storage.sqlite.projections import POLL_S, ProjectionRunner
 from ringwork.storage.sqlite.reader import SqliteLogReader
 from ringwork.storage.sqlite.state import State, open_state
@@ -57,12 +64,20 @@ _log: Final = logging.getLogger(__name__)
 class Follower:
     """Projections and snapshots of one data directory, until the server says stop or is gone."""
 
-    def __init__(self, end: FollowerEnd, begin: Begin, state: State) -> None:
+    def __init__(
+        self, end: FollowerEnd, begin: Begin, state: State, history: State, keys: KeyStore
+    ) -> None:
         """Raises LogCorrupt where a checkpoint lies beyond the log."""
         types = EventTypes(EVENTS)
         self._end = end
         self._log = DurableLog(SqliteLogReader(Path(begin.data) / "log"), begin.head)
-        self._runner = ProjectionRunner(self._log, state, types, PROJECTIONS)
+        people = HistoryProjection(keys, rows_max=begin.history_rows)
+        self._runner = Runners(
+            [
+                ProjectionRunner(self._log, state, types, PROJECTIONS),
+                ProjectionRunner(self._log, history, types, [people]),
+            ]
+        )
         snapshots = FileSnapshots(Path(begin.data))
         snapshots.clean()
         self._keeper = Keeper(
@@ -134,8 +149,13 @@ def _follow_server(end: FollowerEnd) -> None:
     begin, *later = messages
     assert isinstance(begin, Begin), "a server begins with this"
     configure(begin.log_level)
-    with closing(open_state(Path(begin.data) / "state.db")) as state:
-        follower = Follower(end, begin, state)
+    data = Path(begin.data)
+    with ExitStack() as opened:
+        state = opened.enter_context(closing(open_state(data / "state.db")))
+        history = opened.enter_context(closing(open_history(data / HISTORY_FILE)))
+        keys = SqliteKeyStore.open(data / "keys.db", data / "kek", entropy=SystemEntropy())
+        opened.enter_context(closing(keys))
+        follower = Follower(end, begin, state, history, keys)
         follower.hear(later)
         follower.follow()
 

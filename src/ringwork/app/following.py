@@ -67,13 +67,21 @@ class Following:
     """One follower after another. All calls on the event loop's thread, but ``close``."""
 
     def __init__(
-        self, log: HasHead, *, data: str, log_level: str, snapshot_events: int, seq: int
+        self,
+        log: HasHead,
+        *,
+        data: str,
+        log_level: str,
+        snapshot_events: int,
+        history_rows: int,
+        seq: int,
     ) -> None:
         """``seq``: where the projections stand before the first follower has said anything."""
         self._log = log
         self._data = data
         self._log_level = log_level
         self._snapshot_events = snapshot_events
+        self._history_rows = history_rows
         self._progress = Progress(Standing(seq))
         self._death = ""
         """Why there is no follower; empty while there is one, or the first is still starting."""
@@ -262,7 +270,9 @@ class Following:
         reader, self._writer = await asyncio.open_unix_connection(sock=ours, limit=LINE_MAX_BYTES)
         try:
             head = self._log.head
-            self._send(Begin(self._data, self._log_level, self._snapshot_events, head))
+            self._send(
+                Begin(self._data, self._log_level, self._snapshot_events, head, self._history_rows)
+            )
             self._announced_seq = head.seq
             if self._is_finishing.is_set():
                 self._send(Finish(self._log.head))

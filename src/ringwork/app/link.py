@@ -34,6 +34,8 @@ class Begin(Struct, frozen=True, tag="begin"):
     snapshot_events: int
     """Events between two snapshots, at least."""
     head: Head
+    history_rows: int
+    """Rows of ``history.db`` that are kept of a person."""
 
 
 class Announce(Struct, frozen=True, tag="announce"):

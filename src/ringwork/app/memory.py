@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ringwork.ads.behavioural.events import EVENTS as BEHAVIOURAL_EVENTS
 from ringwork.ads.books import Books
 from ringwork.ads.budgets import Budgets
 from ringwork.ads.catalogue import Catalogue
@@ -58,6 +59,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     *EXCHANGE_EVENTS,
     *CHOICE_EVENTS,
     *SUBSCRIPTION_EVENTS,
+    *BEHAVIOURAL_EVENTS,
     *CONSENT_EVENTS,
 )
 """Every event that this version writes."""

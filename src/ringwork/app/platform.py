@@ -14,6 +14,8 @@ from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from ringwork.ads.behavioural.service import Behaviour
+from ringwork.ads.behavioural.told import PeopleTold
 from ringwork.ads.billing import Billing
 from ringwork.ads.invoices import Invoicing
 from ringwork.ads.management import Management
@@ -27,11 +29,13 @@ from ringwork.app.consent import Consent
 from ringwork.app.erasure import Erasures
 from ringwork.app.exporter import ExportedBeside, warehouse_of
 from ringwork.app.following import Following
+from ringwork.app.history import DeniedReads, HistoryProjection
 from ringwork.app.keeper import is_snapshot_due
 from ringwork.app.learner import LearnerThread
 from ringwork.app.link import Learned
 from ringwork.app.memory import EVENTS, PROJECTIONS, Memory
 from ringwork.app.model_in_use import ModelInUse
+from ringwork.app.runners import Runners
 from ringwork.app.secrets import Pseudonyms, load_or_make
 from ringwork.app.settings import Settings
 from ringwork.app.subscribing import Subscribing
@@ -41,7 +45,7 @@ from ringwork.flow.serve_ad import ServeAd
 from ringwork.kernel.errors import Overloaded, Unavailable
 from ringwork.kernel.events import EventTypes, Idempotency
 from ringwork.kernel.ids import IdGenerator
-from ringwork.kernel.journal import Journal
+from ringwork.kernel.journal import Command, Journal
 from ringwork.kernel.ledger import (
     Entry,
 )
@@ -49,6 +53,8 @@ from ringwork.kernel.ports import Clock, Entropy
 from ringwork.storage.report_files import DirectoryReportFiles
 from ringwork.storage.snapshot_file import FileSnapshots
 from ringwork.storage.sqlite.files import Connect, connect
+from ringwork.storage.sqlite.history import FILE_NAME as HISTORY_FILE
+from ringwork.storage.sqlite.history import HistoryStore, open_history
 from ringwork.storage.sqlite.indexes import AnswerIndex, TransferIndex
 from ringwork.storage.sqlite.keys import SqliteKeyStore
 from ringwork.storage.sqlite.log import SqliteEventLog, exit_at_once
@@ -70,6 +76,8 @@ if TYPE_CHECKING:
 
 SNAPSHOT_EVENTS: Final = 200_000
 """At least so many between two snapshots: about a second of replay at the next start."""
+PURGE_S: Final = 3600
+"""Between two looks for history that is too old; a read leaves it out meanwhile."""
 EXPIRE_AT_ONCE: Final = 50
 """Expired holds recorded in one command: no request waits for more than a millisecond of them."""
 TICK_S: Final = 1.0
@@ -146,22 +154,38 @@ class Platform:
         self._opened.callback(self.keys.close)
         self.state = open_state(data / "state.db")
         self._opened.callback(self.state.close)
+        self.people = open_history(data / HISTORY_FILE)
+        self._opened.callback(self.people.close)
         self.reader = SqliteLogReader(data / "log")
         self.snapshots = FileSnapshots(data)
         self.snapshots.clean()
         self.types = EventTypes(EVENTS)
 
-    def _follow_here(self) -> ProjectionRunner | Following:
-        return ProjectionRunner(self.log, self.state, self.types, PROJECTIONS)
+    def _follow_here(self) -> Runners | Following:
+        data = self.settings.data_path
+        # Of the thread that applies the history: a key store is for one thread at a time.
+        keys = SqliteKeyStore.open(data / "keys.db", data / "kek", entropy=self.entropy)
+        self._opened.callback(keys.close)
+        people = HistoryProjection(keys, rows_max=self.settings.history.rows_per_person)
+        return Runners(
+            [
+                ProjectionRunner(self.log, self.state, self.types, PROJECTIONS),
+                ProjectionRunner(self.log, self.people, self.types, [people]),
+            ]
+        )
 
-    def _follow_beside(self) -> ProjectionRunner | Following:
-        # From here on the follower alone writes state.db; what is wrong with it stops the start.
+    def _follow_beside(self) -> Runners | Following:
+        # From here on the follower alone writes state.db, and all of history.db but what erasures
+        # and time take away; what is wrong with either stops the start.
+        people = HistoryProjection(self.keys, rows_max=self.settings.history.rows_per_person)
         checkpoints = load_checkpoints(self.log, self.state, PROJECTIONS)
+        checkpoints |= load_checkpoints(self.log, self.people, [people])
         return Following(
             self.log,
             data=str(self.settings.data_path.resolve()),
             log_level=self.settings.logging.level,
             snapshot_events=SNAPSHOT_EVENTS,
+            history_rows=self.settings.history.rows_per_person,
             seq=min(checkpoints.values()),
         )
 
@@ -220,6 +244,7 @@ class Platform:
             ids=self.ids,
             personal=personal,
             currency=settings.ads.currency,
+            services=frozenset(settings.services),
         )
         self._build_accounting()
         self.traffic = traffic_filter(settings.ads.traffic, self.entropy)
@@ -247,6 +272,7 @@ class Platform:
             entropy=self.entropy,
         )
         self._opened.callback(self.consent.close)
+        self._build_behavioural(personal)
         self.execute = Executor(self.journal, self.answers, secret=self.secrets.fingerprint)
         self.erasures = Erasures(
             keys=self.keys,
@@ -254,8 +280,9 @@ class Platform:
             pseudonym=pseudonyms,
             rows=self.reader.rows,
             rows_naming=partial(rows_naming, self.state.reader),
+            history=self.history,
             snapshots=self.snapshots,
-            followers=[self.consent.erased],
+            followers=[self.consent.erased, self._forget],
         )
         self.consent.erasures = self.erasures
         self.subscribing = Subscribing(
@@ -281,6 +308,46 @@ class Platform:
             tenant=settings.tenant,
             session_s=settings.console.session_hours * 3600,
         )
+
+    def _build_behavioural(self, personal: Personal) -> None:
+        settings = self.settings
+        self.denied = DeniedReads()
+        self.history = HistoryStore(
+            self.people,
+            settings.data_path / HISTORY_FILE,
+            verifier=self.consent.grants,
+            clock=self.clock,
+            retention_s=settings.history.retention_s,
+            rows_max=settings.history.rows_per_person,
+            refused=self.denied.note,
+        )
+        self._opened.callback(self.history.close)
+        self._purged_s = 0
+        self.behaviour = Behaviour(
+            ads=self.ads,
+            catalogue=self.memory.catalogue,
+            history=self.history,
+            personal=personal,
+            ids=self.ids,
+            half_life_s=settings.history.half_life_s,
+            interests_max=settings.history.interests,
+        )
+        self.people_told = PeopleTold(
+            personal=personal,
+            ids=self.ids,
+            services=frozenset(settings.services),
+            retention_s=settings.history.retention_s,
+            consented=self._advertises_to,
+        )
+
+    def _forget(self, command: Command, subject: str, pseudonym: bytes, event_id: bytes) -> None:
+        """Follow an erasure: what memory knows of a person ends with it."""
+        self.behaviour.forget(pseudonym)
+
+    def _advertises_to(self, subject: bytes, now_us: int) -> bool:
+        """Whether what a person does may be kept for advertising: said so, and no minor."""
+        state = self.memory.consent.state(subject, now_us)
+        return "advertise" in state.granted and not state.minor
 
     def _build_accounting(self) -> None:
         settings, memory = self.settings, self.memory
@@ -409,6 +476,7 @@ class Platform:
                     await self.bidding.close()
                 await self.subscribing.close()
                 with suppress(Unavailable):
+                    self.denied.record(self.journal, tenant=self.settings.tenant)
                     await self.journal.settled()
                     if not isinstance(self.projections, Following):
                         self._snapshot_if_durable()
@@ -430,6 +498,7 @@ class Platform:
             self.projections.notify()
             try:
                 await self._expire()
+                await self._keep_people()
                 self.consent.seal_if_due(tenant=self.settings.tenant)
                 await self.model.tick()
                 if self.bidding is not None:
@@ -462,6 +531,14 @@ class Platform:
                 continue
             for schedule_id, trouble in due.troubles.items():
                 _log.warning("report schedule %s: not made: %s", schedule_id, trouble)
+
+    async def _keep_people(self) -> None:
+        """Record reads of history that were denied; now and then forget what is too old."""
+        self.denied.record(self.journal, tenant=self.settings.tenant)
+        now_s = self.clock.wall_us() // 1_000_000
+        if abs(now_s - self._purged_s) >= PURGE_S:
+            self._purged_s = now_s
+            await asyncio.to_thread(self.history.purge)
 
     async def _expire(self) -> None:
         """Expire what is due, a few at a time: requests go on meanwhile."""

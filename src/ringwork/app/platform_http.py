@@ -23,7 +23,10 @@ from ringwork.web.openapi import UUID_PATTERN, UuidText, described
 
 
 class NewErasure(Struct, forbid_unknown_fields=True):
-    """Whose personal members to make unreadable, as ``advertiser/ID`` or ``customer/REFERENCE``."""
+    """Whose personal members to make unreadable.
+
+    As ``advertiser/ID``, ``customer/REFERENCE`` or ``person/ID``.
+    """
 
     subject: Annotated[str, Meta(min_length=1, max_length=400)]
 

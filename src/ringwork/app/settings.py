@@ -6,10 +6,10 @@ Every default works; ``ringwork config show --explain`` prints this page.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from ringwork.ads.exchange.bidders import ExchangeSettings
 from ringwork.ads.settings import AdsSettings
@@ -17,6 +17,9 @@ from ringwork.ads.supply.settings import SupplySettings
 from ringwork.consent.choice.settings import ChoiceSettings
 from ringwork.consent.settings import ConsentSettings
 from ringwork.consent.subscriptions.settings import SubscriptionSettings
+from ringwork.kernel.history import Service
+
+_DAY_S: Final = 86_400
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,6 +67,33 @@ class LogSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = 24
 
 
+class HistorySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is kept of people's behaviour, and how it becomes interests."""
+
+    retention_days: Annotated[
+        int, Meta(ge=1, le=1095, description="Days until what a person did is forgotten.")
+    ] = 180
+    rows_per_person: Annotated[
+        int, Meta(ge=10, le=1000, description="Newest things done, and ads seen, that are kept.")
+    ] = 200
+    half_life_days: Annotated[
+        int, Meta(ge=1, le=365, description="Days after which a thing done counts half.")
+    ] = 14
+    interests: Annotated[
+        int, Meta(ge=0, le=50, description="Topics of a person that become interest audiences.")
+    ] = 20
+
+    @property
+    def retention_s(self) -> int:
+        """The retention in seconds."""
+        return self.retention_days * _DAY_S
+
+    @property
+    def half_life_s(self) -> int:
+        """The half-life in seconds."""
+        return self.half_life_days * _DAY_S
+
+
 class ConsoleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The web console."""
 
@@ -103,8 +133,17 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tenant: Annotated[
         str, Meta(pattern="^[a-z0-9-]{1,32}$", description="Name that events carry.")
     ] = "main"
+    services: Annotated[
+        list[Service],
+        Meta(
+            min_length=1,
+            max_length=20,
+            description="Core services whose data are kept apart; each may tell what people did.",
+        ),
+    ] = field(default_factory=lambda: ["main"])
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
+    history: HistorySettings = HistorySettings()
     ads: AdsSettings = AdsSettings()
     exchange: ExchangeSettings = ExchangeSettings()
     supply: SupplySettings = SupplySettings()

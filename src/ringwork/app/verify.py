@@ -24,6 +24,8 @@ from ringwork.kernel.ledger import TOTALS
 from ringwork.kernel.ports import Fold, Row
 from ringwork.storage.snapshot_file import FileSnapshots
 from ringwork.storage.sqlite.anchor import read_anchor
+from ringwork.storage.sqlite.history import FILE_NAME as HISTORY_FILE
+from ringwork.storage.sqlite.history import rows_before
 from ringwork.storage.sqlite.keys import SqliteKeyStore
 from ringwork.storage.sqlite.reader import SqliteLogReader
 from ringwork.testing.invariants import LogReading, Promise
@@ -148,6 +150,7 @@ def _check_erased(data: Path, reader: _Until, promise: Promise) -> None:
             erased[envelope.subject] = seq
     if not erased or not (data / "keys.db").exists():
         return
+    _check_forgotten(data / HISTORY_FILE, erased, promise)
     keys = SqliteKeyStore.open(data / "keys.db", data / "kek", entropy=SystemEntropy())
     try:
         for envelope, seq in envelopes(reader.rows()):
@@ -160,6 +163,15 @@ def _check_erased(data: Path, reader: _Until, promise: Promise) -> None:
                 _expect(promise, unreadable, breach)
     finally:
         keys.close()
+
+
+def _check_forgotten(path: Path, erased: Mapping[bytes, int], promise: Promise) -> None:
+    """No row of the history is of an erased subject, unless it is of what came after."""
+    if not path.exists():
+        return
+    for subject, rows in rows_before(path, erased).items():
+        breach = f"subject {subject.hex()}: {rows} rows of the history are from before its erasure"
+        _expect(promise, rows == 0, breach)
 
 
 def keep(data: Path, promises: Sequence[Promise], *, took_s: float, ts_us: int) -> None:

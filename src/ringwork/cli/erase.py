@@ -18,7 +18,8 @@ def erase(subject: str, /, *, options: Options = DEFAULTS) -> int:
     Parameters
     ----------
     subject:
-        advertiser/ID for an account contact, customer/REFERENCE for a conversion's customer.
+        advertiser/ID for an account contact, customer/REFERENCE for a conversion's customer,
+        person/ID for somebody in the consent ledger.
     """
     settings = options.settings()
     store_of(settings)

@@ -15,8 +15,9 @@ from ringwork.kernel.journal import Command
 from ringwork.kernel.ports import Entropy
 
 Role = Literal[
-    "admin", "manager", "reviewer", "finance", "auditor", "viewer", "supply", "choice", "privacy"
-]
+    "admin", "manager", "reviewer", "finance", "auditor", "viewer", "supply", "service", "choice",
+    "privacy",
+]  # fmt: skip
 
 SCOPES: Final = {
     "console:read": "see the console",
@@ -31,6 +32,7 @@ SCOPES: Final = {
     "subscriptions:write": "subscribe, cancel, link and unlink accounts, change how is paid",
     "subscriptions:refund": "give money back",
     "plans:write": "define plans and set their prices",
+    "history:write": "tell what people did on a core service",
     "ads:request": "ask for ads from beyond the loopback interface",
     "keys:write": "make, list and revoke API keys",
     "consent:read": "read what people decided, prompts and proofs",
@@ -51,10 +53,12 @@ ROLES: Final[dict[Role, frozenset[str]]] = {
     "auditor": _AUDIT | {"consent:read"},
     "viewer": _READ,
     "supply": frozenset({"ads:request"}),
+    "service": frozenset({"history:write"}),
     "choice": frozenset({"consent:read", "consent:write"}),
     "privacy": frozenset({"consent:read", "consent:write", "consent:export", "erasure:write"}),
 }
-"""``supply`` is for exchanges and publishers that ask for ads, ``choice`` for what asks people.
+"""``supply`` is for exchanges and publishers that ask for ads, ``service`` for core services that
+tell what people did, ``choice`` for what asks people.
 
 The others are for people and their tools.
 """

@@ -28,6 +28,7 @@ NAMES: Final[Mapping[str, str]] = {
     "ringwork_beacons_invalid_total": "Beacons of invalid traffic since the start.",
     "ringwork_model_version": "Version of the response model that serves; 0 for the priors.",
     "ringwork_model_learned_total": "Rows that the response model has learned, of all heads.",
+    "ringwork_grants_denied_total": "Reads of people's history that were denied, since the start.",
     "ringwork_holds_pending": "Pending transfers: sold impressions whose beacon has not come.",
     "ringwork_payments_open": "Charges and refunds of subscriptions without an answer yet.",
     "ringwork_bidders_asked_total": "Requests to outside bidders that were sent, since the start.",

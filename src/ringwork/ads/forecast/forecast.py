@@ -81,6 +81,9 @@ def _faults(plan: PlannedCampaign) -> Iterator[Fault]:
         yield Fault("/goal_impressions", "a guaranteed campaign needs what it promises")
     if not is_time_zone(plan.targeting.time_zone):
         yield Fault("/targeting/time_zone", "expected an IANA time zone such as Europe/Lisbon")
+    if plan.targeting.audiences:
+        text = "the log tells nobody apart: what an audience would have seen cannot be known"
+        yield Fault("/targeting/audiences", text)
 
 
 def _feasible(
@@ -98,6 +101,8 @@ def _assumptions(plan: PlannedCampaign, history: History) -> Iterator[str]:
     yield "days to come are like the days seen: no growth, no season, no rival that comes or goes"
     yield "frequency caps, exclusion labels and roadblocks are not reckoned with"
     yield "people cannot be told apart: reach is impressions over distinct places"
+    if plan.targeting.excluded.audiences:
+        yield "nobody is taken to be in an excluded audience"
     if plan.pricing != "cpm":
         yield f"what {plan.pricing} pays for comes as often as the platform's prior says"
     if history.pays_bid_ppm:

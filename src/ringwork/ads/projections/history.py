@@ -1,4 +1,4 @@
-"""Who changed what of campaigns and creatives, and when: member by member, old and new.
+"""Who changed what of campaigns, creatives and audiences: member by member, old and new.
 
 Events hold whole items. The last state of each is kept here, flat and without what is at its
 default, so that the next event can be compared with it; a creation has no members of its own, they
@@ -16,6 +16,8 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from ringwork.ads.events import (
+    AudienceChanged,
+    AudienceCreated,
     CampaignChanged,
     CampaignCreated,
     CampaignReviewed,
@@ -23,13 +25,13 @@ from ringwork.ads.events import (
     CreativeCreated,
     CreativeReviewed,
 )
-from ringwork.ads.model import Campaign, Creative
+from ringwork.ads.model import Audience, Campaign, Creative
 from ringwork.ads.projections.tables import ads_actors, ads_changes, ads_items, execute_many
 from ringwork.kernel.events import Event, Recorded
 from ringwork.kernel.money import Money
 from ringwork.web.keys import ApiKeyCreated
 
-Kind = Literal["campaign", "creative"]
+Kind = Literal["campaign", "creative", "audience"]
 Flat: TypeAlias = dict[str, object]
 """JSON pointer of a member -> its value."""
 
@@ -57,7 +59,7 @@ _states: Final = msgspec.json.Decoder(Flat)
 
 
 class AdHistory:
-    """The changes of campaigns and creatives."""
+    """The changes of campaigns, creatives and audiences."""
 
     name: ClassVar[str] = "ads_history"
     version: ClassVar[int] = 1
@@ -68,6 +70,8 @@ class AdHistory:
         CreativeCreated,
         CreativeChanged,
         CreativeReviewed,
+        AudienceCreated,
+        AudienceChanged,
         ApiKeyCreated,
     )
 
@@ -83,6 +87,8 @@ class AdHistory:
                 actors.append((event.key_id, event.label))
                 continue
             kind, item, action, actor = _of(event)
+            is_decision = action in ("approve", "reject", "return")
+            reason = item.review_reason if is_decision and not isinstance(item, Audience) else ""
             state = flat(item)
             old = states.get((kind, item.id))
             found = [] if old is None else differences(old, state)
@@ -91,8 +97,7 @@ class AdHistory:
             changes.append(
                 (
                     recorded.seq, kind, item.id, recorded.ts_us, recorded.request_id, actor, action,
-                    item.review_reason if action in ("approve", "reject", "return") else "",
-                    _encode(found).decode(),
+                    reason, _encode(found).decode(),
                 )
             )  # fmt: skip
         execute_many(connection, _ADD_ACTORS, actors)
@@ -106,7 +111,7 @@ class AdHistory:
             connection.execute(table.delete())
 
 
-def _of(event: Event) -> tuple[Kind, Campaign | Creative, str, str]:
+def _of(event: Event) -> tuple[Kind, Campaign | Creative | Audience, str, str]:
     """(kind, the item as it is from then on, what was done, who did it)."""
     match event:
         case CampaignCreated(campaign, actor):
@@ -121,12 +126,16 @@ def _of(event: Event) -> tuple[Kind, Campaign | Creative, str, str]:
             return "creative", creative, "change", actor
         case CreativeReviewed(creative, decision, actor):
             return "creative", creative, decision, actor
+        case AudienceCreated(audience, actor):
+            return "audience", audience, "create", actor
+        case AudienceChanged(audience, actor):
+            return "audience", audience, "change", actor
     raise AssertionError(f"{event.TYPE} is not heard here")
 
 
 def _kept(connection: sa.Connection, events: Sequence[Recorded]) -> dict[tuple[Kind, str], Flat]:
     """The last states of what the events are about, as far as there are any."""
-    wanted: dict[Kind, list[str]] = {"campaign": [], "creative": []}
+    wanted: dict[Kind, list[str]] = {"campaign": [], "creative": [], "audience": []}
     for recorded in events:
         if not isinstance(recorded.payload, ApiKeyCreated):
             kind, item, _, _ = _of(recorded.payload)
@@ -143,7 +152,7 @@ def _kept(connection: sa.Connection, events: Sequence[Recorded]) -> dict[tuple[K
     return found
 
 
-def flat(item: Campaign | Creative) -> Flat:
+def flat(item: Campaign | Creative | Audience) -> Flat:
     """Every member that is not at its default, by JSON pointer; sums are one value."""
     found: Flat = {}
     _flatten("", item, found)

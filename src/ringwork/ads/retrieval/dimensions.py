@@ -29,9 +29,9 @@ from ringwork.ads.retrieval.table import FUNDED, RUNNING
 
 REASONS: Final = (
     "format", "schedule", "size", "mime", "duration", "needs", "language", "deal", "site", "app",
-    "category", "region", "device", "hour", "key-values", "excluded", "category-allowed",
-    "domain-allowed", "blocked", "page", "repeated", "rotation", "roadblock", "frequency", "share",
-    "pacing", "budget", "floor",
+    "category", "region", "device", "hour", "key-values", "audience", "excluded",
+    "category-allowed", "domain-allowed", "blocked", "page", "repeated", "rotation", "roadblock",
+    "frequency", "share", "pacing", "budget", "floor",
 )  # fmt: skip
 """Why an ad cannot win a slot, in the order in which they are named: the first that applies."""
 CODE: Final = {reason: code for code, reason in enumerate(REASONS)}
@@ -121,10 +121,13 @@ class Dimensions:
 
     # ---- requests -------------------------------------------------------------------------------
 
-    def of_request(self, context: Context, slot: Slot, now_us: int) -> list[int]:
+    def of_request(
+        self, context: Context, slot: Slot, now_us: int, audiences: tuple[str, ...] = ()
+    ) -> list[int]:
         """The clauses of a request, flat: reason, kind, how many rows, the rows.
 
-        What a part of the request asks is kept: the same sites, regions and sizes come again.
+        What a part of the request asks is kept: the same sites, regions and sizes come again. What
+        is asked for a person's ``audiences`` is not.
         """
         kept = self._kept
         if len(kept) > KEPT_MAX:
@@ -147,6 +150,11 @@ class Dimensions:
         if self._keys or context.key_values or slot.deal_id:
             said = ("keys", context.key_values, slot.deal_id)
             clauses += kept.get(said) or self._keep(said, self._key_values(context, slot))
+        if audiences:
+            clauses += self._about("audience", audiences)
+        elif "audience" in self._numbers:
+            nobody = ("audience", ())
+            clauses += kept.get(nobody) or self._keep(nobody, self._about("audience", ()))
         blocked = ("blocked", context.blocked_categories, context.blocked_domains,
                    slot.blocked_attributes, slot.blocked_apps, slot.allowed_categories,
                    slot.allowed_domains, context.blocked_advertisers)  # fmt: skip
@@ -189,7 +197,7 @@ class Dimensions:
         return clauses
 
     def _about(self, dimension: str, value: str | tuple[str, ...]) -> list[int]:
-        """What is asked of one dimension of the page: targeted, and not excluded."""
+        """What is asked of one dimension of page or person: targeted, and not excluded."""
         clauses: list[int] = []
         values = value if isinstance(value, tuple) else (value,)
         if dimension == "category":
@@ -360,6 +368,7 @@ def _targeted(campaign: Campaign) -> Iterator[Key]:
         ("category", target.categories),
         ("region", target.regions),
         ("device", target.device_types),
+        ("audience", target.audiences),
     ):
         for value in values:
             yield name, value
@@ -399,6 +408,7 @@ def _excluded(campaign: Campaign) -> Iterator[Key]:
         ("no category", excluded.categories),
         ("no region", excluded.regions),
         ("no device", excluded.device_types),
+        ("no audience", excluded.audiences),
     ):
         for value in values:
             yield name, value

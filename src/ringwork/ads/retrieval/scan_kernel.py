@@ -17,7 +17,7 @@ from ringwork.ads.rank.compiled import cross_logit
 from ringwork.ads.rank.compiled import p_ppb as calibrated
 from ringwork.ads.retrieval.dimensions import ADMIT, ADS, ANY, NONE, OF, REASONS, STATE
 
-# numba keeps what it compiled by this file's date: it has to change when ``REASONS`` does.
+# numba keeps what it compiled by this file's date: touch it whenever ``REASONS`` changes.
 _COUNTS = len(REASONS) + 2
 _FLOOR = REASONS.index("floor")
 _TIER_SHIFT = 56

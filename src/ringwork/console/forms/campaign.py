@@ -173,6 +173,10 @@ def _places(at: str, suffix: str) -> tuple[Member, ...]:
             codec=texts.PAIRS, size=3, hint="What the publisher says of a page: section = sport.",
             expected="keys of lower-case letters, digits, '.', '_' or '-', and their values",
         ),
+        lines(
+            "audiences", "Audiences", "Of people who consented: ids, or interest: and a topic.",
+            "the id of an audience, or interest: and a topic",
+        ),
     )  # fmt: skip
 
 

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 from ringwork.ads import events as ads
+from ringwork.ads.behavioural import events as behavioural
 from ringwork.ads.exchange import events as exchange
 from ringwork.ads.invoice_events import CreditNoteIssued, InvoiceIssued, PayoutMade
+from ringwork.ads.model import Audience
 from ringwork.ads.model_events import ModelPublished
 from ringwork.ads.pacing_events import CampaignPaced
 from ringwork.ads.reports.schedules import ReportMade, ReportScheduled, ReportScheduleEnded
@@ -112,6 +114,18 @@ def _paced(event: CampaignPaced, names: Names) -> str:
         f"{_named(event.campaign_id, names)}, {where} of its plan's budget spent, plan {plan}, "
         f"multiplier {percent(event.pace_ppm, 1_000_000)}"
     )
+
+
+def _rules(audience: Audience) -> str:
+    rules = plural(len(audience.rules), "rule")
+    return rules if len(audience.rules) == 1 else f"{audience.match} of {rules}"
+
+
+def _denied(event: behavioural.GrantDenied, names: Names) -> str:
+    if event.reason == "uncounted":
+        return f"{plural(event.count, 'more read')} of people's history denied"
+    where = f" by {event.service}" if event.service else ""
+    return f"history not read to {event.purpose}{where}: {event.reason}"
 
 
 def _gathered(event: exchange.BidsGathered, names: Names) -> str:
@@ -285,6 +299,18 @@ _WORDS: Final[Mapping[str, _Words]] = dict(
             lambda e, n: f"{e.placement.id} of {_named(e.placement.publisher_id, n)}",
         ),
         _of(ads.PlacementChanged, lambda e, _: f"{e.placement.id}, changed"),
+        _of(ads.AudienceCreated, lambda e, _: f"{e.audience.name}, {_rules(e.audience)}"),
+        _of(
+            ads.AudienceChanged,
+            lambda e, _: f"{e.audience.name}, {e.audience.status}, {_rules(e.audience)}",
+        ),
+        # People: the log says no more of them than this without their keys.
+        _of(behavioural.PersonActed, lambda e, _: f"a person did something on {e.service}, sealed"),
+        _of(
+            behavioural.PersonReached,
+            lambda e, _: f"ads on {e.service} went to a person who consented, sealed",
+        ),
+        _of(behavioural.GrantDenied, _denied),
         # Outside bidders.
         _of(exchange.BidsGathered, _gathered),
         _of(exchange.ExternalBidWon, _external),

@@ -35,7 +35,7 @@ checkpoints: Final = sa.Table(
     sqlite_strict=True,
 )
 
-_PRAGMAS: Final = (
+PRAGMAS: Final = (
     "busy_timeout=5000",
     "journal_mode=WAL",
     "synchronous=NORMAL",
@@ -61,8 +61,8 @@ def open_state(path: Path) -> State:
     Raises RingworkError where the store was written by a newer version.
     """
     state = State(
-        _engine(path, begin="BEGIN IMMEDIATE", pragmas=_PRAGMAS),
-        _engine(path, begin="BEGIN", pragmas=("busy_timeout=5000", "query_only=ON")),
+        engine_of(path, begin="BEGIN IMMEDIATE", pragmas=PRAGMAS),
+        engine_of(path, begin="BEGIN", pragmas=("busy_timeout=5000", "query_only=ON")),
     )
     try:
         revision = _revision(state.writer)
@@ -81,7 +81,7 @@ def read_state(path: Path) -> sa.Engine:
     """
     if not path.exists():
         raise RingworkError(f"{path}: no store here")
-    engine = _engine(path, begin="BEGIN", pragmas=("busy_timeout=5000", "query_only=ON"))
+    engine = engine_of(path, begin="BEGIN", pragmas=("busy_timeout=5000", "query_only=ON"))
     revision = _revision(engine)
     if revision != migrations.HEAD:
         engine.dispose()
@@ -92,7 +92,8 @@ def read_state(path: Path) -> sa.Engine:
     return engine
 
 
-def _engine(path: Path, *, begin: str, pragmas: tuple[str, ...]) -> sa.Engine:
+def engine_of(path: Path, *, begin: str, pragmas: tuple[str, ...]) -> sa.Engine:
+    """An engine whose transactions begin with ``begin`` and whose connections are set so."""
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
 
     @event.listens_for(engine, "connect")
