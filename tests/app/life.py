@@ -18,6 +18,7 @@ from ringwork.kernel.history import working_for
 from ringwork.kernel.purpose import Grant, GrantRefused
 from tests.ads.exchange.market import SimulatedBidders, bid, bidder, reply
 from tests.app.served import EPOCH_US, Client
+from tests.consent.choice.shop import ORIGIN, Desk
 from tests.crash.shop import BID_REQUEST, euros
 
 HOUR_US = 3_600_000_000
@@ -90,6 +91,7 @@ async def live(client: Client, random: Random) -> None:
     await client.admin.patch("/v1/advertisers/a", json={"name": "Better"})
     await review(client)
     await supply(client)
+    await choose(client)
     await people(client)
     for number in range(60):
         client.clock.advance_us(random.randrange(1, 600_000_000))
@@ -177,6 +179,16 @@ async def decide(client: Client, action: str, *purposes: str) -> None:
     signal = {} if action == "erase" else {"signal": {"kind": "gpc", "value": "1"}}
     body = {"person": "anna", "action": action, "purposes": purposes, "notice": "0" * 64, **signal}
     assert "receipt_id" in await post(client, "/v1/consent", body, f"anna {action}")
+
+
+async def choose(client: Client) -> None:
+    """A reader is asked on a publisher's page, and refuses."""
+    paper = {"id": "casa", "name": "Casa", "domain": "casa.example", "origins": [ORIGIN]}
+    await post(client, "/v1/publishers", paper)
+    desk = Desk(client)
+    async with desk.http:
+        pressed = await desk.press(await desk.open(), "less", origin="http://localhost:8000")
+        assert pressed.status_code < 400, pressed.text
 
 
 async def review(client: Client) -> None:
