@@ -185,8 +185,12 @@ def _isotonic(lines: Floats, rows: Floats, responses: Floats, at: Floats) -> Flo
     return _sigmoid(drawn)
 
 
+_EXPONENT_MAX: Final = 700.0
+"""Beyond it a float64 overflows, where the chance is 0 for every purpose."""
+
+
 def _sigmoid(x: Floats) -> Floats:
-    return 1.0 / (1.0 + np.exp(-x))
+    return 1.0 / (1.0 + np.exp(np.minimum(-x, _EXPONENT_MAX)))
 
 
 def _log_odds(p: Floats) -> Floats:

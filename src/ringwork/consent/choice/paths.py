@@ -12,7 +12,11 @@ _VISIT: Final = [
     {"name": name, "in": "query", "required": False, "description": text, "schema": schema}
     for name, text, schema in (
         ("publisher", "whose page it is", {"type": "string", "maxLength": 64}),
-        ("person", "a random id that is its own key", {"type": "string", "maxLength": 128}),
+        (
+            "person",
+            "a random id that is its own key",
+            {"type": "string", "pattern": "^(r\\.[A-Za-z0-9_-]{22,64})?$"},
+        ),
         ("link", "of `POST /v1/choice/links`, instead of both", {"type": "string"}),
         ("site", "of the publisher's, for plans", {"type": "string", "maxLength": 64}),
         ("locale", "of the words; else as the browser asks", {"type": "string", "maxLength": 35}),
@@ -22,8 +26,8 @@ _VISIT: Final = [
         ("subscribe_to", "where one pays; likewise", {"type": "string", "maxLength": 2048}),
         ("origin", "of the page around a frame", {"type": "string", "maxLength": 300}),
         ("kept", "what the device alone remembers", {"enum": ["", "less"]}),
-        ("ink", "colour of the text", {"type": "string", "pattern": "^[0-9a-fA-F]{6}$"}),
-        ("paper", "colour behind it", {"type": "string", "pattern": "^[0-9a-fA-F]{6}$"}),
+        ("ink", "colour of the text", {"type": "string", "pattern": "^([0-9a-fA-F]{6})?$"}),
+        ("paper", "colour behind it", {"type": "string", "pattern": "^([0-9a-fA-F]{6})?$"}),
     )
 ]
 _STANDPOINT: Final = {

@@ -50,7 +50,8 @@ STEPS: Final[dict[Surface, int]] = {
 embedded form, which a publisher's page always shows, is not."""
 Channel = Literal["web", "ios", "android"]
 Url = Annotated[str, Meta(max_length=2_048)]
-Colour = Annotated[str, Meta(pattern="^[0-9a-fA-F]{6}$")]
+Colour = Annotated[str, Meta(pattern="^([0-9a-fA-F]{6})?$")]
+"""Six hexadecimal digits; empty: the page's own."""
 
 
 class Property(Struct, frozen=True):
@@ -79,8 +80,8 @@ class Visit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     """Of the page around an embedded form."""
     kept: Literal["", "less"] = ""
     """What the device alone remembers, of a person who refused and whom nothing names."""
-    ink: Colour | Literal[""] = ""
-    paper: Colour | Literal[""] = ""
+    ink: Colour = ""
+    paper: Colour = ""
 
 
 class Link(Struct, frozen=True, array_like=True):
