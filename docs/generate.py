@@ -149,7 +149,8 @@ def settings() -> str:
         for name in one.key.split("."):
             value = getattr(value, name, None)
         shown = "" if value is None else f"`{value!r}`"
-        rows.append((f"`{one.key}`", shown, one.allowed, one.description))
+        allowed = one.allowed.replace("[^", "\\[^")  # which would begin a footnote
+        rows.append((f"`{one.key}`", shown, allowed, one.description))
     return f"""# Settings
 
 {NOTE} In this order, the later wins: defaults, `./ringwork.toml` (or `--config FILE`), environment
