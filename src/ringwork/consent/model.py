@@ -79,6 +79,8 @@ class State(Struct, frozen=True, gc=False):
     joins: frozenset[tuple[Purpose, str, str]] = frozenset()
     """(purpose, from, to) that are granted and whose purpose is granted too."""
     minor: bool = False
+    adult: bool = False
+    """Declared to be one; who declared nothing is neither."""
     epoch: int = 0
     expires_us: int = NEVER_US
     """When the first of the consents ends by age; the ledger gives another state from then on."""
@@ -175,6 +177,7 @@ def state_of(standing: Standing, *, now_us: int, lasts_us: int, epoch: int) -> S
         objected=_purposes(sets["objected"]),
         joins=frozenset((of, source, to) for of, source, to in triples if of in granted),
         minor=standing.minor is True,
+        adult=standing.minor is False,
         epoch=epoch,
         expires_us=expires_us,
     )
