@@ -258,7 +258,9 @@ def test_killed_between_log_and_bump(tmp_path):
     """The record is durable, the table does not know: no epoch goes back, no grant comes back."""
     data = tmp_path / "data"
     died = subprocess.run(
-        [sys.executable, str(HERE / "dies_before_bump.py"), str(data)], check=False
+        [sys.executable, "-m", "tests.consent.dies_before_bump", str(data)],
+        check=False,
+        cwd=HERE.parents[1],
     )
     assert died.returncode == -signal.SIGKILL
     before = table(data)
