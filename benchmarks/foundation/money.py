@@ -34,6 +34,7 @@ from ringwork.kernel.events import decode_frames
 from ringwork.kernel.ids import format_id
 from ringwork.kernel.ledger import Transfer
 from ringwork.kernel.money import Money
+from ringwork.kernel.viewer import NOBODY
 from ringwork.storage.sqlite.reader import SqliteLogReader
 from ringwork.testing.invariants import _Auction, _Billed  # the second reader's views
 
@@ -112,7 +113,7 @@ class Life:
             ask = Ask(
                 request_id=platform.ids.new(), source="openrtb", context=CONTEXT, slots=(SLOT,)
             )
-            served = await platform.serve_ad(ask)
+            served = (await platform.serve_ad(ask, NOBODY)).served
             if not served:
                 self.dry += 1
                 if self.dry % 20 == 0:

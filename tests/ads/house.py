@@ -7,6 +7,7 @@ from typing import Self, TypeVar
 
 import msgspec
 
+from ringwork.ads.behavioural.service import Behaviour
 from ringwork.ads.billing import Billing, Measure
 from ringwork.ads.budgets import Budgets
 from ringwork.ads.catalogue import Catalogue
@@ -22,9 +23,15 @@ from ringwork.ads.service import Ads
 from ringwork.ads.settings import AdsSettings
 from ringwork.ads.tokens import Tokens
 from ringwork.ads.traffic import Networks, TrafficFilter
+from ringwork.consent.epochs import Epochs, in_memory
+from ringwork.consent.grants import GrantAuthority
+from ringwork.consent.ledger import ConsentLedger
+from ringwork.consent.policy import TermsOf
+from ringwork.flow.serve_ad import ServeAd
 from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.entropy import SeededEntropy
 from ringwork.kernel.events import EventTypes, Recorded, decode_frames
+from ringwork.kernel.history import History
 from ringwork.kernel.ids import IdGenerator
 from ringwork.kernel.journal import Command, Journal, recorded_of
 from ringwork.kernel.ledger import (
@@ -36,7 +43,9 @@ from ringwork.kernel.ledger import (
     TransferRefused,
 )
 from ringwork.kernel.money import Money
+from ringwork.kernel.purpose import Grant, Purpose, Terms
 from ringwork.kernel.steering import Steer
+from ringwork.kernel.viewer import Viewer
 from ringwork.storage.memory import MemoryEventLog, MemoryKeyStore, MemorySnapshots
 
 T = TypeVar("T")
@@ -67,6 +76,13 @@ class Folds:
 
     def dumps(self) -> dict[str, bytes]:
         return {fold.name: fold.dump() for fold in self.all}
+
+
+class NoHistory:
+    """Of nobody is anything kept here."""
+
+    def read(self, grant: Grant, *, purpose: Purpose, request_id: bytes) -> History:
+        return History()
 
 
 class House:
@@ -107,6 +123,31 @@ class House:
         self.traffic = TrafficFilter(
             key=bytes(32), settings=self.settings.traffic, data_centres=Networks([])
         )
+
+    def flow(self) -> ServeAd:
+        """The request path, where nobody has decided on anything and nothing is known of anybody."""
+        epochs = Epochs(in_memory())
+        decide = TermsOf(
+            state=ConsentLedger().state,
+            authority=GrantAuthority(bytes(32), epochs, self.clock),
+            visit_window_s=self.settings.visit_window_s,
+        )
+
+        def terms_of(viewer: Viewer, *, request_id: bytes) -> Terms:
+            subject = pseudonym(f"person/{viewer.person}") if viewer.person else None
+            now_us = self.clock.wall_us()
+            return decide(
+                subject, viewer.signals, viewer.where, now_us=now_us, request_id=request_id
+            )
+
+        behaviour = Behaviour(
+            ads=self.ads, catalogue=self.catalogue, history=NoHistory(), ids=self.ids,
+            personal=Personal(self.keys, pseudonym), half_life_s=1, interests_max=0,
+        )  # fmt: skip
+        return ServeAd(
+            terms_of=terms_of, ads=self.ads, behaviour=behaviour, journal=self.journal,
+            tenant="main",
+        )  # fmt: skip
 
     def __enter__(self) -> Self:
         return self

@@ -20,7 +20,6 @@ from ringwork.ads.openrtb import BidderTerms
 from ringwork.ads.requests import NewPlacement, NewPublisher
 from ringwork.ads.traffic import Networks
 from ringwork.flow.record_outcome import RecordOutcome
-from ringwork.flow.serve_ad import ServeAd
 from ringwork.web.keys import ApiKeys
 from ringwork.web.lane import FastLane
 from ringwork.web.metrics import LaneMetrics
@@ -41,7 +40,7 @@ class Site:
     def __init__(self, house: House) -> None:
         self.house = house
         self.keys = ApiKeys()
-        serve = ServeAd(ads=house.ads, journal=house.journal, tenant="main")
+        serve = house.flow()
         record = RecordOutcome(
             billing=house.billing, traffic=house.traffic, journal=house.journal, tenant="main"
         )
@@ -52,7 +51,7 @@ class Site:
                 serve=serve, impression=record.impression, measured=record.measured,
                 notice=record.notice, click=record.click,
             ),
-            tag=b"// tag", adapter=b"// adapter", proxies=Networks([]), locate=lambda address: None,
+            tag=b"// tag", adapter=b"// adapter", proxies=Networks([]), locate=lambda address: None, person_of_link=lambda link, publisher, now_us: "",
         ).lanes()  # fmt: skip
         self.app = FastLane(
             lanes, nothing_else, new_request_id=house.ids.new,
@@ -272,7 +271,7 @@ def test_videos_come_as_vast_and_native_ads_as_cards(site):
     ("members", "pointer"),
     [
         ({"placement": 7}, "/placement"),
-        ({"person": "p-1"}, ""),
+        ({"person": "p 1"}, "/person"),
         ({"device_type": "watch"}, "/device_type"),
         ({"region": "Lisbon"}, "/region"),
         ({"page": {"text": "..."}}, "/page"),

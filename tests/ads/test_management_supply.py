@@ -136,7 +136,9 @@ def native_of(publisher, site, placement):
         catalogue.sites["front"] = site
     catalogue.placements["top"] = placement
     markup = Markup(Urls("https://ads.example"))
-    return NativeAds(catalogue, markup, Shown(markup)), catalogue
+    return NativeAds(
+        catalogue, markup, Shown(markup), lambda link, publisher, now_us: ""
+    ), catalogue
 
 
 PUBLISHER = Publisher(
@@ -258,7 +260,7 @@ def test_when_nothing_is_sold_the_placement_s_own_markup_is_shown(lanes):
 def test_a_placement_without_passback_answers_an_empty_list(lanes):
     change = PlacementChange(passback_html="")
     lanes.house.do(lambda c: lanes.house.management.change_placement(c, "top", change))
-    assert lanes.ask().json().keys() == {"request_id", "ads"}
+    assert lanes.ask().json().keys() == {"request_id", "tier", "ads"}
 
 
 def test_a_slate_is_answered_with_several_ads(lanes):

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from ringwork.ads.auction import recompute
 from ringwork.ads.events import AuctionCleared
 from ringwork.ads.model import Ask
-from ringwork.flow.serve_ad import ServeAd
 from ringwork.kernel.steering import MULTIPLIER_MAX_PPM, SHIFT_MAX_NANOS, Shift
+from ringwork.kernel.viewer import NOBODY
 from tests.ads.house import BANNER, SITE, House, changed
 
 
@@ -117,9 +117,9 @@ def test_who_wins_by_its_shift_alone_pays_the_reserve():
 def test_the_flow_has_it_between_rank_and_clear():
     told = Told(a1=Shift(shift_nanos=800_000))
     with town(told, 2_000_000, 1_500_000) as house:
-        serve = ServeAd(ads=house.ads, journal=house.journal, tenant="main")
+        serve = house.flow()
         ask = Ask(request_id=house.ids.new(), source="openrtb", context=SITE, slots=(BANNER,))
-        [served] = house.loop.run_until_complete(serve(ask))
+        [served] = house.loop.run_until_complete(serve(ask, NOBODY)).served
         assert (served.creative.id, served.price_nanos) == ("a1", 1_200_001)
         [rehearsed] = house.ads.rehearse(ask, now_s=house.now_s)
         assert (rehearsed.creative.id, rehearsed.price_nanos) == ("a1", 1_200_001)

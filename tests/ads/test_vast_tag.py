@@ -14,7 +14,6 @@ from ringwork.ads.markup import Markup, Urls
 from ringwork.ads.model import FrequencyCap, Targeting
 from ringwork.ads.requests import NewPlacement
 from ringwork.ads.shown import Shown
-from ringwork.flow.serve_ad import ServeAd
 from ringwork.kernel.errors import Invalid
 from ringwork.web.lane import FastLane
 from ringwork.web.metrics import LaneMetrics
@@ -43,8 +42,8 @@ def site():
         markup = Markup(Urls("https://ads.example"))
         shown = Shown(markup)
         lane = VastTag(
-            catalogue=house.catalogue, native=NativeAds(house.catalogue, markup, shown),
-            shown=shown, serve=ServeAd(ads=house.ads, journal=house.journal, tenant="main"),
+            catalogue=house.catalogue, native=NativeAds(house.catalogue, markup, shown, lambda link, publisher, now_us: ""),
+            shown=shown, serve=house.flow(),
             keys=site.keys, clock=house.clock, locate=lambda address: "PRT-11",
         ).lane()  # fmt: skip
         site.app = FastLane(

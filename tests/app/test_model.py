@@ -30,6 +30,7 @@ from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.events import EventTypes
 from ringwork.kernel.journal import appliers_of, replay
 from ringwork.kernel.ports import Head
+from ringwork.kernel.viewer import NOBODY
 from ringwork.storage.sqlite.reader import SqliteLogReader
 from tests.app.life import HOUR_US, post, transfer
 from tests.app.logged import events_of, unbroken
@@ -94,7 +95,7 @@ async def sell(client: Client, advertiser: str, site: str) -> Served:
         request_id=platform.ids.new(), source="openrtb", context=place(site, other),
         slots=(BANNER,),
     )  # fmt: skip
-    [served] = await platform.serve_ad(ask)
+    [served] = (await platform.serve_ad(ask, NOBODY)).served
     return served
 
 

@@ -50,9 +50,9 @@ def judged(state=GRANTED, where=LEDGER, ads_free="", **signals) -> Judgement:
         ({"state": State(granted=frozenset({"measure"}))}, "less-personalised", "undecided"),
         ({"state": msgspec.structs.replace(GRANTED, minor=True)}, "less-personalised", "minor"),
         ({"coppa": 1}, "less-personalised", "child"),
-        ({"where": Property(is_child_directed=True)}, "less-personalised", "child-directed"),
-        ({"where": Property(takes_proof_of_age=True)}, "consented", "consented"),
-        ({"where": Property(takes_proof_of_age=True), "state": msgspec.structs.replace(GRANTED, adult=False)},
+        ({"where": Property(child_directed=True)}, "less-personalised", "child-directed"),
+        ({"where": Property(proof_of_age=True)}, "consented", "consented"),
+        ({"where": Property(proof_of_age=True), "state": msgspec.structs.replace(GRANTED, adult=False)},
          "less-personalised", "age-unproven"),
         ({"gdpr": 0, "us_privacy": "1YYN"}, "less-personalised", "us-opt-out"),
         ({"gpc": True}, "less-personalised", "us-opt-out"),
@@ -127,7 +127,6 @@ def decided():
     terms_of = TermsOf(
         state=lambda subject, now_us: states.get(subject, State()),
         authority=authority,
-        ads_free=lambda subject, where, now_us: "",
         reading=Reading(vendor_id=20),
     )
     return terms_of, authority, clock, states
@@ -165,11 +164,11 @@ def test_outside_of_consent_there_is_no_grant(decided):
 
 
 def test_what_else_a_request_may_use(decided):
-    where = Property(demographics_allowed=True, visit_window_s=10**9)
+    where = Property(demographics=True)
     open_terms = terms(decided, where=where)
     assert open_terms.measurement_allowed
     assert open_terms.demographics_allowed
-    assert open_terms.visit_window_s == 7_200
+    assert open_terms.visit_window_s == 90 * 60
     child = terms(decided, where=where, coppa=1)
     assert not child.demographics_allowed
     general = terms(decided, where=where, gdpr=1, tc="CQ")

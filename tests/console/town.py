@@ -23,6 +23,7 @@ from ringwork.kernel.entropy import SeededEntropy
 from ringwork.kernel.journal import Command
 from ringwork.kernel.ledger import Transfer
 from ringwork.kernel.money import Money
+from ringwork.kernel.viewer import NOBODY
 from tests.console.day import EURO, NOW
 
 T = TypeVar("T")
@@ -125,7 +126,7 @@ class Town:
         request_id = self.platform.ids.new()
         self.request_ids.append(request_id)
         ask = Ask(request_id=request_id, source="openrtb", context=context, slots=(BANNER,))
-        served = await self.platform.serve_ad(ask)
+        served = (await self.platform.serve_ad(ask, NOBODY)).served
         if served and shown:
             await self.platform.record_outcome.impression(served[0].tokens["impression"])
         if served and clicked:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from ringwork.consent.choice.visits import OWN_KEY
+from ringwork.kernel.viewer import SECRET_PERSON
 from ringwork.world.paper import PLACEMENT, PUBLISHER, READERS, page, paper, person_of, setup
 
 SERVER = "http://127.0.0.1:8080"
@@ -14,7 +14,7 @@ SERVER = "http://127.0.0.1:8080"
 def test_each_reader_has_an_id_that_the_choice_page_takes_and_keeps_it():
     ids = {person_of(reader, 7) for reader in READERS}
     assert len(ids) == len(READERS)
-    assert all(OWN_KEY.fullmatch(one) for one in ids)
+    assert all(SECRET_PERSON.fullmatch(one) for one in ids)
     assert person_of("refusing", 7) == person_of("refusing", 7)
     assert person_of("refusing", 7) != person_of("refusing", 8)
 

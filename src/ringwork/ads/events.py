@@ -224,6 +224,10 @@ class AuctionCleared(Event, frozen=True, array_like=True):
     reads: dict[str, int] = field(default_factory=dict)
     """Personal data that were read, by the service that they are of, as bits (``reads``); empty
     without a grant."""
+    tier: str = ""
+    """What the person's choice left of the request; empty before tiers were recorded."""
+    tier_reasons: tuple[str, ...] = ()
+    """Codes of every rule that applied, the deciding one first."""
 
 
 class AnswerTimed(Event, frozen=True, array_like=True):

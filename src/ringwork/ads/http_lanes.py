@@ -16,21 +16,23 @@ from msgspec import Struct
 from ringwork.ads import openrtb
 from ringwork.ads.billing import Billing, Outcome
 from ringwork.ads.catalogue import Catalogue
-from ringwork.ads.exchange.outbound import Signals
-from ringwork.ads.exchange.signals import PageSignals, signals_of, signals_of_page
+from ringwork.ads.exchange.outbound import PassedOn
+from ringwork.ads.exchange.signals import passed_of_bid, passed_of_page
 from ringwork.ads.geo import Locate
-from ringwork.ads.http_native import AdRequest, NativeAds
+from ringwork.ads.http_native import AdRequest, NativeAds, PersonOfLink
 from ringwork.ads.landing import with_rwclid
 from ringwork.ads.markup import Markup
-from ringwork.ads.model import Ask, DeviceType, Measure, Served
+from ringwork.ads.model import Answered, Ask, DeviceType, Measure, Publisher
 from ringwork.ads.openrtb import BidderTerms, NoBid, Notice
 from ringwork.ads.openrtb.reasons import DSA, NOTHING_ELIGIBLE
 from ringwork.ads.service import Ads
 from ringwork.ads.shown import Shown
 from ringwork.ads.tokens import Claim
 from ringwork.ads.traffic import Networks, Sender, hints_of, read_agent, sender_of
+from ringwork.ads.viewers import viewer_of_bid
 from ringwork.kernel.errors import NotFound, Refused
 from ringwork.kernel.ports import Clock
+from ringwork.kernel.viewer import Viewer
 from ringwork.web.auth import require
 from ringwork.web.keys import ApiKeys
 from ringwork.web.lane import Exchange, Lane, Reply, problem_reply
@@ -41,9 +43,15 @@ class Serve(Protocol):
     """Sells the slots of an ask."""
 
     def __call__(
-        self, ask: Ask, *, tmax_ms: int | None = None, signals: Signals | None = None
-    ) -> Awaitable[list[Served]]:
-        """What was sold; ``tmax_ms`` and ``signals`` are for outside bidders."""
+        self,
+        ask: Ask,
+        viewer: Viewer,
+        *,
+        tmax_ms: int | None = None,
+        passed_on: PassedOn | None = None,
+        is_test: bool = False,
+    ) -> Awaitable[Answered]:
+        """What was sold for whom; ``tmax_ms`` and ``passed_on`` are for outside bidders."""
         ...
 
 
@@ -85,6 +93,7 @@ class AdLanes:
         adapter: bytes,
         proxies: Networks,
         locate: Locate,
+        person_of_link: PersonOfLink,
     ) -> None:
         """``tag``: the script for publishers' pages; ``adapter``: the module for a Prebid.js build.
 
@@ -99,7 +108,7 @@ class AdLanes:
         self._terms = terms
         self._flow = flow
         self._shown = Shown(markup)
-        self._native = NativeAds(catalogue, markup, self._shown)
+        self._native = NativeAds(catalogue, markup, self._shown, person_of_link)
         self._tag = tag
         self._adapter = adapter
         self._proxies = proxies
@@ -140,7 +149,9 @@ class AdLanes:
         self._require_key(exchange)
         check_json(exchange.content_type, b"", required=False)
         warnings: list[str] = []
-        return await self._auction(exchange, openrtb.decode(exchange.body, warnings), warnings)
+        request = openrtb.decode(exchange.body, warnings)
+        # The headers of an exchange's own request are no viewer's.
+        return await self._auction(exchange, request, viewer_of_bid(request), warnings)
 
     async def _page_auction(self, exchange: Exchange) -> Reply:
         """The same for a browser, which names the origin of its page."""
@@ -149,20 +160,28 @@ class AdLanes:
         check_json(exchange.content_type, b"", required=False)
         warnings: list[str] = []
         request = openrtb.decode(exchange.body, warnings)
-        if exchange.authorization or not self._is_page_of(request, exchange.origin):
+        publisher = self._publisher_at(request, exchange.origin)
+        if exchange.authorization or publisher is None:
             self._require_key(exchange)
-        reply = await self._auction(exchange, request, warnings)
+        viewer = viewer_of_bid(request, exchange.headers, publisher)
+        reply = await self._auction(exchange, request, viewer, warnings)
         headers = (*reply.headers, *self._native.cors(exchange.origin))
         return Reply(reply.status, reply.body, headers)
 
-    def _is_page_of(self, request: openrtb.BidRequest, origin: bytes) -> bool:
-        """Whether a page of that origin is one of the publisher that the request names."""
+    def _publisher_at(self, request: openrtb.BidRequest, origin: bytes) -> Publisher | None:
+        """The publisher that the request names, where the page of that origin is one of its own."""
         id = request.site.publisher.id if request.site and request.site.publisher else None
         publisher = self._catalogue.publishers.get(id or "")
-        return publisher is not None and origin.decode("latin-1") in publisher.origins
+        if publisher is None or origin.decode("latin-1") not in publisher.origins:
+            return None
+        return publisher
 
     async def _auction(
-        self, exchange: Exchange, request: openrtb.BidRequest, warnings: list[str]
+        self,
+        exchange: Exchange,
+        request: openrtb.BidRequest,
+        viewer: Viewer,
+        warnings: list[str],
     ) -> Reply:
         now_us = self._clock.wall_us()
         ask = openrtb.to_ask(
@@ -177,16 +196,15 @@ class AdLanes:
         # Whatever came together is read before the first of it is decided: with the same code and
         # objects at hand throughout, many at once cost an eighth less each (decision 0004).
         await asyncio.sleep(0)
-        if request.test:
-            served = self._ads.rehearse(ask, now_s=now_us // 1_000_000)
-        elif self._flow.asks_outside:
-            # Of an exchange's own request the headers are no viewer's.
-            headers = exchange.headers if exchange.origin else ()
-            served = await self._flow.serve(
-                ask, tmax_ms=request.tmax or None, signals=signals_of(request, headers)
-            )
-        else:
-            served = await self._flow.serve(ask)
+        outside = self._flow.asks_outside
+        answered = await self._flow.serve(
+            ask,
+            viewer,
+            tmax_ms=request.tmax or None,
+            passed_on=passed_of_bid(request, viewer.signals) if outside else None,
+            is_test=bool(request.test),
+        )
+        served = answered.served
         if not served:
             return _no_bid(request, NOTHING_ELIGIBLE)
         body = openrtb.to_response(
@@ -212,18 +230,21 @@ class AdLanes:
         privileged = exchange.authorization != b""
         if privileged or not self._native.is_at_home(exchange.origin, wanted):
             self._require_key(exchange)
-        ask = self._native.to_ask(
+        now_us = self._clock.wall_us()
+        viewer = self._native.to_viewer(
             wanted,
-            request_id=exchange.request_id,
-            now_us=self._clock.wall_us(),
-            surroundings=surroundings,
+            by_server=privileged or not exchange.origin,
+            headers=exchange.headers,
+            region=surroundings[1],
+            now_us=now_us,
         )
-        if self._flow.asks_outside:
-            given = wanted[0].signals or PageSignals()
-            served = await self._flow.serve(ask, signals=signals_of_page(given, exchange.headers))
-        else:
-            served = await self._flow.serve(ask)
-        body = self._native.answer(ask, served, with_prices=privileged)
+        ask = self._native.to_ask(
+            wanted, request_id=exchange.request_id, now_us=now_us, surroundings=surroundings
+        )
+        outside = self._flow.asks_outside
+        passed_on = passed_of_page(wanted[0].signals, viewer.signals) if outside else None
+        answered = await self._flow.serve(ask, viewer, passed_on=passed_on)
+        body = self._native.answer(ask, answered, with_prices=privileged)
         return Reply(200, body, (_JSON, _NOT_KEPT, *self._native.cors(exchange.origin)))
 
     def _refusal(self, refused: Refused, exchange: Exchange) -> Reply:

@@ -1,15 +1,16 @@
 """The native endpoint ``POST /v1/ads/request``: one placement in, its ads out, ready to be shown.
 
 A browser may ask from the registered origins of the placement's publisher (CORS); what it sends
-about the page is believed only as far as the publisher's own domain. Nothing about a person is
-taken: a member that this version does not know is refused, not ignored. Signals of consent are for
-outside bidders alone: no auction here reads a person's data. What the publisher says of its site
-and its placement (labels, key-values, block lists) is joined with what the page says.
+about the page is believed only as far as the publisher's own domain. A member that this version
+does not know is refused, not ignored. Whom the request is for and what the signals of consent say
+goes into a ``Viewer``, which decides what may be used and never reaches the auction. What the
+publisher says of its site and its placement (labels, key-values, block lists) is joined with what
+the page says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Annotated, Final, TypeVar
 from urllib.parse import urlsplit
@@ -19,9 +20,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.creatives import passback
-from ringwork.ads.exchange.signals import PageSignals
 from ringwork.ads.markup import Markup
 from ringwork.ads.model import (
+    Answered,
     Ask,
     Category,
     Context,
@@ -42,18 +43,29 @@ from ringwork.ads.model import (
 )
 from ringwork.ads.outside import is_external
 from ringwork.ads.shown import Shown
-from ringwork.kernel.errors import NotFound
+from ringwork.ads.viewers import PageSignals, rules_of, signals_of_page
+from ringwork.kernel.errors import Fault, Invalid, NotFound
 from ringwork.kernel.ids import format_id
+from ringwork.kernel.purpose import Tier
+from ringwork.kernel.viewer import SECRET_PERSON, PersonId, Property, Viewer
 from ringwork.web.lane import Reply
 from ringwork.web.problems import Forbidden
 from ringwork.web.strict import decode
 
 PREFLIGHT_MAX_AGE_S: Final = 600
+LINK_MAX_CHARS: Final = 8_192
 PLACES_MAX: Final = 4096
 """Placements whose joined settings are kept ready; past that the store starts anew."""
 _US_PER_HOUR: Final = 3_600_000_000
+_UNPROVEN: Final = (
+    "a page names a person by `r.` and at least 22 random characters; for an id of your own make a "
+    "link: POST /v1/choice/links"
+)
 
 Header = tuple[bytes, bytes]
+PersonOfLink = Callable[[str, str, int], str]
+"""A link that names a person, the publisher whose page has it, and the time in microseconds ->
+the person; empty where the link was not made here, is another publisher's or too old."""
 _T = TypeVar("_T")
 
 
@@ -81,8 +93,13 @@ class AdRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the page says of itself, besides what its site and its placement say."""
     visit: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = ""
     """The page's own key of the current visit, for frequency caps; it is never recorded."""
+    person: PersonId | None = None
+    """Whom the page is for. A browser names a person by a random id of its own alone (`r.` and 22
+    characters or more); a server with its key by any id. Nobody is named who need not be."""
+    link: Annotated[str, Meta(max_length=LINK_MAX_CHARS)] = ""
+    """Instead of `person`, what `POST /v1/choice/links` made for a page of your own ids."""
     signals: PageSignals | None = None
-    """What its consent platform says, for outside bidders."""
+    """What its consent platform says."""
 
 
 class Beacons(Struct, frozen=True):
@@ -136,6 +153,9 @@ class AdAnswer(Struct):
     """The ads for a request; an empty list when there is none."""
 
     request_id: str
+    tier: Tier
+    """What the person's choice leaves: `subscriber` sees no ads, `consented` personalised ones,
+    `less-personalised` what fits the page, `general` what fits the place."""
     ads: list[ShownAd]
     passback: str | UnsetType = UNSET
     """Markup of the placement's own, with scripts, to be shown because nothing was sold."""
@@ -158,13 +178,18 @@ class _Place(Struct, frozen=True):
     blocked_domains: tuple[str, ...]
     blocked_advertisers: tuple[str, ...]
     slots: tuple[Slot, ...]
+    consent: Property
+    property_id: str
 
 
 class NativeAds:
     """From a request to an ``Ask``, from sold slots to an answer, and who may ask from where."""
 
-    def __init__(self, catalogue: Catalogue, markup: Markup, shown: Shown) -> None:
+    def __init__(
+        self, catalogue: Catalogue, markup: Markup, shown: Shown, person_of_link: PersonOfLink
+    ) -> None:
         self._catalogue = catalogue
+        self._person_of_link = person_of_link
         self._markup = markup
         self._shown_by = shown
         self._places: dict[str, _Place] = {}
@@ -220,6 +245,33 @@ class NativeAds:
             visit=request.visit,
         )
 
+    def to_viewer(
+        self,
+        wanted: tuple[AdRequest, Placement],
+        *,
+        by_server: bool,
+        headers: Iterable[Header],
+        region: str,
+        now_us: int,
+    ) -> Viewer:
+        """Whom it is asked for, where the request may say so. Raises Invalid.
+
+        ``by_server``: no browser asks, or one with a key. ``headers`` are the viewer's browser's.
+        """
+        place, request = self._place(wanted[1]), wanted[0]
+        person = request.person or ""
+        if person and not by_server and not SECRET_PERSON.fullmatch(person):
+            # A guessed id would show a stranger what somebody's ads are chosen by.
+            raise Invalid(f"/person: {_UNPROVEN}", [Fault("/person", _UNPROVEN)])
+        if not person and request.link:
+            person = self._person_of_link(request.link, place.publisher.id, now_us)
+        return Viewer(
+            person=person,
+            signals=signals_of_page(request.signals, headers, region),
+            where=place.consent,
+            site=place.property_id,
+        )
+
     def _place(self, placement: Placement) -> _Place:
         """The placement's joined settings, kept until one of what they come from is replaced."""
         catalogue = self._catalogue
@@ -238,12 +290,15 @@ class NativeAds:
         place = self._places[placement.id] = _place_of(placement, site, publisher)
         return place
 
-    def answer(self, ask: Ask, served: Sequence[Served], *, with_prices: bool) -> bytes:
-        """The JSON of the sold slots, or of the passback where none was."""
-        ads = [self._shown(ask.context, one, with_prices=with_prices) for one in served]
-        answer = AdAnswer(format_id(ask.request_id), ads)
+    def answer(self, ask: Ask, answered: Answered, *, with_prices: bool) -> bytes:
+        """The JSON of the sold slots, or of the passback where none was.
+
+        A subscriber gets neither: whatever fills the place would be an ad.
+        """
+        ads = [self._shown(ask.context, one, with_prices=with_prices) for one in answered.served]
+        answer = AdAnswer(format_id(ask.request_id), answered.tier, ads)
         placement = self._catalogue.placements[ask.context.placement_id]
-        if not ads and placement.passback_html:
+        if not ads and placement.passback_html and answered.tier != "subscriber":
             answer.passback = passback(placement, request_id=ask.request_id)
         return _encoder.encode(answer)
 
@@ -314,6 +369,7 @@ class NativeAds:
 def _place_of(placement: Placement, site: Site | None, publisher: Publisher) -> _Place:
     pages: list[Site | Placement] = [placement] if site is None else [site, placement]
     levels: list[Publisher | Site | Placement] = [publisher, *pages]
+    consent, property_id = rules_of(publisher, site)
     sized = bool(placement.width and placement.height)
     count = placement.slots
     worth = placement.places_ppm or [1_000_000] * count
@@ -321,6 +377,8 @@ def _place_of(placement: Placement, site: Site | None, publisher: Publisher) -> 
         placement=placement,
         site=site,
         publisher=publisher,
+        consent=consent,
+        property_id=property_id,
         domain=publisher.domain if site is None else site.domain,
         categories=_joined(*(one.categories for one in pages)),
         key_values=_joined(*(_pairs(one.key_values) for one in pages)),

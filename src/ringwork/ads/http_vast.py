@@ -5,15 +5,17 @@ a URL in, XML out. A placement with several slots is a pod, its ads in ``sequenc
 a document without an ad, as the standard has it (VAST 4.2, 2.3.2). A player asks from a page of the
 publisher's registered origins, a server with a key.
 
-Query: ``url`` of the page, ``visit``, ``region``, ``device_type``, ``category`` (repeatable), and
-``kv_<key>`` (repeatable). A macro that the player did not fill in is as if it were not there, and
-so is whatever else stands there, such as a cache-buster.
+Query: ``url`` of the page, ``visit``, ``region``, ``device_type``, ``category`` (repeatable),
+``kv_<key>`` (repeatable), ``person`` or ``link``, and the signals of consent: ``gdpr``,
+``gdpr_consent``, ``gpp``, ``gpp_sid``, ``us_privacy``, ``coppa``, ``lmt``, ``dnt``. A macro that
+the player did not fill in is as if it were not there, and so is whatever else stands there, such as
+a cache-buster.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -21,9 +23,11 @@ import msgspec
 
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.creatives.vast import children, read
+from ringwork.ads.exchange.signals import passed_of_page
 from ringwork.ads.geo import Locate
+from ringwork.ads.http_lanes import Serve
 from ringwork.ads.http_native import AdRequest, NativeAds
-from ringwork.ads.model import Ask, DeviceType, Placement, Served
+from ringwork.ads.model import DeviceType, Placement
 from ringwork.ads.shown import Shown
 from ringwork.ads.traffic import hints_of, read_agent
 from ringwork.kernel.errors import Fault, Invalid, NotFound, Refused
@@ -35,9 +39,19 @@ from ringwork.web.strict import invalid
 
 QUERY_MAX_BYTES: Final = 8_192
 PARAMETERS_MAX: Final = 100
+SECTIONS_MAX: Final = 20
+"""Section ids of a GPP string that a request may name."""
 EMPTY: Final = '<?xml version="1.0" encoding="UTF-8"?><VAST version="4.2"/>'
 
+_PLAIN: Final = frozenset({"visit", "region", "device_type", "person", "link"})
 _KEY_VALUE: Final = "kv_"
+_SIGNALS: Final = {
+    "gdpr": "gdpr", "gdpr_consent": "tc", "gpp": "gpp", "gpp_sid": "gpp_sid",
+    "us_privacy": "us_privacy", "coppa": "coppa", "lmt": "lmt", "dnt": "dnt",
+}  # fmt: skip
+"""Parameters by the names that tags give them (IAB Tech Lab, URL passing), as ``PageSignals``."""
+_TEXTS: Final = frozenset({"tc", "gpp", "us_privacy"})
+_SECTION: Final = re.compile(r"-1|[0-9]{1,4}")
 _UNFILLED: Final = re.compile(r"\[[A-Za-z_]+\]|\$\{[A-Za-z_:]+\}|%%[A-Za-z_]+%%|")
 """A macro as the player was given it, or nothing."""
 _XML: Final = (
@@ -55,7 +69,8 @@ class VastTag:
         catalogue: Catalogue,
         native: NativeAds,
         shown: Shown,
-        serve: Callable[[Ask], Awaitable[list[Served]]],
+        serve: Serve,
+        asks_outside: bool = False,
         keys: ApiKeys,
         clock: Clock,
         locate: Locate,
@@ -64,6 +79,7 @@ class VastTag:
         self._native = native
         self._shown = shown
         self._serve = serve
+        self._asks_outside = asks_outside
         self._keys = keys
         self._clock = clock
         self._locate = locate
@@ -78,14 +94,22 @@ class VastTag:
         privileged = exchange.authorization != b""
         if privileged or not self._native.is_at_home(exchange.origin, wanted):
             self._require_key(exchange)
-        ask = self._native.to_ask(
+        surroundings = self._surroundings(exchange, wanted[0])
+        now_us = self._clock.wall_us()
+        viewer = self._native.to_viewer(
             wanted,
-            request_id=exchange.request_id,
-            now_us=self._clock.wall_us(),
-            surroundings=self._surroundings(exchange, wanted[0]),
+            by_server=privileged or not exchange.origin,
+            headers=exchange.headers,
+            region=surroundings[1],
+            now_us=now_us,
         )
-        served = await self._serve(ask)
-        document = document_of([self._shown.video(one) for one in served])
+        ask = self._native.to_ask(
+            wanted, request_id=exchange.request_id, now_us=now_us, surroundings=surroundings
+        )
+        outside = self._asks_outside
+        passed_on = passed_of_page(wanted[0].signals, viewer.signals) if outside else None
+        answered = await self._serve(ask, viewer, passed_on=passed_on)
+        document = document_of([self._shown.video(one) for one in answered.served])
         return Reply(200, document.encode(), (*_XML, *self._native.cors(exchange.origin)))
 
     def _wanted(self, exchange: Exchange) -> tuple[AdRequest, Placement]:
@@ -128,26 +152,46 @@ def request_of(placement_id: str, query: bytes) -> AdRequest:
         pairs = parse_qsl(query.decode("latin-1"), max_num_fields=PARAMETERS_MAX)
     except ValueError:
         raise Invalid(f"expected at most {PARAMETERS_MAX} parameters") from None
-    body: dict[str, object] = {"placement": placement_id}
+    members: dict[str, object] = {"placement": placement_id, **_read(pairs)}
+    try:
+        return msgspec.convert(members, AdRequest)
+    except msgspec.ValidationError as error:
+        raise invalid(error) from None
+
+
+def _read(pairs: Sequence[tuple[str, str]]) -> dict[str, object]:
+    """The parameters as members of an ``AdRequest``."""
+    body: dict[str, object] = {}
     page: dict[str, object] = {}
+    categories: list[str] = []
+    signals: dict[str, object] = {}
     key_values: dict[str, list[str]] = {}
     for name, value in pairs:
         if _UNFILLED.fullmatch(value):
             continue
-        if name in ("visit", "region", "device_type"):
+        if name in _PLAIN:
             body[name] = value
+        elif name in _SIGNALS:
+            _add_signal(signals, _SIGNALS[name], value)
         elif name == "url":
             page["url"] = value
         elif name == "category":
-            categories = page.setdefault("categories", [])
-            assert isinstance(categories, list)
             categories.append(value)
         elif name.startswith(_KEY_VALUE):
             key_values.setdefault(name.removeprefix(_KEY_VALUE), []).append(value)
-    try:
-        return msgspec.convert({**body, "page": page, "key_values": key_values}, AdRequest)
-    except msgspec.ValidationError as error:
-        raise invalid(error) from None
+    page["categories"] = categories
+    return {**body, "page": page, "key_values": key_values, "signals": signals or None}
+
+
+def _add_signal(signals: dict[str, object], name: str, value: str) -> None:
+    """Read a signal of consent; one that is none is not given, which never permits more."""
+    if name == "gpp_sid":
+        ids = [int(one) for one in value.split(",") if _SECTION.fullmatch(one)]
+        signals[name] = ids[:SECTIONS_MAX]
+    elif name in _TEXTS:
+        signals[name] = value
+    elif value in ("0", "1"):
+        signals[name] = int(value)
 
 
 def document_of(documents: Sequence[str]) -> str:

@@ -107,7 +107,7 @@ class Management:
         currency: str,
         services: Collection[str],
     ) -> None:
-        """``services``: the core services of the platform, which audiences may name."""
+        """``services``: the core services of the platform, which audiences and publishers name."""
         self._catalogue = catalogue
         self._funding = Funding(ledger=ledger, ids=ids, currency=currency)
         self._ids = ids
@@ -318,7 +318,7 @@ class Management:
         existing = self._catalogue.publishers.get(new.id)
         if existing is not None:
             return _again("publisher", existing, wanted), False
-        _refuse(check_new_id(new.id) + check_publisher(wanted))
+        _refuse(check_new_id(new.id) + check_publisher(wanted, services=self._services))
         account = PUBLISHER_PREFIX + new.id
         self._funding.refuse_other_account(account)
         self._funding.open_account(command, account)
@@ -332,7 +332,7 @@ class Management:
         existing = _known("publisher", self._catalogue.publishers, id)
         wanted = _changed(existing, change)
         if wanted != existing:
-            _refuse(check_publisher(wanted))
+            _refuse(check_publisher(wanted, services=self._services))
             command.record(PublisherChanged(wanted, actor.id))
         return wanted
 
@@ -344,7 +344,7 @@ class Management:
         existing = self._catalogue.sites.get(new.id)
         if existing is not None:
             return _again("site", existing, wanted), False
-        _refuse(check_new_id(new.id) + check_site(self._catalogue, wanted))
+        _refuse(check_new_id(new.id) + check_site(self._catalogue, wanted, services=self._services))
         command.record(SiteRegistered(wanted, actor.id))
         return wanted, True
 
@@ -355,6 +355,7 @@ class Management:
         existing = _known("site", self._catalogue.sites, id)
         wanted = _changed(existing, change)
         if wanted != existing:
+            _refuse(check_site(self._catalogue, wanted, services=self._services))
             command.record(SiteChanged(wanted, actor.id))
         return wanted
 

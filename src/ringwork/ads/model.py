@@ -16,6 +16,8 @@ from msgspec import Meta, Struct, field
 
 from ringwork.kernel.history import Deed, Service
 from ringwork.kernel.money import MAX_PRICE_NANOS, Currency, Money
+from ringwork.kernel.purpose import Tier
+from ringwork.kernel.viewer import Property, PropertyOf
 
 Format = Literal["banner", "video", "native", "audio"]
 Pricing = Literal["cpm", "cpc", "cpa", "vcpm", "cpv"]
@@ -302,6 +304,7 @@ class Publisher(Struct, frozen=True, kw_only=True):
     blocked_categories: BlockedCategories = []
     blocked_domains: BlockedDomains = []
     blocked_advertisers: BlockedAdvertisers = []
+    consent: PropertyOf = Property()
 
 
 class Site(Struct, frozen=True, kw_only=True):
@@ -316,6 +319,8 @@ class Site(Struct, frozen=True, kw_only=True):
     blocked_categories: BlockedCategories = []
     blocked_domains: BlockedDomains = []
     blocked_advertisers: BlockedAdvertisers = []
+    consent: PropertyOf | None = None
+    """Where it differs from the publisher's."""
 
 
 PlacesPpm = Annotated[list[Annotated[int, Meta(ge=1, le=1_000_000)]], Meta(max_length=SLOTS_MAX)]
@@ -570,3 +575,10 @@ class Served(Struct, frozen=True, kw_only=True):
     """Who paid for it."""
     user_parameters: tuple[int, ...] = (BASIC_ADVERTISING,)
     """What of the viewer was used, as the DSA extension codes it."""
+
+
+class Answered(Struct, frozen=True):
+    """What came of a request."""
+
+    tier: Tier
+    served: list[Served]

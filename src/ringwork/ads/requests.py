@@ -39,6 +39,7 @@ from ringwork.ads.model import (
 )
 from ringwork.ads.tokens import TOKEN_MAX_CHARS
 from ringwork.kernel.money import Currency, Money
+from ringwork.kernel.viewer import Property, PropertyOf
 
 Side = Annotated[int, Meta(ge=0, le=10_000, description="pixels", examples=[300])]
 Duration = Annotated[int, Meta(ge=0, le=3600)]
@@ -224,6 +225,7 @@ class NewPublisher(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     blocked_categories: BlockedCategories = []
     blocked_domains: BlockedDomains = []
     blocked_advertisers: BlockedAdvertisers = []
+    consent: PropertyOf = Property()
 
 
 class PublisherChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -236,6 +238,7 @@ class PublisherChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     blocked_categories: BlockedCategories | UnsetType = UNSET
     blocked_domains: BlockedDomains | UnsetType = UNSET
     blocked_advertisers: BlockedAdvertisers | UnsetType = UNSET
+    consent: PropertyOf | UnsetType = UNSET
 
 
 class NewSite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -250,6 +253,8 @@ class NewSite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     blocked_categories: BlockedCategories = []
     blocked_domains: BlockedDomains = []
     blocked_advertisers: BlockedAdvertisers = []
+    consent: PropertyOf | None = None
+    """Where it differs from the publisher's."""
 
 
 class SiteChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -262,6 +267,7 @@ class SiteChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     blocked_categories: BlockedCategories | UnsetType = UNSET
     blocked_domains: BlockedDomains | UnsetType = UNSET
     blocked_advertisers: BlockedAdvertisers | UnsetType = UNSET
+    consent: PropertyOf | UnsetType | None = UNSET
 
 
 class NewPlacement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

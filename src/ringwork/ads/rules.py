@@ -160,10 +160,7 @@ def check_audience(audience: Audience, *, services: Collection[str]) -> list[Fau
         faults.append(Fault("/id", f"ids that begin with {INTEREST_PREFIX!r} are of interests"))
     for number, rule in enumerate(audience.rules):
         for position, service in enumerate(rule.services):
-            if service not in services:
-                known = ", ".join(sorted(services))
-                text = f"expected one of the core services {known}, got {service!r}"
-                faults.append(Fault(f"/rules/{number}/services/{position}", text))
+            faults += _service(f"/rules/{number}/services/{position}", service, services)
     return faults
 
 
@@ -204,18 +201,28 @@ def _roadblock(catalogue: Catalogue, campaign: Campaign) -> Iterator[Fault]:
             return
 
 
-def check_publisher(publisher: Publisher) -> list[Fault]:
-    """What is wrong with a publisher."""
-    return [
+def check_publisher(publisher: Publisher, *, services: Collection[str]) -> list[Fault]:
+    """What is wrong with a publisher; ``services`` are the platform's."""
+    faults = [
         Fault(f"/origins/{position}", f"expected scheme://host[:port], got {origin[:64]!r}")
         for position, origin in enumerate(publisher.origins)
         if _ORIGIN.fullmatch(origin) is None
     ]
+    return [*faults, *_service("/consent/service", publisher.consent.service, services)]
 
 
-def check_site(catalogue: Catalogue, site: Site) -> list[Fault]:
+def check_site(catalogue: Catalogue, site: Site, *, services: Collection[str]) -> list[Fault]:
     """What is wrong with a site."""
-    return list(_known("/publisher_id", site.publisher_id, catalogue.publishers))
+    faults = list(_known("/publisher_id", site.publisher_id, catalogue.publishers))
+    if site.consent is not None:
+        faults += _service("/consent/service", site.consent.service, services)
+    return faults
+
+
+def _service(pointer: str, named: str, services: Collection[str]) -> Iterator[Fault]:
+    if named not in services:
+        known = ", ".join(sorted(services))
+        yield Fault(pointer, f"expected one of the core services {known}, got {named!r}")
 
 
 def check_placement(catalogue: Catalogue, placement: Placement) -> list[Fault]:

@@ -80,6 +80,10 @@ class ChoicePage:
             tenant=settings.tenant,
         )
 
+    def person_of_link(self, link: str, publisher_id: str, now_us: int) -> str:
+        """Whom a link names, where it is that publisher's and holds; empty: nobody."""
+        return self._visits.person_of(link, publisher_id, now_us=now_us)
+
     def lanes(self) -> Sequence[Lane]:
         """For everybody."""
         return ChoiceLanes(

@@ -19,7 +19,7 @@ from ringwork.ads.behavioural import http as behavioural_http
 from ringwork.ads.exchange.gather import ASKED
 from ringwork.ads.http_api import AdsApi
 from ringwork.ads.http_lanes import AdFlow, AdLanes
-from ringwork.ads.http_native import NativeAds
+from ringwork.ads.http_native import NativeAds, PersonOfLink
 from ringwork.ads.http_paths import LANE_PATHS, LANE_TYPES
 from ringwork.ads.http_reports import ReportsApi
 from ringwork.ads.http_supply_files import SupplyFiles, supply_file_routes
@@ -134,8 +134,8 @@ def _application(platform: Platform) -> Application:
     metrics = metrics_of(platform)
     choice_page = ChoicePage(platform)
     lanes = (
-        *ad_lanes(platform).lanes(),
-        vast_tag(platform).lane(),
+        *ad_lanes(platform, choice_page.person_of_link).lanes(),
+        vast_tag(platform, choice_page.person_of_link).lane(),
         *choice_page.lanes(),
     )
     litestar = create_litestar(
@@ -183,7 +183,7 @@ def clock_of(settings: Settings) -> Clock:
     )
 
 
-def ad_lanes(platform: Platform) -> AdLanes:
+def ad_lanes(platform: Platform, person_of_link: PersonOfLink) -> AdLanes:
     """The hot endpoints, on the flow."""
     settings = platform.settings
     return AdLanes(
@@ -206,19 +206,21 @@ def ad_lanes(platform: Platform) -> AdLanes:
         adapter=ADAPTER.read_bytes(),
         proxies=networks(settings.http.trusted_proxies, "http.trusted_proxies"),
         locate=platform.geo or _nowhere,
+        person_of_link=person_of_link,
     )
 
 
-def vast_tag(platform: Platform) -> VastTag:
+def vast_tag(platform: Platform, person_of_link: PersonOfLink) -> VastTag:
     """The tag of video and audio players, on the same flow."""
     catalogue = platform.memory.catalogue
     markup = Markup(Urls(platform.settings.http.public_url_or_own))
     shown = Shown(markup)
     return VastTag(
         catalogue=catalogue,
-        native=NativeAds(catalogue, markup, shown),
+        native=NativeAds(catalogue, markup, shown, person_of_link),
         shown=shown,
         serve=platform.serve_ad,
+        asks_outside=platform.bidding is not None,
         keys=platform.memory.api_keys,
         clock=platform.clock,
         locate=platform.geo or _nowhere,

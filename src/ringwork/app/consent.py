@@ -14,12 +14,13 @@ from ringwork.consent.epochs import TABLE_BYTES, Bumps, Epochs
 from ringwork.consent.grants import KEY_BYTES_MIN, GrantAuthority
 from ringwork.consent.ledger import ConsentLedger
 from ringwork.consent.requests import Receipt
-from ringwork.consent.service import PERSON_PREFIX, Consents
+from ringwork.consent.service import Consents
 from ringwork.consent.settings import ConsentSettings
 from ringwork.consent.signing import Signer
 from ringwork.kernel.errors import ConfigurationError
 from ringwork.kernel.journal import Command, Journal
 from ringwork.kernel.ports import Entropy, KeyStore
+from ringwork.kernel.viewer import PERSON_PREFIX
 from ringwork.storage.epoch_file import FILE_NAME, EpochFile
 
 _log: Final = logging.getLogger(__name__)

@@ -39,6 +39,7 @@ from ringwork.app.runners import Runners
 from ringwork.app.secrets import Pseudonyms, load_or_make
 from ringwork.app.settings import Settings
 from ringwork.app.subscribing import Subscribing
+from ringwork.app.terms import RequestTerms
 from ringwork.app.traffic import geo_file, traffic_filter
 from ringwork.flow.record_outcome import RecordOutcome
 from ringwork.flow.serve_ad import ServeAd
@@ -251,9 +252,6 @@ class Platform:
         self.geo = geo_file(settings.http.geo_file)
         self.bidding = self._bidding()
         exchange = None if self.bidding is None else self.bidding.desk
-        self.serve_ad = ServeAd(
-            ads=self.ads, journal=self.journal, tenant=settings.tenant, exchange=exchange
-        )
         self.record_outcome = RecordOutcome(
             billing=self.billing,
             traffic=self.traffic,
@@ -273,6 +271,20 @@ class Platform:
         )
         self._opened.callback(self.consent.close)
         self._build_behavioural(personal)
+        self.serve_ad = ServeAd(
+            terms_of=RequestTerms(
+                settings,
+                consent=self.consent,
+                ledger=memory.consent,
+                subscriptions=memory.subscriptions,
+                clock=self.clock,
+            ),
+            ads=self.ads,
+            behaviour=self.behaviour,
+            journal=self.journal,
+            tenant=settings.tenant,
+            exchange=exchange,
+        )
         self.execute = Executor(self.journal, self.answers, secret=self.secrets.fingerprint)
         self.erasures = Erasures(
             keys=self.keys,

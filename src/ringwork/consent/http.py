@@ -23,7 +23,6 @@ from ringwork.consent.proof import Proof
 from ringwork.consent.proving import Proving
 from ringwork.consent.receipts import prompt_of, receipt_of, view_of
 from ringwork.consent.requests import (
-    PERSON_PATTERN,
     ConsentView,
     Export,
     HeldRecord,
@@ -37,6 +36,7 @@ from ringwork.kernel.errors import NotFound
 from ringwork.kernel.events import Recorded
 from ringwork.kernel.journal import Command, Journal
 from ringwork.kernel.ports import KeyStore
+from ringwork.kernel.viewer import PERSON_PATTERN
 from ringwork.web.app import HttpRequest, principal_of, run_command
 from ringwork.web.auth import needs
 from ringwork.web.execute import Executor

@@ -7,18 +7,18 @@ rule can take away what another allows and never gives it back.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final
 
 from msgspec import Struct
 
 from ringwork.consent.grants import GrantAuthority
 from ringwork.consent.gvl import VendorLists
 from ringwork.consent.model import State
-from ringwork.consent.signals import DEFAULT_READING, Findings, Reading, Signals, find
+from ringwork.consent.signals import DEFAULT_READING, Findings, Reading, find
 from ringwork.kernel.purpose import Grant, GrantRefused, Purpose, Terms, Tier
+from ringwork.kernel.viewer import Property, Signals
 
 VISIT_WINDOW_S: Final = 90 * 60
-VISIT_WINDOW_MAX_S: Final = 120 * 60
 
 _SELECT_BASIC_ADS: Final = 2
 _BEHAVIOURAL: Final = (1, 3, 4)
@@ -53,20 +53,6 @@ REASONS: Final = {
 """Code -> meaning, in the order of the rules."""
 
 
-class Property(Struct, frozen=True, kw_only=True):
-    """Where a person is asked about: a site, an app, or an exchange's request."""
-
-    service: str = "main"
-    """The core service that asks."""
-    source: Literal["ledger", "tcf"] = "ledger"
-    """What says yes: our own ledger, or the TC string. The other can only narrow it."""
-    is_child_directed: bool = False
-    takes_proof_of_age: bool = False
-    demographics_allowed: bool = False
-    """Whether the publisher recorded its basis for age band and declared gender."""
-    visit_window_s: int = VISIT_WINDOW_S
-
-
 class Judgement(Struct, frozen=True):
     """The tier and why, before a grant is made."""
 
@@ -87,11 +73,11 @@ def judge(
     found: list[tuple[Tier, str]] = []
     if findings.child:
         found.append(("less-personalised", "child"))
-    if where.is_child_directed:
+    if where.child_directed:
         found.append(("less-personalised", "child-directed"))
     if state is not None and state.minor:
         found.append(("less-personalised", "minor"))
-    elif where.takes_proof_of_age and (state is None or not state.adult):
+    elif where.proof_of_age and (state is None or not state.adult):
         found.append(("less-personalised", "age-unproven"))
     _by_tcf(found, findings, where)
     if findings.us_opt_outs:
@@ -143,17 +129,14 @@ class TermsOf:
         *,
         state: Callable[[bytes, int], State],
         authority: GrantAuthority,
-        ads_free: Callable[[bytes, Property, int], str],
         reading: Reading = DEFAULT_READING,
         lists: VendorLists | None = None,
+        visit_window_s: int = VISIT_WINDOW_S,
     ) -> None:
-        """``state``: the ledger's look-up by pseudonym and time.
-
-        ``ads_free``: why somebody sees no ads at a property at a time, empty where they do.
-        """
+        """``state``: the ledger's look-up by pseudonym and time."""
         self._state = state
         self._authority = authority
-        self._ads_free = ads_free
+        self._visit_window_s = visit_window_s
         self._reading = reading
         self._lists = lists
 
@@ -165,9 +148,13 @@ class TermsOf:
         *,
         now_us: int,
         request_id: bytes,
+        ads_free: str = "",
     ) -> Terms:
-        """What one request may use. ``subject``: the person's pseudonym, None for nobody."""
-        ads_free = "" if subject is None else self._ads_free(subject, where, now_us)
+        """What one request may use.
+
+        ``subject``: the person's pseudonym, None for nobody. ``ads_free``: why they see no ads
+        here, as a code; empty where they do.
+        """
         if ads_free:
             return Terms("subscriber", (ads_free,))
         findings = find(signals, now_us // 1000, reading=self._reading, lists=self._lists)
@@ -186,12 +173,18 @@ class TermsOf:
             tier,
             (*reasons, *findings.reasons),
             measurement_allowed=_may_measure(findings, state, where),
-            demographics_allowed=where.demographics_allowed and not is_young and tier != "general",
+            demographics_allowed=where.demographics and not is_young and tier != "general",
             region_is_precise=findings.precise_geo_allowed and tier == "consented",
-            visit_window_s=_window_s(findings, where, tier),
+            visit_window_s=self._window_s(findings, where, tier),
             epoch=0 if state is None else state.epoch,
             grant=grant,
         )
+
+    def _window_s(self, findings: Findings, where: Property, tier: Tier) -> int:
+        """How long a visit is remembered: by the page's own key, or where storage is allowed."""
+        if tier == "general" or (where.source == "tcf" and not findings.storage_allowed):
+            return 0
+        return self._visit_window_s
 
     def _grant(
         self, subject: bytes, state: State, where: Property, request_id: bytes
@@ -217,10 +210,3 @@ def _may_measure(findings: Findings, state: State | None, where: Property) -> bo
         )
         return findings.measurement_allowed and not ended
     return state is not None and "measure" in state.granted
-
-
-def _window_s(findings: Findings, where: Property, tier: Tier) -> int:
-    """How long a visit may be remembered: by the page's own key, or where storage is allowed."""
-    if tier == "general" or (where.source == "tcf" and not findings.storage_allowed):
-        return 0
-    return min(where.visit_window_s, VISIT_WINDOW_MAX_S)

@@ -8,8 +8,8 @@ from msgspec import Meta, Struct
 
 from ringwork.consent.model import Action, Basis, Join
 from ringwork.kernel.purpose import Purpose
+from ringwork.kernel.viewer import PersonId
 
-PERSON_PATTERN = r"^[A-Za-z0-9._~:@+-]{1,128}$"
 SIGNAL_MAX_CHARS = 32_768
 """As long as a TCF string may be."""
 
@@ -27,7 +27,7 @@ class NewConsent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Without purposes the services are meant for every purpose; ``erase`` and ``declare`` need none.
     """
 
-    person: Annotated[str, Meta(pattern=PERSON_PATTERN, description="your id of the person")]
+    person: PersonId
     action: Action
     purposes: Annotated[tuple[Purpose, ...], Meta(max_length=3)] = ()
     services: Annotated[tuple[Join, ...], Meta(max_length=64)] = ()

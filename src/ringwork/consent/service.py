@@ -25,8 +25,8 @@ from ringwork.kernel.errors import Conflict, Fault, Refused
 from ringwork.kernel.ids import IdGenerator
 from ringwork.kernel.journal import Command
 from ringwork.kernel.ports import KeyStore
+from ringwork.kernel.viewer import PERSON_PREFIX
 
-PERSON_PREFIX: Final = "person/"
 """Before a person's id in the name of a subject; ``ringwork erase person/ID``."""
 CLOCK_OFF_MAX_US: Final = 5 * 60 * 1_000_000
 RECORDS_MAX: Final = 10_000

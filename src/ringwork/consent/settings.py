@@ -27,6 +27,15 @@ class ConsentSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         Meta(description="File with 32 or more secret bytes that sign grants; empty: random."),
     ] = ""
 
+    gdpr_applies_by_default: Annotated[
+        bool,
+        Meta(description="The GDPR applies where neither a request nor its country says."),
+    ] = True
+    vendor_lists: Annotated[
+        str,
+        Meta(description="Folder of Global Vendor Lists, version 3 (*.json); empty: none."),
+    ] = ""
+
     @property
     def lock_us(self) -> int:
         """The re-ask lock in microseconds."""

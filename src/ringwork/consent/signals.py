@@ -19,6 +19,7 @@ from ringwork.consent.gpp.layouts import NAMES as SECTIONS
 from ringwork.consent.gpp.layouts import PRECISE_LOCATION, TCF_EU, USP, categories_of
 from ringwork.consent.gvl import Declared, VendorLists
 from ringwork.consent.tcf import Permissions, TcfRules, TcString
+from ringwork.kernel.viewer import Signals
 
 US_SECTIONS: Final = range(6, 28)
 _NONE_APPLIES: Final = -1
@@ -62,24 +63,6 @@ REASONS: Final = {
     "dnt": "The browser asks not to be tracked.",
 }
 """Code -> meaning. A reason is a code, or a code, a colon and what it is about."""
-
-
-class Signals(Struct, frozen=True, kw_only=True):
-    """The signals of a request as they came; empty or None: not given."""
-
-    gdpr: int | None = None
-    tc: str = ""
-    gpp: str = ""
-    gpp_sid: tuple[int, ...] = ()
-    """Sections that apply; -1: none does, empty or 0: not known, so all that came."""
-    us_privacy: str = ""
-    gpc: bool = False
-    """``Sec-GPC: 1``, by ``gpc.is_on``."""
-    coppa: int | None = None
-    lmt: int | None = None
-    dnt: int | None = None
-    country: str = ""
-    """ISO 3166-1, two or three letters."""
 
 
 class Reading(Struct, frozen=True, kw_only=True):

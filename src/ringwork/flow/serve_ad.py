@@ -1,26 +1,43 @@
-"""An ad request, top to bottom: gather outside bids, candidates, rank, clear, log.
+"""An ad request, top to bottom: terms, outside bids, candidates, rank, clear, log.
 
 Read this file to know what happens to a request between its bytes and its answer. Whatever a later
-part does to it (admission, consent, fairness) stands here as one more line.
+part does to it (admission, fairness) stands here as one more line.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections import Counter
+from typing import Final, Protocol
 
+from msgspec.structs import replace
+
+from ringwork.ads.behavioural.service import Behaviour, PersonalAsk
+from ringwork.ads.contexts import slot_context, visit_context
 from ringwork.ads.events import AnswerTimed, AuctionCleared, SlotOutcome
 from ringwork.ads.exchange.desk import ExchangeDesk
-from ringwork.ads.exchange.outbound import Signals
-from ringwork.ads.model import Ask, Served
+from ringwork.ads.exchange.outbound import PassedOn
+from ringwork.ads.exchange.round import Round
+from ringwork.ads.model import Answered, Ask, Served
 from ringwork.ads.service import Ads
 from ringwork.kernel.errors import Unavailable
+from ringwork.kernel.history import working_for
 from ringwork.kernel.journal import Journal
+from ringwork.kernel.purpose import Grant, GrantRefused, Terms, Tier
+from ringwork.kernel.viewer import Viewer
 
 SLOW_DISK_NS: Final = 50_000_000
 SLOW_EVERY_NS: Final = 1_000_000
 TIMED_EVERY_NS: Final = 20_000_000
 """An event for every wait would be a third of the log: fifty a second tell as much, and of slow
 ones a thousand."""
+
+
+class TermsOf(Protocol):
+    """Decides what a request may use."""
+
+    def __call__(self, viewer: Viewer, *, request_id: bytes) -> Terms:
+        """The terms of one request; never an error, whatever its signals hold."""
+        ...
 
 
 class ServeAd:
@@ -30,38 +47,106 @@ class ServeAd:
     """
 
     def __init__(
-        self, *, ads: Ads, journal: Journal, tenant: str, exchange: ExchangeDesk | None = None
+        self,
+        *,
+        terms_of: TermsOf,
+        ads: Ads,
+        behaviour: Behaviour,
+        journal: Journal,
+        tenant: str,
+        exchange: ExchangeDesk | None = None,
     ) -> None:
         """``exchange``: where outside bidders are configured."""
         self.exchange = exchange
+        self.requests: Counter[Tier] = Counter()
+        """Requests of each tier since the start: all that there is of a subscriber's."""
+        self._terms_of = terms_of
         self._ads = ads
+        self._behaviour = behaviour
         self._journal = journal
         self._tenant = tenant
         self._timed_ns = -TIMED_EVERY_NS
 
-    async def __call__(  # every step of a request stands here
-        self, ask: Ask, *, tmax_ms: int | None = None, signals: Signals | None = None
-    ) -> list[Served]:
-        """The sold slots of ``ask``.
+    async def __call__(
+        self,
+        ask: Ask,
+        viewer: Viewer,
+        *,
+        tmax_ms: int | None = None,
+        passed_on: PassedOn | None = None,
+        is_test: bool = False,
+    ) -> Answered:
+        """The sold slots of ``ask``, for ``viewer``.
 
-        ``tmax_ms`` and ``signals`` are for outside bidders: what the request leaves them, and what
-        regulates it. Raises Overloaded or StorageFull before anything is decided.
+        ``tmax_ms`` and ``passed_on`` are for outside bidders: what the request leaves them, and
+        what regulates it. ``is_test``: nothing is recorded or sold, only found (OpenRTB ``test``).
+        Raises Overloaded or StorageFull before anything is decided.
         """
+        stages = StageTimes(self._journal)
+        terms = self._terms_of(viewer, request_id=ask.request_id)
+        self.requests[terms.tier] += 1
+        match terms.tier:
+            case "subscriber":
+                return Answered("subscriber", [])  # nothing of the request reaches ads or the log
+            case "general":
+                ask = slot_context(ask)
+            case "less-personalised" | "consented":
+                ask = visit_context(ask, terms.visit_window_s)
+        stages.end("terms")
+
+        if is_test:
+            now_s = self._journal.clock.wall_us() // 1_000_000
+            return Answered(terms.tier, self._ads.rehearse(ask, now_s=now_s))
+        outside = None
+        if self.exchange is not None:
+            outside = await self.exchange.gather(ask, tmax_ms=tmax_ms, passed_on=passed_on)
+            stages.end("outside bids")
+        personal = None
+        if terms.grant is not None:
+            terms, personal = self._personal_context(ask, terms.grant, terms)
+            stages.end("history")
+        served = await self._sell(ask, terms, personal, outside, stages)
+        return Answered(terms.tier, served)
+
+    def _personal_context(
+        self, ask: Ask, grant: Grant, terms: Terms
+    ) -> tuple[Terms, PersonalAsk | None]:
+        """What the person's grant opens.
+
+        Where it holds no more (withdrawn a moment ago, or outside bidders took too long), nothing:
+        the request goes on as one of a person who did not consent.
+        """
+        now_s = self._journal.clock.wall_us() // 1_000_000
+        try:
+            with working_for("consented"):
+                return terms, self._behaviour.personal_context(ask, grant, now_s=now_s)
+        except GrantRefused as refused:
+            reasons = (f"grant-{refused.reason}", *terms.reasons)
+            return replace(terms, tier="less-personalised", reasons=reasons, grant=None), None
+
+    async def _sell(
+        self,
+        ask: Ask,
+        terms: Terms,
+        personal: PersonalAsk | None,
+        outside: Round | None,
+        stages: StageTimes,
+    ) -> list[Served]:
+        """Hold the auctions of all slots, in one command."""
         journal, ads = self._journal, self._ads
         auction_id = journal.ids.new()
         served: list[Served] = []
         outcomes: list[SlotOutcome] = []
-        stages = StageTimes(journal)
-
-        outside = None
-        if self.exchange is not None:
-            outside = await self.exchange.gather(ask, tmax_ms=tmax_ms, signals=signals)
-            stages.end("outside bids")
-
-        with journal.command(
-            tenant=self._tenant, request_id=ask.request_id, cause_id=auction_id
-        ) as command:
-            page = ads.begin(ask, auction_id, now_s=command.now_s)
+        with (
+            working_for(terms.tier),
+            journal.command(
+                tenant=self._tenant, request_id=ask.request_id, cause_id=auction_id
+            ) as command,
+        ):
+            if personal is None:
+                page = ads.begin(ask, auction_id, now_s=command.now_s)
+            else:
+                page = self._behaviour.begin(personal, auction_id, now_s=command.now_s)
             for lot in ask.lots():
                 left = lot
                 while left:
@@ -82,6 +167,8 @@ class ServeAd:
                     served += [sold for _, sold in cleared if sold is not None]
                     stages.end("clear")
                     left = left[len(cleared) :]
+            if personal is not None:
+                self._behaviour.record(command, personal, page)
             if outside is not None:
                 outside.record(command)
             command.record(
@@ -93,6 +180,9 @@ class ServeAd:
                     stages.spent_ns,
                     ask.supply_chain,
                     ads.index.model_version,
+                    dict(page.reads),
+                    terms.tier,
+                    terms.reasons,
                 ),
                 event_id=auction_id,
             )

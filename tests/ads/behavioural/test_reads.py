@@ -39,10 +39,17 @@ def test_a_bit_that_a_newer_version_wrote_is_told_by_its_number():
     ]
 
 
-@pytest.mark.parametrize("members", [5, 6, 7])
-def test_decisions_from_before_read_as_having_read_nothing(members):
-    now = AuctionCleared("native", "EUR", Context(), [], {}, "", 3, {"main": 1})
+@pytest.mark.parametrize("members", [5, 6, 7, 8])
+def test_decisions_from_before_read_as_they_were(members):
+    now = AuctionCleared(
+        "native", "EUR", Context(), [], {}, "", 3, {"main": 1}, "consented", ("c",)
+    )
     encoded = msgspec.msgpack.decode(msgspec.msgpack.encode(now))
-    assert len(encoded) == 8
+    assert len(encoded) == 10
     old = msgspec.msgpack.encode(encoded[:members])
-    assert msgspec.msgpack.decode(old, type=AuctionCleared).reads == {}
+    read = msgspec.msgpack.decode(old, type=AuctionCleared)
+    assert (read.reads, read.tier, read.tier_reasons) == (
+        {"main": 1} if members > 7 else {},
+        "",
+        (),
+    )

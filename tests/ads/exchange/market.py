@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from ringwork.ads.exchange import Bidder, ExchangeSettings
-from ringwork.ads.exchange.outbound import Outgoing, Signals, outgoing
+from ringwork.ads.exchange.outbound import Outgoing, PassedOn, outgoing
 from ringwork.ads.exchange.worth import worths_of
 from ringwork.ads.model import Ask, Context, Slot
 from ringwork.ads.openrtb.terms import Rates
@@ -138,14 +138,14 @@ def request_to(
     *,
     settings: ExchangeSettings | None = None,
     rates: Rates | None = None,
-    signals: Signals | None = None,
+    passed_on: PassedOn | None = None,
 ) -> Outgoing:
     """What ``who`` is asked with 130 ms to answer."""
     who = who or bidder()
     worths = worths_of(who, currency="EUR", rates=rates, now_us=1_000_000)
     return outgoing(
         asked or ask(), who, settings or ExchangeSettings(), asi="ads.example", worths=worths,
-        tmax_ms=130, signals=signals,
+        tmax_ms=130, passed_on=passed_on,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringwork.ads.exchange import ExchangeSettings, Signals
+from ringwork.ads.exchange import ExchangeSettings, PassedOn
 from ringwork.ads.exchange.inbound import BIDS_MAX, read
 from ringwork.ads.exchange.worth import Worth
 from ringwork.ads.model import Context, DurationFloor, Slot
@@ -195,7 +195,7 @@ def test_the_terms_of_a_slot_hold(members, given, reason) -> None:
 )
 def test_the_statement_of_the_dsa_is_held_to_its_rules(dsa, given, accepted) -> None:
     ext = None if given is None else {"dsa": given}
-    found = reasons(reply(bid(ext=ext)), signals=Signals(dsa=dsa))
+    found = reasons(reply(bid(ext=ext)), passed_on=PassedOn(dsa=dsa))
     assert found == ([] if accepted else [200])
 
 

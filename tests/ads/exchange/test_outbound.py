@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringwork.ads.exchange import Signals
+from ringwork.ads.exchange import PassedOn
 from ringwork.ads.exchange.worth import worths_of
 from ringwork.ads.model import Context, DurationFloor, Slot
 from ringwork.ads.openrtb import decode
 from ringwork.ads.openrtb.price import bid_to_nanos
 from ringwork.ads.openrtb.structs import Dsa
 from ringwork.ads.openrtb.terms import Rates
+from ringwork.kernel.viewer import Signals
 from tests.ads.exchange.market import BANNER, SITE, VIDEO, ask, bidder, request_to
 
 RATES = Rates(as_of_us=0, units={"USD": Decimal("0.9171"), "JPY": Decimal("0.0061")})
@@ -93,8 +94,8 @@ def test_a_video_is_asked_for_with_its_durations_and_floors() -> None:
 def test_our_own_decoder_takes_every_request(slots) -> None:
     """``decode`` checks the rules of OpenRTB 2.6; it was written for requests of others."""
     members = {"supply_chain": "1.0,1!seller.example,77,1", "source": "openrtb"}
-    signals = Signals(coppa=0, gdpr=1, gpp="DBABMA", gpp_sid=(2,), consent="CP", us_privacy="1YNN")
-    outgoing = request_to(bidder(seat="s"), ask(*slots, **members), signals=signals)
+    signals = Signals(coppa=0, gdpr=1, gpp="DBABMA", gpp_sid=(2,), tc="CP", us_privacy="1YNN")
+    outgoing = request_to(bidder(seat="s"), ask(*slots, **members), passed_on=PassedOn(signals))
     request = decode(outgoing.body)
     assert [imp.id for imp in request.imp] == [str(n) for n in range(len(slots))]
     assert request.user.consent == "CP"
@@ -144,7 +145,7 @@ def test_an_exchanges_ask_without_a_chain_is_not_called_complete() -> None:
 
 def test_the_dsa_is_passed_on() -> None:
     dsa = Dsa(dsarequired=2, pubrender=1)
-    assert sent(signals=Signals(dsa=dsa))["regs"] == {
+    assert sent(passed_on=PassedOn(dsa=dsa))["regs"] == {
         "ext": {"dsa": {"dsarequired": 2, "pubrender": 1}}
     }
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringwork.ads import openrtb
-from ringwork.ads.exchange.outbound import Signals
-from ringwork.ads.exchange.signals import PageSignals, signals_of, signals_of_page, unclear
+from ringwork.ads.exchange.signals import passed_of_page, unclear
 from ringwork.ads.exchange.strings import Unreadable, choices_of, sections_of
+from ringwork.ads.viewers import PageSignals, signals_of_bid, signals_of_page
+from ringwork.kernel.viewer import Signals
 from tests.ads.exchange.market import request_to
 
 TC = "CQU3Rh-QU3Rh-EIATMENBlFoAC5gAAKgAJAgAAAAAAAA.IMgQAYAAgyAA"
@@ -46,7 +47,7 @@ def regulated(**members: object) -> dict:
     """What a bidder is sent of a page's signals."""
     page = PageSignals(**members)
     unclear(page)
-    request = json.loads(request_to(signals=signals_of_page(page, ())).body)
+    request = json.loads(request_to(passed_on=passed_of_page(page, signals_of_page(page, ()))).body)
     return {name: request[name] for name in ("regs", "user") if name in request}
 
 
@@ -85,21 +86,21 @@ def test_the_gdpr_applies_where_either_says_so(gdpr, sections, sent) -> None:
     members = {"gpp": gpp[sections[0]], "gpp_sid": sections} if sections else {}
     assert regulated(gdpr=gdpr, **members).get("regs", {}).get("gdpr") == sent
     request = openrtb.BidRequest(regs=openrtb.structs.Regs(gdpr=gdpr, gpp_sid=sections))
-    assert signals_of(request).gdpr == sent
+    assert signals_of_bid(request).gdpr == sent
 
 
 @pytest.mark.parametrize("gpc", [None, 0])
 def test_a_browser_that_opts_out_does_so_whatever_the_page_says(gpc) -> None:
     headers = [(b"user-agent", b"x"), (b"sec-gpc", b"1")]
-    assert signals_of_page(PageSignals(gpc=gpc), headers) == Signals(gpc="1")
+    assert signals_of_page(PageSignals(gpc=gpc), headers) == Signals(gpc=True)
     assert signals_of_page(PageSignals(gpc=gpc), [(b"sec-gpc", b"0")]) == Signals()
-    assert signals_of(openrtb.BidRequest(), headers) == Signals(gpc="1")
+    assert signals_of_bid(openrtb.BidRequest(), headers) == Signals(gpc=True)
 
 
 @pytest.mark.parametrize("value", ["1", 1])
 def test_the_gpc_of_a_bid_request_is_passed_on(value) -> None:
     regs = openrtb.structs.Regs(ext=openrtb.structs.RegsExt(gpc=value))
-    assert signals_of(openrtb.BidRequest(regs=regs)).gpc == "1"
+    assert signals_of_bid(openrtb.BidRequest(regs=regs)).gpc is True
 
 
 @pytest.mark.parametrize(("one", "two"), list(product((AS_BITS, AS_RANGE, AS_RANGES), repeat=2)))
@@ -127,7 +128,8 @@ CONTRADICTIONS = {
 def test_what_contradicts_is_named(members, pointer) -> None:
     found = unclear(PageSignals(**members))
     assert [one.pointer for one in found] == [pointer]
-    signals = signals_of_page(PageSignals(**members), ())
+    page = PageSignals(**members)
+    signals = passed_of_page(page, signals_of_page(page, ()))
     assert signals.unclear.startswith(pointer)
     assert "expected" in signals.unclear
 

@@ -11,7 +11,6 @@ from ringwork.ads.markup import Markup, Urls
 from ringwork.ads.openrtb.macros import Auctioned, substitute
 from ringwork.ads.traffic import Networks
 from ringwork.flow.record_outcome import RecordOutcome
-from ringwork.flow.serve_ad import ServeAd
 from ringwork.web.keys import ApiKeys
 from ringwork.web.lane import FastLane
 from ringwork.web.metrics import LaneMetrics
@@ -36,14 +35,14 @@ class Exchange:
 
     def __init__(self, house: House) -> None:
         self.house = house
-        serve = ServeAd(ads=house.ads, journal=house.journal, tenant="main")
+        serve = house.flow()
         record = RecordOutcome(
             billing=house.billing, traffic=house.traffic, journal=house.journal, tenant="main"
         )
         lanes = AdLanes(
             ads=house.ads, billing=house.billing, catalogue=house.catalogue, keys=ApiKeys(),
             clock=house.clock, markup=Markup(Urls(BASE)), terms=TERMS, tag=b"", adapter=b"", proxies=Networks([]),
-            locate=lambda address: None,
+            locate=lambda address: None, person_of_link=lambda link, publisher, now_us: "",
             flow=AdFlow(
                 serve=serve, impression=record.impression, measured=record.measured,
                 notice=record.notice, click=record.click,

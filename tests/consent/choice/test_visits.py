@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringwork.consent.choice.visits import (
-    OWN_KEY,
     Link,
     Seals,
     Ticket,
@@ -16,6 +15,7 @@ from ringwork.consent.choice.visits import (
     is_dark,
     origin_of,
 )
+from ringwork.kernel.viewer import SECRET_PERSON
 
 SEALS = Seals(b"a" * 32)
 VISIT = Visit(publisher="casa", person="r.0123456789abcdefABCDEF")
@@ -73,6 +73,6 @@ def test_no_other_text_opens(data):
 
 
 def test_only_an_id_that_nobody_guesses_is_its_own_key():
-    assert OWN_KEY.fullmatch("r." + "a" * 22)
+    assert SECRET_PERSON.fullmatch("r." + "a" * 22)
     for known in ("r." + "a" * 21, "a" * 40, "customer-00000000000000000017", "r." + "a" * 65):
-        assert not OWN_KEY.fullmatch(known)
+        assert not SECRET_PERSON.fullmatch(known)

@@ -13,8 +13,8 @@ from ringwork.ads.personal import Personal
 from ringwork.kernel.errors import Conflict, Fault
 from ringwork.kernel.ids import IdGenerator
 from ringwork.kernel.journal import Command
+from ringwork.kernel.viewer import PERSON_PREFIX
 
-PERSON_PREFIX: Final = "person/"
 """The subject of a person, as a pseudonym is made of it and an erasure names it."""
 Consented = Callable[[bytes, int], bool]
 """(pseudonym, now in us) -> whether what the person does may be kept for advertising."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 from ringwork.ads.exchange.bidders import Bidder, ExchangeSettings
 from ringwork.ads.exchange.gather import Gather, Gathered
 from ringwork.ads.exchange.inbound import ExternalBid, Rejection
-from ringwork.ads.exchange.outbound import Signals
+from ringwork.ads.exchange.outbound import PassedOn
 
 __all__ = [
     "Bidder",
@@ -24,6 +24,6 @@ __all__ = [
     "ExternalBid",
     "Gather",
     "Gathered",
+    "PassedOn",
     "Rejection",
-    "Signals",
 ]

@@ -6,7 +6,7 @@ from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.exchange.awaiting import Awaiting
 from ringwork.ads.exchange.gather import Gather
 from ringwork.ads.exchange.notices import Notices
-from ringwork.ads.exchange.outbound import Signals
+from ringwork.ads.exchange.outbound import PassedOn
 from ringwork.ads.exchange.round import Round
 from ringwork.ads.model import Ask
 
@@ -30,12 +30,12 @@ class ExchangeDesk:
         self._currency = currency
 
     async def gather(
-        self, ask: Ask, *, tmax_ms: int | None = None, signals: Signals | None = None
+        self, ask: Ask, *, tmax_ms: int | None = None, passed_on: PassedOn | None = None
     ) -> Round | None:
         """The outside bids for an ask, in time; None for a publisher that can sell nothing."""
         if ask.context.publisher_id not in self._catalogue.publishers:
             return None
-        gathered = await self._gather(ask, tmax_ms=tmax_ms, signals=signals)
+        gathered = await self._gather(ask, tmax_ms=tmax_ms, passed_on=passed_on)
         return Round(ask, gathered, self._notices, currency=self._currency)
 
     def billed(self, impression_id: bytes) -> None:

@@ -21,7 +21,7 @@ from ringwork.ads.exchange.bidders import Bidder, ExchangeSettings
 from ringwork.ads.exchange.breaker import Allowance, Breaker, Pass
 from ringwork.ads.exchange.events import BidderHeard
 from ringwork.ads.exchange.inbound import Answer, ExternalBid, Rejection
-from ringwork.ads.exchange.outbound import TMAX_MIN_MS, Outgoing, Signals, outgoing, slots_for
+from ringwork.ads.exchange.outbound import TMAX_MIN_MS, Outgoing, PassedOn, outgoing, slots_for
 from ringwork.ads.exchange.rules import INVALID
 from ringwork.ads.exchange.transport import BidderFailed, BidTransport, TooMuch
 from ringwork.ads.exchange.worth import worths_of
@@ -117,7 +117,7 @@ class Gather:
         return {line.bidder.id: dict(line.counts) for line in self._lines}
 
     async def __call__(
-        self, ask: Ask, *, tmax_ms: int | None = None, signals: Signals | None = None
+        self, ask: Ask, *, tmax_ms: int | None = None, passed_on: PassedOn | None = None
     ) -> Gathered:
         """The bids for ``ask`` that came in time.
 
@@ -131,7 +131,7 @@ class Gather:
         found: dict[str, _Heard] = {}
         asked: list[_Asked] = []
         for line in self._lines:
-            started = self._start(line, ask, budget_ms, signals)
+            started = self._start(line, ask, budget_ms, passed_on)
             if isinstance(started, str):
                 found[line.bidder.id] = _Heard(started, 0)
             else:
@@ -145,10 +145,10 @@ class Gather:
     # ---- asking ---------------------------------------------------------------------------------
 
     def _start(
-        self, line: _Line, ask: Ask, budget_ms: int, signals: Signals | None
+        self, line: _Line, ask: Ask, budget_ms: int, passed_on: PassedOn | None
     ) -> _Asked | str:
         """The request under way, or why the bidder is not asked."""
-        if signals is not None and signals.unclear:
+        if passed_on is not None and passed_on.unclear:
             return "signals"
         bidder = line.bidder
         wait_ms = min(bidder.tmax_ms, budget_ms)
@@ -172,7 +172,7 @@ class Gather:
             asi=self._asi,
             worths=worths,
             tmax_ms=tmax_ms,
-            signals=signals,
+            passed_on=passed_on,
         )
         task = asyncio.create_task(self._ask(request, wait_ms))
         line.running.add(task)

@@ -21,6 +21,7 @@ from ringwork.ads.openrtb.price import to_cpm
 from ringwork.ads.openrtb.structs import Dsa
 from ringwork.ads.supply.schain import BadChain, Chain, Node, parse_text
 from ringwork.kernel.ids import format_id
+from ringwork.kernel.viewer import Signals
 
 DEVICE_TYPES: Final = {"phone": 4, "computer": 2, "tablet": 5, "tv": 3}
 """AdCOM device types."""
@@ -43,18 +44,10 @@ _AGREED: Final = 3
 Members = dict[str, object]
 
 
-class Signals(Struct, frozen=True, kw_only=True):
-    """What regulates a request, as it came in; None and empty: the request did not say."""
+class PassedOn(Struct, frozen=True):
+    """What regulates a request, as it came in, and is said on."""
 
-    coppa: int | None = None
-    gdpr: int | None = None
-    us_privacy: str = ""
-    gpp: str = ""
-    gpp_sid: tuple[int, ...] = ()
-    consent: str = ""
-    """The TC string: a statement about purposes, not about who makes it."""
-    gpc: str = ""
-    """``1`` where the viewer's browser says ``Sec-GPC: 1``."""
+    signals: Signals = Signals()
     dsa: Dsa | None = None
     unclear: str = ""
     """Why nobody outside may be asked: two strings say different things, or one cannot be read."""
@@ -87,7 +80,7 @@ def outgoing(
     asi: str,
     worths: Mapping[str, Worth],
     tmax_ms: int,
-    signals: Signals | None = None,
+    passed_on: PassedOn | None = None,
 ) -> Outgoing:
     """The request for a bidder that some slot suits and that has ``tmax_ms`` to answer.
 
@@ -95,7 +88,7 @@ def outgoing(
     """
     numbers = slots_for(ask, bidder)
     assert numbers, "whom nothing suits is not asked"
-    signals = signals or Signals()
+    passed_on = passed_on or PassedOn()
     theirs, worth = next(iter(worths.items()))
     request_id = format_id(ask.request_id)
     slots = tuple(ask.slots[number] for number in numbers)
@@ -112,7 +105,7 @@ def outgoing(
         "cur": list(worths),
         **_blocks(ask.context, slots, bidder),
         "source": _source(ask, asi, request_id),
-        **_regulations(signals),
+        **_regulations(passed_on),
     }
     return Outgoing(
         bidder,
@@ -122,7 +115,7 @@ def outgoing(
         ask.context,
         worths,
         settings.secure,
-        signals.dsa,
+        passed_on.dsa,
         _encoder.encode(members),
     )
 
@@ -290,7 +283,8 @@ def chain_of(ask: Ask) -> Chain:
     return Chain(complete=int(ask.source == "native"), nodes=())
 
 
-def _regulations(signals: Signals) -> Members:
+def _regulations(passed_on: PassedOn) -> Members:
+    signals = passed_on.signals
     regs: Members = {}
     for name, value in (("coppa", signals.coppa), ("gdpr", signals.gdpr)):
         if value is not None:
@@ -302,14 +296,14 @@ def _regulations(signals: Signals) -> Members:
         regs["gpp_sid"] = signals.gpp_sid
     extensions: Members = {}
     if signals.gpc:
-        extensions["gpc"] = signals.gpc
-    if signals.dsa is not None:
-        extensions["dsa"] = _dsa(signals.dsa)
+        extensions["gpc"] = "1"
+    if passed_on.dsa is not None:
+        extensions["dsa"] = _dsa(passed_on.dsa)
     if extensions:
         regs["ext"] = extensions
     members: Members = {"regs": regs} if regs else {}
-    if signals.consent:
-        members["user"] = {"consent": signals.consent}
+    if signals.tc:
+        members["user"] = {"consent": signals.tc}
     return members
 
 

@@ -92,6 +92,8 @@ class Device(Struct, gc=False):
     ppi: Count | None = None
     language: str | None = None
     langb: str | None = None
+    lmt: int | None = None
+    dnt: int | None = None
     ext: Ext | None = None
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-import re
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Annotated, Final, Literal, TypeVar
@@ -24,8 +23,8 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
-from ringwork.consent.requests import PERSON_PATTERN
 from ringwork.kernel.errors import Fault, Invalid, NotFound
+from ringwork.kernel.viewer import SECRET_PERSON, PersonId
 from ringwork.web.problems import Forbidden
 from ringwork.web.strict import invalid
 
@@ -37,7 +36,6 @@ TICKET_VALID_S: Final = 3_600
 LINK_VALID_S: Final = 86_400
 CONTRAST_MIN: Final = 4.5
 """WCAG 2.2, 1.4.3: a publisher's colours must not make an option hard to read."""
-OWN_KEY: Final = re.compile(r"r\.[A-Za-z0-9_-]{22,64}")
 
 Surface = Literal["choice-page", "choice-embed", "choice-mine", "choice-mine-embed"]
 STEPS: Final[dict[Surface, int]] = {
@@ -66,7 +64,7 @@ class Visit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     """Who decides about ads at which publisher, and where they go next."""
 
     publisher: Annotated[str, Meta(min_length=1, max_length=64)]
-    person: Annotated[str, Meta(pattern=PERSON_PATTERN)]
+    person: PersonId
     site: Annotated[str, Meta(max_length=64)] = ""
     """Of the publisher's, where a subscription covers some of them only."""
     locale: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{0,35}$")] = ""
@@ -164,7 +162,7 @@ class Visits:
             visit = msgspec.convert(known, type=Visit)
         except msgspec.ValidationError as error:
             raise invalid(error) from None
-        if not OWN_KEY.fullmatch(visit.person):
+        if not SECRET_PERSON.fullmatch(visit.person):
             detail = (
                 "expected r. and at least 22 random characters of A-Z a-z 0-9 _ -; "
                 "for an id of your own make a link: POST /v1/choice/links"
@@ -179,6 +177,13 @@ class Visits:
         if link.until_s * 1_000_000 <= now_us:
             raise Forbidden("the link is too old; go back and follow it again")
         return link.visit
+
+    def person_of(self, text: str, publisher: str, *, now_us: int) -> str:
+        """Whom a link names at a publisher's; empty where it was not made here or holds no more."""
+        link = self._seals.open(text, Link)
+        if link is None or link.visit.publisher != publisher or link.until_s * 10**6 <= now_us:
+            return ""
+        return link.visit.person
 
     def link(self, visit: Visit, *, now_us: int) -> str:
         """A sealed visit, for the query member ``link``."""

@@ -37,8 +37,8 @@ from ringwork.kernel.events import Event
 from ringwork.kernel.ids import IdGenerator
 from ringwork.kernel.journal import Command
 from ringwork.kernel.ports import KeyStore
+from ringwork.kernel.viewer import PERSON_PREFIX
 
-PERSON_PREFIX: Final = "person/"
 """Before a person's id in the name of a subject, as everywhere in this part."""
 METHOD: Final = b"payment_method"
 
