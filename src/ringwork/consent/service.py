@@ -27,7 +27,6 @@ from ringwork.kernel.journal import Command
 from ringwork.kernel.ports import KeyStore
 from ringwork.kernel.viewer import PERSON_PREFIX
 
-"""Before a person's id in the name of a subject; ``ringwork erase person/ID``."""
 CLOCK_OFF_MAX_US: Final = 5 * 60 * 1_000_000
 RECORDS_MAX: Final = 10_000
 """Records of one person after which grants are refused: 25 a day for a year is no person."""

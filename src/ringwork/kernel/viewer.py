@@ -15,7 +15,7 @@ from ringwork.kernel.history import Service
 PERSON_PATTERN: Final = r"^[A-Za-z0-9._~:@+-]{1,128}$"
 PersonId = Annotated[str, Meta(pattern=PERSON_PATTERN, description="your id of the person")]
 PERSON_PREFIX: Final = "person/"
-"""Before a person's id: the subject whose pseudonym and key the platform has."""
+"""Before a person's id in the name of a subject, as in ``ringwork erase person/ID``."""
 SECRET_PERSON: Final = re.compile(r"r\.[A-Za-z0-9_-]{22,64}")
 """An id of 128 random bits or more: whoever knows it may speak for its person, as with a key."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from ringwork.app.platform import Platform
 from ringwork.consent.subscriptions.events import (
     SubscriptionChargeRequested,
     SubscriptionRequested,
@@ -69,29 +70,33 @@ class Desk:
         return answer.json()
 
     def pay(self, person: str = PERSON) -> None:
-        """The person's subscription has started, as its payment's notice would record it."""
-        platform, now_us = self.platform, self.clock.wall_us()
-        subject = platform.consent.consents.subject_of(person)
-        ends_us = now_us + MONTH_US
-        with platform.journal.command(tenant="main", request_id=platform.ids.new()) as command:
-            for event in (
-                SubscriptionRequested(
-                    "s", "quiet", "DE", "web", "EUR", "UTC", False, 7, b"sealed", "test"
-                ),
-                SubscriptionChargeRequested(
-                    "ch", "s", "period", 1, 1, now_us, ends_us, "quiet-de",
-                    5_990_000_000, 0, 0, 5_990_000_000, "EUR",
-                ),
-                SubscriptionStarted("s", "ch", now_us, ends_us),
-            ):  # fmt: skip
-                command.record(event, subject=subject)
-            command.commit()
+        pay(self.platform, person)
 
     async def events(self, type_: str) -> list[dict]:
         answer = await self.client.admin.get(
             "/v1/log/events", params={"type": type_, "limit": 1000}
         )
         return answer.json()["events"]
+
+
+def pay(platform: Platform, person: str) -> None:
+    """A person's subscription has started, as its payment's notice would record it."""
+    now_us = platform.clock.wall_us()
+    subject = platform.consent.consents.subject_of(person)
+    ends_us = now_us + MONTH_US
+    with platform.journal.command(tenant="main", request_id=platform.ids.new()) as command:
+        for event in (
+            SubscriptionRequested(
+                "s", "quiet", "DE", "web", "EUR", "UTC", False, 7, b"sealed", "test"
+            ),
+            SubscriptionChargeRequested(
+                "ch", "s", "period", 1, 1, now_us, ends_us, "quiet-de",
+                5_990_000_000, 0, 0, 5_990_000_000, "EUR",
+            ),
+            SubscriptionStarted("s", "ch", now_us, ends_us),
+        ):  # fmt: skip
+            command.record(event, subject=subject)
+        command.commit()
 
 
 def ticket_of(page: httpx.Response) -> str:

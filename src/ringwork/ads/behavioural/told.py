@@ -15,7 +15,6 @@ from ringwork.kernel.ids import IdGenerator
 from ringwork.kernel.journal import Command
 from ringwork.kernel.viewer import PERSON_PREFIX
 
-"""The subject of a person, as a pseudonym is made of it and an erasure names it."""
 Consented = Callable[[bytes, int], bool]
 """(pseudonym, now in us) -> whether what the person does may be kept for advertising."""
 AHEAD_S: Final = 300

@@ -39,7 +39,6 @@ from ringwork.kernel.journal import Command
 from ringwork.kernel.ports import KeyStore
 from ringwork.kernel.viewer import PERSON_PREFIX
 
-"""Before a person's id in the name of a subject, as everywhere in this part."""
 METHOD: Final = b"payment_method"
 
 
