@@ -205,7 +205,7 @@ def test_a_placement_is_filled_and_its_beacon_bills(site):
     assert (ad["width"], ad["height"], ad["advertiser"]) == (300, 250, "adv.example")
     assert "price_nanos" not in ad
     assert ad["why"].endswith("Nothing about you was used.")
-    assert ad["dsa"] == {"behalf": "Adv", "paid": "Adv", "params": [2]}
+    assert ad["dsa"] == {"behalf": "Adv", "paid": "Adv", "params": []}
     assert site.send("GET", path_of(ad["beacons"]["impression"])).status_code == 204
     [cleared], [bill] = (site.house.payloads(kind) for kind in (AuctionCleared, ImpressionBilled))
     assert (cleared.context.site, cleared.context.placement_id) == ("www.news.example", "top")

@@ -426,3 +426,31 @@ def test_a_holdout_keeps_the_rows_that_a_model_would_learn():
     assert judged["click"] == expected
     kept.forget()
     assert kept.judge(snapshot) == {}
+
+
+# ---- who is learned from --------------------------------------------------------------------------
+
+
+def test_who_did_not_allow_measurement_trains_nothing_and_the_manifest_counts_the_others():
+    told = Told()
+    rows = (
+        ("consented", True),
+        ("less-personalised", False),
+        ("general", True),
+        ("consented", True),
+    )
+    events = [
+        event
+        for number, (tier, measurable) in enumerate(rows)
+        for event in (
+            changed(sale(number, START_US), tier=tier, measurable=measurable),
+            billed(number), clicked(number),
+        )
+    ]  # fmt: skip
+    made = fold(told, events)
+    shown = [call[1] for call in told.calls if call[0] == "shown"]
+    assert shown == [name(0), name(2), name(3)]
+    assert made.tiers == {"consented": 2, "general": 1}
+    again = fold(Told(), [])
+    again.load(made.dump())
+    assert again.tiers == made.tiers

@@ -26,7 +26,9 @@ BEGIN_S = 1_764_158_400
 PAGE = """<!doctype html><html lang="en"><title>Article</title><style>body{{margin:0}}</style>
 <div style="height:{above}px"></div><div data-ringwork-placement="{placement}" {place}></div>
 <div style="height:3000px"></div><script src="{url}/ringwork.js" {script}></script></html>"""
-TAG_MAX_BYTES = 3712  # what it asks the consent tag is 113 of them
+TAG_MAX_BYTES = (
+    4096  # of them: what it asks the consent tag and tells of the person, the link to why
+)
 
 
 def an_ad(url: str, number: int, size: tuple[int, int]) -> dict[str, object]:

@@ -6,7 +6,6 @@ from random import Random
 import httpx
 import pytest
 
-from ringwork.ads.events import AuctionCleared
 from ringwork.ads.exchange import ExchangeSettings
 from ringwork.ads.model import Ask, Context, Slot
 from ringwork.app.compose import create
@@ -14,8 +13,8 @@ from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
 from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.entropy import SeededEntropy
-from ringwork.kernel.history import working_for
-from ringwork.kernel.purpose import Grant, GrantRefused
+from ringwork.kernel.purpose import GrantRefused
+from ringwork.kernel.viewer import Viewer
 from tests.ads.exchange.market import SimulatedBidders, bid, bidder, reply
 from tests.app.served import EPOCH_US, Client
 from tests.consent.choice.shop import ORIGIN, Desk
@@ -117,36 +116,17 @@ async def people(client: Client) -> None:
     context = Context(site="pub.example", publisher_id="pub")
     slot = Slot(id="1", format="banner", sizes=((300, 250),))
     ask = Ask(request_id=platform.ids.new(), source="native", context=context, slots=(slot,))
+    answered = await platform.serve_ad(ask, Viewer(person="eve"))
+    assert (answered.tier, [one.campaign_id for one in answered.served]) == ("consented", ["c0"])
     subject = platform.consent.consents.subject_of("eve")
     grant = platform.consent.grants.grant(
         subject=subject, purposes=("advertise",), services=("main",), request_id=ask.request_id,
         epoch=platform.consent.epochs.current(subject),
     )  # fmt: skip
-    with working_for("consented"):
-        sold, reads = show(platform, ask, grant)
-    assert (sold, reads) == (["c0"], {"main": 0b111})
     with pytest.raises(GrantRefused, match="tier"):
-        show(platform, ask, grant)
+        platform.behaviour.personal_context(ask, grant, now_s=now_us // 10**6)
     platform.denied.record(platform.journal, tenant="main")
     await platform.journal.settled()
-
-
-def show(platform: Platform, ask: Ask, grant: Grant) -> tuple[list[str], dict[str, int]]:
-    """Sell one slot to the person of a grant; (campaigns, what was read)."""
-    ads, behaviour, auction_id = platform.ads, platform.behaviour, platform.ids.new()
-    with platform.journal.command(tenant="main", request_id=ask.request_id) as command:
-        personal = behaviour.personal_context(ask, grant, now_s=command.now_s)
-        page = behaviour.begin(personal, auction_id, now_s=command.now_s)
-        shortlist = ads.candidates(ask, ask.slots[0], page, now_s=command.now_s)
-        cleared = ads.clear(
-            command, ask, ask.slots, page, shortlist, shortlist.ranked, auction_id=auction_id
-        )
-        behaviour.record(command, personal, page)
-        outcomes, reads = [outcome for outcome, _ in cleared], dict(page.reads)
-        event = AuctionCleared(ask.source, "EUR", ask.context, outcomes, {}, reads=reads)
-        command.record(event, event_id=auction_id)
-        command.commit()
-    return [one.campaign_id for one in outcomes], reads
 
 
 async def accounting(client: Client) -> None:

@@ -30,7 +30,7 @@ from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.events import EventTypes
 from ringwork.kernel.journal import appliers_of, replay
 from ringwork.kernel.ports import Head
-from ringwork.kernel.viewer import NOBODY
+from ringwork.kernel.viewer import EXCHANGE, Signals, Viewer
 from ringwork.storage.sqlite.reader import SqliteLogReader
 from tests.app.life import HOUR_US, post, transfer
 from tests.app.logged import events_of, unbroken
@@ -39,6 +39,8 @@ from tests.app.test_following import followed
 from tests.crash.shop import euros
 
 BANNER = Slot(id="1", format="banner", sizes=((300, 250),), floor_nanos=100_000)
+MEASURED = Viewer(signals=Signals(gdpr=0), where=EXCHANGE)
+"""Of whom no law asks leave to learn from what comes of an ad."""
 ADVERTISERS = ("a", "b")
 SITES = ("north.example", "south.example")
 RATES = {("a", "north.example"): 0.08, ("a", "south.example"): 0.2,
@@ -95,7 +97,7 @@ async def sell(client: Client, advertiser: str, site: str) -> Served:
         request_id=platform.ids.new(), source="openrtb", context=place(site, other),
         slots=(BANNER,),
     )  # fmt: skip
-    [served] = (await platform.serve_ad(ask, NOBODY)).served
+    [served] = (await platform.serve_ad(ask, MEASURED)).served
     return served
 
 

@@ -13,12 +13,11 @@ from tests.app.served import EPOCH_US, Client, serve
 from tests.crash.shop import BID_REQUEST, euros
 
 METHODS = ("get", "put", "post", "delete", "patch")
-FILES = {"/ads.txt", "/app-ads.txt", "/sellers.json"}
 BEACONS = {f"/{letter}/{{token}}" for letter in "bvwcnl"}
 SCRIPTS = {"/ringwork.js", "/ringworkBidAdapter.js", "/ringwork-consent.js"}
 CHOICE = {"/choice", *(f"/choice/{page}" for page in ("embed", "mine", "mine-embed", "state"))}
 LANES = {"/openrtb2/auction", "/v1/ads/request", "/vast/{placement}", *SCRIPTS, *BEACONS, *CHOICE}
-FILES = {"/ads.txt", "/app-ads.txt", "/sellers.json"}
+FILES = {"/ads.txt", "/app-ads.txt", "/sellers.json", "/why/{impression_id}"}
 UNDOCUMENTED = {"/metrics", "/openapi.json", "/"}
 """For monitoring, the document itself, and the way to the console."""
 
@@ -209,6 +208,7 @@ def test_real_answers_are_as_documented(tmp_path, document):
     all_gets = {(method, path) for method, path, _ in operations(document) if method == "get"}
     # These are no JSON.
     texts = {"/v1/reports/{name}", "/ads.txt", "/app-ads.txt", "/vast/{placement}"}
+    texts.add("/why/{impression_id}")
     unseen = {"/v1/log/stream", "/v1/creatives/{creative_id}/preview"} | texts | SCRIPTS | BEACONS
     unseen |= CHOICE - {"/choice/state"}  # pages
     assert {path for _, path in all_gets - seen} == unseen

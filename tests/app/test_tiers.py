@@ -136,7 +136,7 @@ def test_what_a_person_decides_holds_for_the_next_request(tmp_path):
             seen.append((answer["tier"], ad["ad"], ad["dsa"]["params"]))
         cleared = await auctions(client)
         personal = ("consented", "t.a", [1, 2])
-        plain = ("less-personalised", "c.a", [2])
+        plain = ("less-personalised", "c.a", [])
         assert seen == [personal, plain, personal, plain, plain]
         assert [one.tier for one in cleared] == [one[0] for one in seen]
         assert [one.tier_reasons[0] for one in cleared] == [

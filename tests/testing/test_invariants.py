@@ -153,6 +153,22 @@ def test_an_outside_bid_follows_from_what_was_bid_and_the_rate():
     assert broken(read(gathered(offered={}), won(rate=""), outside_sale())) == []
 
 
+def of_tier(tier: str, **members: object) -> tuple[Event, ...]:
+    return (*GOOD[:-4], msgspec.structs.replace(sale(), tier=tier, **members), *GOOD[-3:])
+
+
+@pytest.mark.parametrize(
+    ("tier", "members"),
+    [
+        ("consented", {"reads": {"main": 7}}),
+        ("less-personalised", {"context": Context(region="PRT", categories=("IAB1",))}),
+        ("general", {"context": Context(site="news.example", blocked_categories=("IAB1",))}),
+    ],
+)
+def test_a_tier_may_know_what_is_its_own(tier, members):
+    assert broken(read(*of_tier(tier, **members))) == []
+
+
 BAD = {
     "an outside bid that stood with more than it counts as": ((gathered(rate="0.9"), won(), outside_sale()), {}, "I8"),
     "an outside bid sold for more than it counts as": ((won(rate="0.6"), outside_sale()), {}, "I8"),
@@ -172,6 +188,11 @@ BAD = {
     "money of an account that nobody opened": ((*accounts(), TransferCreated("x", "single", "nobody", "cash", 1, "EUR")), {}, "I4"),
     "money for an account that nobody opened": ((*accounts(), TransferCreated("x", "single", "cash", "nobody", 1, "EUR")), {}, "I4"),
     "a post above its hold": ((*accounts(), hold(10), post(20)), {}, "I5"),
+    "a subscriber's auction": (of_tier("subscriber"), {}, "I6"),
+    "history read for who refused": (of_tier("less-personalised", reads={"main": 1}), {}, "I6"),
+    "history read for nobody knows whom": (of_tier("", reads={"main": 1}), {}, "I6"),
+    "history read for another purpose": (of_tier("consented", reads={"main": 1 << 16}), {}, "I6"),
+    "a page known where the slot alone is": (of_tier("general", context=Context(region="PRT")), {}, "I6"),
     "a person named in an auction": (GOOD, {"subject": b"s" * 16}, "I6"),
     "a price that its inputs do not give": ((*accounts(), sale(price=61)), {}, "I8"),
     "a winner that did not win": ((*accounts(), sale(ad_id="y")), {}, "I8"),

@@ -123,6 +123,11 @@ class Catalogue:
             self.audiences[event.audience.id] = event.audience
             self.audiences_generation += 1
 
+    def audience_name(self, id: str) -> str:
+        """An audience's name, or its id where there is none."""
+        audience = self.audiences.get(id)
+        return id if audience is None else audience.name
+
     def _change_advertiser(self, wanted: Advertiser) -> None:
         contact = self.advertisers[wanted.id].contact
         self.advertisers[wanted.id] = replace(wanted, contact=contact)

@@ -228,6 +228,9 @@ class AuctionCleared(Event, frozen=True, array_like=True):
     """What the person's choice left of the request; empty before tiers were recorded."""
     tier_reasons: tuple[str, ...] = ()
     """Codes of every rule that applied, the deciding one first."""
+    measurable: bool = True
+    """Whether what comes of it may be learned from: the person allowed measurement, or no law asks
+    for that."""
 
 
 class AnswerTimed(Event, frozen=True, array_like=True):

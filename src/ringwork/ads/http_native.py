@@ -37,13 +37,13 @@ from ringwork.ads.model import (
     Served,
     Site,
     Slot,
-    Targeting,
     Url,
     Value,
 )
 from ringwork.ads.outside import is_external
 from ringwork.ads.shown import Shown
 from ringwork.ads.viewers import PageSignals, rules_of, signals_of_page
+from ringwork.ads.why import sentence, sentence_outside
 from ringwork.kernel.errors import Fault, Invalid, NotFound
 from ringwork.kernel.ids import format_id
 from ringwork.kernel.purpose import Tier
@@ -120,7 +120,8 @@ class Statement(Struct, frozen=True):
     paid: str
     """Who paid for it."""
     params: list[int]
-    """What of the viewer was used, as the DSA extension of OpenRTB codes it: 2, basic."""
+    """What of the viewer was used, as the DSA extension of OpenRTB codes it: 1 what they did, 2 the
+    page and its surroundings; nothing, where the place alone was known."""
 
 
 class ShownAd(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -320,9 +321,10 @@ class NativeAds:
         else:
             markup = self._shown_by.banner(served, pixel=False)
         if is_external(served.campaign_id):
-            why = _why_outside(context)
+            why = sentence_outside(context)
         else:
-            why = _why(context, self._catalogue.campaigns[served.campaign_id].targeting)
+            targeting = self._catalogue.campaigns[served.campaign_id].targeting
+            why = sentence(context, targeting, served.used.reads, self._catalogue.audience_name)
         return ShownAd(
             impression_id=format_id(served.impression_id),
             slot=served.slot_id,
@@ -337,7 +339,7 @@ class NativeAds:
             scripts=self._shown_by.is_scripted(served),
             advertiser=served.advertiser_domain,
             why=why,
-            dsa=Statement(served.behalf, served.payer, list(served.user_parameters)),
+            dsa=Statement(served.behalf, served.payer, list(served.used.parameters)),
             price_nanos=served.price_nanos if with_prices else UNSET,
             currency=served.currency if with_prices else UNSET,
         )
@@ -417,36 +419,3 @@ def _site(url: str | None, domain: str) -> str:
     except ValueError:  # an IPv6 literal that is none
         return domain
     return host if host == domain or host.endswith(f".{domain}") else domain
-
-
-def _why_outside(context: Context) -> str:
-    """The same for an outside bidder's ad: what its bidder was told."""
-    told = [f"the place ({context.app or context.site})"]
-    if context.categories:
-        told.append("what the page is about")
-    if context.region:
-        told.append(f"the region ({context.region})")
-    if context.device_type != "other":
-        told.append(f"the kind of device ({context.device_type})")
-    return f"Chosen by its bid for this place. Its bidder was told {', '.join(told)}, and not you."
-
-
-def _why(context: Context, targeting: Targeting) -> str:
-    """What the ad was chosen by, in words for the person who sees it."""
-    reasons = []
-    if targeting.sites or targeting.apps:
-        reasons.append(f"the place ({context.app or context.site})")
-    if targeting.categories:
-        reasons.append("what the page is about")
-    if targeting.regions:
-        reasons.append(f"the region ({context.region})")
-    if targeting.device_types:
-        reasons.append(f"the kind of device ({context.device_type})")
-    if targeting.hours:
-        reasons.append("the hour")
-    if targeting.weekdays:
-        reasons.append("the day of the week")
-    if targeting.key_values:
-        reasons.append("what its publisher says of the page")
-    chosen = ", ".join(reasons) or "the auction for this place alone"
-    return f"Chosen by {chosen}. Nothing about you was used."

@@ -43,7 +43,7 @@ def outcome_routes(api: AdsApi) -> list[ControllerRouterHandler]:
     async def why(impression_id: UuidText) -> Why:
         """Why this ad and why this price: the logged inputs, and the price computed from them."""
         await api.indexed()
-        return await asyncio.to_thread(_explain, api, _id_of(impression_id))
+        return await asyncio.to_thread(_explain, api, impression_id_of(impression_id))
 
     @get("/v1/ledger/totals", opt=needs("ledger:read"))
     async def ledger_totals() -> LedgerTotals:
@@ -56,7 +56,8 @@ def outcome_routes(api: AdsApi) -> list[ControllerRouterHandler]:
     return [report_conversion, why, ledger_totals]
 
 
-def _id_of(impression_id: str) -> bytes:
+def impression_id_of(impression_id: str) -> bytes:
+    """The id, read; Invalid."""
     try:
         return parse_id(impression_id)
     except ValueError as error:

@@ -5,8 +5,10 @@ labels (``rank``). Everything follows from the events, their order and their tim
 the same events, from the start or from a dump, has the same model, and publishes the same versions
 where the log says that one was published. Source: ads specification 3.16, 7.5.
 
-Every row is of the tier "less_personalised": until there is consent nobody is known, an auction's
-``Context`` cannot hold a person, and nothing else of a request is looked at here.
+Rows are of those requests alone whose person allowed measurement, or of whom no law asks it
+(``AuctionCleared.measurable``): who refused trains nothing, not even what knows nobody. Of each row
+only the auction's ``Context`` is looked at, which cannot hold a person, so one calibration serves
+every tier; how many rows each tier gave is counted for the version's manifest.
 
 Two inputs of a prediction are not in the log and are restored from what is:
 
@@ -105,6 +107,8 @@ class _Sale(Struct, frozen=True, array_like=True, gc=False):
     heads: tuple[str, ...]
     expires_s: int
     """From then on its impression is no billed one."""
+    tier: str = ""
+    """Of its request."""
 
 
 class _Owner(Struct, frozen=True):
@@ -125,6 +129,7 @@ class _State(Struct, frozen=True, array_like=True):
     ads: dict[str, _Ad]
     placements: dict[str, tuple[int, int]]
     sales: dict[bytes, _Sale]
+    tiers: dict[str, int]
 
 
 class Learning:
@@ -135,7 +140,7 @@ class Learning:
     """
 
     name: ClassVar[str] = "learning"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     """To be raised where the same events would teach something else: fields, heads, rates, rules.
     What was kept on disk is then learned again."""
     hears: ClassVar[tuple[type[Event], ...]] = (
@@ -172,6 +177,8 @@ class Learning:
         """Impressions and responses since then: whether another version would differ."""
         self.refused = 0
         """Sales that were not learned from because too many waited."""
+        self.tiers: dict[str, int] = {}
+        """Tier of the request -> impressions that were learned from."""
         self._now_us = self._advance_us = self._sweep_us = 0
         self._advertisers: dict[str, str] = {}
         """Campaign id -> advertiser id."""
@@ -186,7 +193,7 @@ class Learning:
         event, ts_us = recorded.payload, recorded.ts_us
         if isinstance(event, AuctionCleared):
             self._advance(ts_us)
-            for outcome in event.slots:
+            for outcome in event.slots if event.measurable else ():
                 if outcome.impression_id is not None:
                     self._sold(event, outcome, outcome.impression_id)
         elif isinstance(event, ImpressionBilled):
@@ -242,7 +249,7 @@ class Learning:
         )
         context = self._context(features.context_values(event.context, slot))
         heads = heads_of(event.source, outcome.pricing, outcome.format)
-        self._sales[impression_id] = _Sale(context, ad.keys, heads, outcome.expires_s)
+        self._sales[impression_id] = _Sale(context, ad.keys, heads, outcome.expires_s, event.tier)
 
     def _context(self, values: tuple[str, ...]) -> bytes:
         kept = self._contexts.get(values)
@@ -258,6 +265,7 @@ class Learning:
         if sale is None:
             return
         self.fresh += 1
+        self.tiers[sale.tier] = self.tiers.get(sale.tier, 0) + 1
         context, ad = np.frombuffer(sale.context, "<i8"), np.frombuffer(sale.ad, "<i8")
         self._model.shown(impression_id, context, ad, TIER, ts_us=ts_us, heads=sale.heads)
 
@@ -300,6 +308,7 @@ class Learning:
                 self._ads,
                 self._placements,
                 self._sales,
+                self.tiers,
             )
         )
 
@@ -312,6 +321,7 @@ class Learning:
         self._sweep_us = told.sweep_us
         self._advertisers, self._ads = told.advertisers, told.ads
         self._placements, self._sales = told.placements, told.sales
+        self.tiers = told.tiers
 
 
 def heads_of(source: str, pricing: str, format: str) -> tuple[str, ...]:

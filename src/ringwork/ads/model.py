@@ -552,6 +552,15 @@ BASIC_ADVERTISING: Final = 2
 """DSA extension: basic advertising, as in purpose 2 of TCF; no profile, no precise place."""
 
 
+class Used(Struct, frozen=True):
+    """What of the viewer an ad was chosen by."""
+
+    parameters: tuple[int, ...] = ()
+    """As the DSA extension of OpenRTB codes it."""
+    reads: Mapping[str, int] = {}
+    """What was read of the person (``reads``)."""
+
+
 class Served(Struct, frozen=True, kw_only=True):
     """A slot that was sold: everything an answer in any protocol needs."""
 
@@ -573,8 +582,8 @@ class Served(Struct, frozen=True, kw_only=True):
     """On whose behalf the ad is shown (DSA, article 26)."""
     payer: str = ""
     """Who paid for it."""
-    user_parameters: tuple[int, ...] = (BASIC_ADVERTISING,)
-    """What of the viewer was used, as the DSA extension codes it."""
+    used: Used = Used()
+    """What of the viewer was used to choose it."""
 
 
 class Answered(Struct, frozen=True):

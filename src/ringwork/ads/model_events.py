@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from msgspec import field
+
 from ringwork.kernel.events import Event
 
 
@@ -19,6 +21,9 @@ class ModelPublished(Event, frozen=True, array_like=True):
     """1 for the first, and one more each time."""
     learned: dict[str, int]
     """Head -> rows that the learner had learned when the version was asked for."""
+    tiers: dict[str, int] = field(default_factory=dict)
+    """Its manifest: tier of the request -> impressions that it was learned from, all of people who
+    allowed that. Empty tier: from before tiers were recorded."""
 
 
 EVENTS: tuple[type[Event], ...] = (ModelPublished,)

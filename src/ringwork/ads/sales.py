@@ -10,7 +10,7 @@ from msgspec import Struct
 from ringwork.ads.auction import Ranked
 from ringwork.ads.events import Considered, SlotOutcome
 from ringwork.ads.index import Contender, Shortlist
-from ringwork.ads.model import Ask, Sale, Served, Slot
+from ringwork.ads.model import Ask, Sale, Served, Slot, Used
 from ringwork.ads.tokens import Claim
 
 Charged = Literal["first", "second", "agreed", "priority", "house"]
@@ -110,6 +110,7 @@ def served_of(
     impression_id: bytes,
     tokens: Mapping[str, str],
     ranked: Ranked,
+    used: Used,
 ) -> Served:
     """What an answer in any protocol needs of a sale."""
     return Served(
@@ -126,4 +127,5 @@ def served_of(
         deal_id=slot.deal_id,
         behalf=contender.advertiser.name,
         payer=contender.advertiser.name,
+        used=used,
     )

@@ -22,8 +22,6 @@ from ringwork.ads.events import SlotOutcome
 from ringwork.ads.exploration import explored
 from ringwork.ads.index import Contender, Index, Shortlist
 from ringwork.ads.model import (
-    BASIC_ADVERTISING,
-    PROFILING,
     Ask,
     Campaign,
     Pricing,
@@ -41,6 +39,7 @@ from ringwork.ads.sales import Terms, outcome_of, served_of, terms_of
 from ringwork.ads.settings import AdsSettings
 from ringwork.ads.tokens import Claim, Kind, Tokens
 from ringwork.ads.visits import Visits
+from ringwork.ads.why import used_of
 from ringwork.kernel.ids import IdGenerator, format_id
 from ringwork.kernel.journal import Command
 from ringwork.kernel.ledger import CREATED, Ledger, TransferCreated
@@ -383,10 +382,16 @@ class Ads:
         """What an answer needs of a sale, with its beacons."""
         tokens = self._tokens.sign(claim, _kinds(request.ask, contender))
         id = claim.impression_id
-        served = served_of(slot, contender, sale, self.currency, id, tokens, winner)
-        if request.page.reads:
-            return replace(served, user_parameters=(PROFILING, BASIC_ADVERTISING))
-        return served
+        return served_of(
+            slot,
+            contender,
+            sale,
+            self.currency,
+            id,
+            tokens,
+            winner,
+            used_of(request.ask.context, contender.campaign.id, request.page.reads),
+        )
 
     def rehearse(self, ask: Ask, *, now_s: int) -> list[Served]:
         """What ``ask`` would be sold now; nothing is recorded or reserved (OpenRTB ``test``).
@@ -406,7 +411,17 @@ class Ads:
                 assert sale is not None, "somebody is ranked"
                 page.sell(slot.group, contender)
                 id = self._ids.new()
-                served.append(served_of(slot, contender, sale, self.currency, id, {}, ranked[0]))
+                sold = served_of(
+                    slot,
+                    contender,
+                    sale,
+                    self.currency,
+                    id,
+                    {},
+                    ranked[0],
+                    used_of(ask.context, contender.campaign.id, page.reads),
+                )
+                served.append(sold)
         return served
 
     def _reserve(

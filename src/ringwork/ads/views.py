@@ -10,6 +10,7 @@ from ringwork.ads.events import AuctionCleared, SlotOutcome
 from ringwork.ads.model import Advertiser, Audience, Campaign, Creative, Placement, Publisher, Site
 from ringwork.ads.projections import Change, ChangeRow
 from ringwork.ads.reads import FeatureRead, reads_of
+from ringwork.ads.why import used_of
 from ringwork.kernel.events import Recorded
 from ringwork.kernel.ids import format_id
 from ringwork.kernel.money import Money
@@ -188,6 +189,11 @@ class Why(Struct, frozen=True, kw_only=True):
     context: ContextView
     reads: list[FeatureRead]
     """Personal data that were read for it, with the person's consent; else none."""
+    tier: str
+    """What the person's choice left of the request; empty in older records."""
+    tier_reasons: list[str]
+    dsa_params: list[int]
+    """What of the viewer was used, as its answer said."""
     eligible: int
     excluded: dict[str, int]
     considered: list[ConsideredView]
@@ -205,6 +211,7 @@ class Why(Struct, frozen=True, kw_only=True):
         """The explanation of a sold slot."""
         assert slot.impression_id is not None, "only a sale has a price to explain"
         ad_id, price_nanos = recompute(slot) or ("", 0)
+        used = used_of(cleared.context, slot.campaign_id, cleared.reads)
         return cls(
             impression_id=format_id(slot.impression_id),
             request_id=format_id(recorded.request_id),
@@ -218,7 +225,10 @@ class Why(Struct, frozen=True, kw_only=True):
             reserve_nanos=slot.reserve_nanos,
             currency=cleared.currency,
             context=ContextView(**structs.asdict(cleared.context)),
-            reads=list(reads_of(cleared.reads)),
+            reads=list(reads_of(used.reads)),
+            tier=cleared.tier,
+            tier_reasons=list(cleared.tier_reasons),
+            dsa_params=list(used.parameters),
             eligible=slot.eligible,
             excluded=slot.excluded,
             considered=[ConsideredView(**structs.asdict(one)) for one in slot.considered],

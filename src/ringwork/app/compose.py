@@ -24,6 +24,7 @@ from ringwork.ads.http_paths import LANE_PATHS, LANE_TYPES
 from ringwork.ads.http_reports import ReportsApi
 from ringwork.ads.http_supply_files import SupplyFiles, supply_file_routes
 from ringwork.ads.http_vast import VastTag
+from ringwork.ads.http_why import why_routes
 from ringwork.ads.markup import Markup, Urls
 from ringwork.ads.model import Region
 from ringwork.ads.openrtb import BidderTerms
@@ -59,6 +60,8 @@ if TYPE_CHECKING:
 STATIC: Final = Path(ads_http.__file__).parent / "static"
 TAG: Final = STATIC / "ringwork.js"
 """The script for publishers' pages."""
+WHY: Final = STATIC / "why.html"
+"""The page behind "Why this ad?"."""
 ADAPTER: Final = STATIC / "ringworkBidAdapter.js"
 """The module for a Prebid.js build."""
 
@@ -237,6 +240,7 @@ def _ads(platform: Platform) -> list[ControllerRouterHandler]:
     reports = reports_api(platform)
     return [
         *ads_http.routes(reports.ads),
+        *why_routes(reports.ads, WHY.read_text("utf-8")),
         *http_reports.report_routes(reports),
         *behavioural_http.routes(platform.people_told, platform.execute),
         *supply_file_routes(supply_files(platform), platform.journal.settled),

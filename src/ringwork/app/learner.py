@@ -133,7 +133,14 @@ class Learner:
     def _told(self) -> Learned:
         learned = {name: sum(rows.values()) for name, rows in self._model.learned().items()}
         learning = self._learning
-        return Learned(self._seq, learning.published, self._written, learning.fresh, learned)
+        return Learned(
+            self._seq,
+            learning.published,
+            self._written,
+            learning.fresh,
+            learned,
+            dict(learning.tiers),
+        )
 
 
 class LearnerThread:

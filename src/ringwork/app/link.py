@@ -66,6 +66,8 @@ class Learned(Struct, frozen=True):
     """Impressions and responses since ``version``."""
     rows: Mapping[str, int] = {}
     """Head -> rows learned."""
+    tiers: Mapping[str, int] = {}
+    """Tier of the request -> impressions learned from."""
 
 
 class Progress(Struct, frozen=True):

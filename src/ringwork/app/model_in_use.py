@@ -90,7 +90,9 @@ class ModelInUse:
         if not learned.fresh or learned.seq < self._known_seq:
             return False
         with self._journal.command(tenant=self._tenant, request_id=self._ids.new()) as command:
-            command.record(ModelPublished(learned.version + 1, dict(learned.rows)))
+            command.record(
+                ModelPublished(learned.version + 1, dict(learned.rows), dict(learned.tiers))
+            )
             command.commit()
         self._published_us, self._known_seq = now_us, self._journal.seq
         return True

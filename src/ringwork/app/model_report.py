@@ -37,6 +37,8 @@ class Published(Struct, frozen=True):
     seq: int
     learned: dict[str, int]
     """Head -> rows that had been learned when it was asked for."""
+    tiers: dict[str, int]
+    """Tier of the request -> impressions that it was learned from."""
 
 
 class Report(Struct, frozen=True):
@@ -64,7 +66,9 @@ class _Publications:
     def apply(self, recorded: Recorded) -> None:
         event = recorded.payload
         assert isinstance(event, ModelPublished), "it hears nothing else"
-        self.newest.append(Published(event.version, recorded.ts_us, recorded.seq, event.learned))
+        self.newest.append(
+            Published(event.version, recorded.ts_us, recorded.seq, event.learned, event.tiers)
+        )
 
 
 def report(data: Path, progress: Callable[[str, int], None]) -> Report:

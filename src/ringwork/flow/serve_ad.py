@@ -183,6 +183,7 @@ class ServeAd:
                     dict(page.reads),
                     terms.tier,
                     terms.reasons,
+                    terms.measurement_allowed,
                 ),
                 event_id=auction_id,
             )

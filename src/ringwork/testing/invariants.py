@@ -133,11 +133,34 @@ class _Slot(Struct, array_like=True):
     slate_ppm: list[int] = []
 
 
+class _Context(Struct, array_like=True):
+    site: str = ""
+    app: str = ""
+    publisher_id: str = ""
+    placement_id: str = ""
+    categories: list[str] = []
+    region: str = ""
+    device_type: str = "other"
+    hour: int = 0
+    blocked_categories: list[str] = []
+    blocked_domains: list[str] = []
+    key_values: list[list[str]] = []
+
+
+_ADVERTISING_BITS: Final = 0xFFFF
+"""The bits of ``reads`` that are of the purpose ``advertise``; those above are of others."""
+
+
 class _Auction(Struct, array_like=True):
     source: str
     currency: str
-    context: msgspec.Raw
+    context: _Context
     slots: list[_Slot]
+    stage_ns: dict[str, int] = {}
+    supply_chain: str = ""
+    model_version: int = 0
+    reads: dict[str, int] = {}
+    tier: str = ""
 
 
 class _Billed(Struct, array_like=True):
@@ -373,6 +396,26 @@ class LogReading:
         self.promises["I6"].expect(
             envelope.subject is None and envelope.purpose is None,
             lambda: f"auction {envelope.id.hex()} names a person",
+        )
+        self.promises["I6"].require(
+            view.tier != "subscriber", lambda: f"auction {envelope.id.hex()} is of a subscriber"
+        )
+        self.promises["I6"].require(
+            not view.reads or view.tier == "consented",
+            lambda: f"auction {envelope.id.hex()} of tier {view.tier!r} read {view.reads}",
+        )
+        self.promises["I6"].require(
+            all(bits <= _ADVERTISING_BITS for bits in view.reads.values()),
+            lambda: f"auction {envelope.id.hex()} read for another purpose: {view.reads}",
+        )
+        seen = view.context
+        self.promises["I6"].require(
+            view.tier != "general"
+            or (
+                not (seen.categories or seen.region or seen.key_values)
+                and seen.device_type == "other"
+            ),
+            lambda: f"auction {envelope.id.hex()} of tier 'general' knew {seen}",
         )
         for slot in view.slots:
             self._outside_bids(slot)

@@ -97,7 +97,7 @@ def test_only_services_of_the_grant_are_read(town):
 def test_the_decision_says_what_was_read_and_dsa_says_profiling(town):
     buyers(town)
     _, served = town.serve_to("ana", services=("main", "market"))
-    assert served[0].user_parameters == (1, 2)
+    assert served[0].used.parameters == (1, 2)
     (cleared,) = town.payloads(AuctionCleared)
     assert sorted(reads_of(cleared.reads), key=repr) == sorted(
         (
@@ -112,7 +112,7 @@ def test_the_decision_says_what_was_read_and_dsa_says_profiling(town):
 
 def test_without_a_grant_nothing_was_read(town):
     _, served = town.serve()
-    assert served[0].user_parameters == (2,)
+    assert served[0].used.parameters == (2,)
     (cleared,) = town.payloads(AuctionCleared)
     assert cleared.reads == {}
 

@@ -45,7 +45,7 @@ def test_decisions_from_before_read_as_they_were(members):
         "native", "EUR", Context(), [], {}, "", 3, {"main": 1}, "consented", ("c",)
     )
     encoded = msgspec.msgpack.decode(msgspec.msgpack.encode(now))
-    assert len(encoded) == 10
+    assert len(encoded) == 11
     old = msgspec.msgpack.encode(encoded[:members])
     read = msgspec.msgpack.decode(old, type=AuctionCleared)
     assert (read.reads, read.tier, read.tier_reasons) == (

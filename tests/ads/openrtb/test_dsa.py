@@ -95,7 +95,7 @@ def test_what_a_statement_says():
         "dsa": {
             "behalf": "Harbour Paints & Co",
             "paid": "Harbour <Holding>",
-            "transparency": [{"domain": "ads.example", "dsaparams": [2]}],
+            "transparency": [{"domain": "ads.example", "dsaparams": []}],
         }
     }
 

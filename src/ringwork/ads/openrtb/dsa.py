@@ -77,7 +77,7 @@ def state(dsa: Dsa, served: Served, *, domain: str, can_render: bool) -> BidDsa 
     """
     if not served.behalf or not served.payer:
         return None
-    used = Transparency(domain, list(served.user_parameters))
+    used = Transparency(domain, list(served.used.parameters))
     given = BidDsa(
         behalf=served.behalf,
         paid=served.payer,

@@ -83,8 +83,13 @@
     // It is there, and a tab that is looked at draws it.
     iframe.addEventListener("load", () => requestAnimationFrame(begun), { once: true });
     const line = document.createElement("small");
-    line.textContent = iframe.title;
-    line.title = ad.why;
+    const why = document.createElement("a");
+    why.textContent = "Why this ad?";
+    why.title = ad.why;
+    why.href = `${origin}/why/${ad.impression_id}`;
+    why.target = "_blank";
+    why.rel = "noopener noreferrer";
+    line.append(`${iframe.title}. `, why);
     return [iframe, line];
   };
 
