@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringwork.ads import projections
-from ringwork.ads.events import AnswerTimed, CampaignChanged, CampaignCreated, ConversionRecorded
+from ringwork.ads.events import (
+    AnswerTimed,
+    AuctionCleared,
+    CampaignChanged,
+    CampaignCreated,
+    ConversionRecorded,
+)
 from ringwork.ads.model import Campaign, Slot, Targeting
 from ringwork.ads.pacing_events import CampaignPaced
 from ringwork.ads.projections import (
@@ -24,6 +30,7 @@ from ringwork.ads.projections import (
     Counts,
     RequestFilter,
     Span,
+    TierCounts,
     metadata,
 )
 from ringwork.ads.projections.paces import PLAN_NOTES
@@ -495,6 +502,7 @@ def test_a_store_of_the_first_version_gets_the_new_tables(tmp_path):
         for table in (
             "ads_changes", "ads_items", "ads_actors", "ads_view_conversions", "ads_paces",
             "ads_paced", "ads_conversions", "consent_records",
+            "ads_tiers", "consent_ads_free",
         ):  # fmt: skip
             connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql("CREATE TABLE snapshots (name TEXT) STRICT")
@@ -506,3 +514,27 @@ def test_a_store_of_the_first_version_gets_the_new_tables(tmp_path):
         assert projections.creative_counts(connection, "c")["a"].spent_nanos == 5
         assert projections.history(connection, "campaign", "c", limit=1) == []
     state.close()
+
+
+def test_tiers_are_counted_by_the_hour_and_older_requests_are_left_out(story):
+    events = list(story[0])
+    tiered, expected = [], {}
+    for number, recorded in enumerate(events):
+        one = recorded
+        if isinstance(one.payload, AuctionCleared):
+            tier = ("", "consented", "less-personalised", "general")[number % 4]
+            one = changed(one, payload=changed(one.payload, tier=tier))
+            if tier:
+                counts = expected.setdefault(tier, TierCounts())
+                counts.requests += 1
+                counts.slots += len(one.payload.slots)
+                counts.sold += sum(slot.impression_id is not None for slot in one.payload.slots)
+                counts.eligible += sum(slot.eligible for slot in one.payload.slots)
+                counts.decided_ns += sum(one.payload.stage_ns.values())
+        tiered.append(one)
+    assert expected
+    connection = applied(tiered, [2, 3])
+    assert projections.tiers(connection) == expected
+    assert projections.tiers(connection, since_us=events[-1].ts_us + 2 * HOUR_US) == {}
+    connection.close()
+    connection.engine.dispose()

@@ -126,6 +126,8 @@ async def people(client: Client) -> None:
     with pytest.raises(GrantRefused, match="tier"):
         platform.behaviour.personal_context(ask, grant, now_s=now_us // 10**6)
     platform.denied.record(platform.journal, tenant="main")
+    platform.serve_ad.requests["subscriber"] += 2
+    platform.count_ads_free(at_once=True)
     await platform.journal.settled()
 
 

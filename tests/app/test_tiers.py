@@ -9,14 +9,17 @@ import pytest
 
 from ringwork.ads.events import AuctionCleared
 from ringwork.ads.exchange import ExchangeSettings
+from ringwork.ads.projections import tiers
 from ringwork.app.compose import create
 from ringwork.app.settings import Settings
 from ringwork.consent import tcf
 from ringwork.consent.choice.settings import ChoiceSettings
+from ringwork.consent.events import AdsFreeCounted
+from ringwork.consent.projections import ads_free_requests
 from ringwork.consent.settings import ConsentSettings
 from ringwork.consent.vendors import NOBODY, Vendors
 from ringwork.kernel.errors import ConfigurationError
-from ringwork.kernel.events import decode_frames
+from ringwork.kernel.events import Event, decode_frames
 from tests.ads.exchange.market import SimulatedBidders, bidder
 from tests.app.logged import unbroken
 from tests.app.served import EPOCH_US, Client, serve, until
@@ -80,6 +83,11 @@ async def ask(client: Client, status: int = 200, **members: object) -> dict:
 
 async def auctions(client: Client) -> list[AuctionCleared]:
     """Every auction in the log."""
+    return await logged(client, AuctionCleared)
+
+
+async def logged(client: Client, kind: type[Event]) -> list:
+    """Every event of a kind in the log."""
     platform = client.app.platform
     await platform.journal.settled()
     return [
@@ -87,7 +95,7 @@ async def auctions(client: Client) -> list[AuctionCleared]:
         for row in platform.reader.rows()
         for frame in decode_frames(row.payload)
         for envelope in frame.events
-        if envelope.type == AuctionCleared.TYPE
+        if envelope.type == kind.TYPE
     ]
 
 
@@ -170,6 +178,22 @@ def test_a_subscriber_is_served_nothing_and_leaves_nothing(tmp_path):
         await platform.journal.settled()
         assert platform.log.head.seq == seq
         assert platform.serve_ad.requests == {"subscriber": 3}
+        metrics = (await client.admin.get("/metrics")).text
+        assert 'ringwork_ad_requests_total{tier="subscriber"} 3.0' in metrics
+        platform.count_ads_free()
+        platform.count_ads_free()
+        await ask(client, person=ANNA)
+        platform.count_ads_free()  # a minute has not gone by
+        await platform.journal.settled()
+        assert [one.requests for one in await logged(client, AdsFreeCounted)] == [3]
+        client.clock.advance_us(60_000_000)
+        platform.count_ads_free()
+        await platform.indexed()
+        assert [one.requests for one in await logged(client, AdsFreeCounted)] == [3, 1]
+        with platform.state.reader.connect() as connection:
+            assert ads_free_requests(connection) == 4
+            assert ads_free_requests(connection, since_us=EPOCH_US + 10**10) == 0
+            assert tiers(connection) == {}
         assert (await ask(client))["tier"] == "less-personalised", "somebody else"
 
     serve(tmp_path / "data", scenario)

@@ -321,7 +321,8 @@ def metrics_of(platform: Platform) -> Metrics:
             "ringwork_payments_open": lambda: platform.memory.subscriptions.payments_open,
             "ringwork_bidders_asked_total": lambda: _asked(platform, ASKED),
             "ringwork_bidders_late_total": lambda: _asked(platform, {"late"}),
-        }
+        },
+        lambda: {str(tier): count for tier, count in platform.serve_ad.requests.items()},
     )
 
 

@@ -41,6 +41,7 @@ from ringwork.app.settings import Settings
 from ringwork.app.subscribing import Subscribing
 from ringwork.app.terms import RequestTerms
 from ringwork.app.traffic import geo_file, traffic_filter
+from ringwork.consent.events import AdsFreeCounted
 from ringwork.flow.record_outcome import RecordOutcome
 from ringwork.flow.serve_ad import ServeAd
 from ringwork.kernel.errors import Overloaded, Unavailable
@@ -79,6 +80,8 @@ SNAPSHOT_EVENTS: Final = 200_000
 """At least so many between two snapshots: about a second of replay at the next start."""
 PURGE_S: Final = 3600
 """Between two looks for history that is too old; a read leaves it out meanwhile."""
+COUNTED_US: Final = 60_000_000
+"""Between two counts of subscribers' requests: a finer one would say when a person reads."""
 EXPIRE_AT_ONCE: Final = 50
 """Expired holds recorded in one command: no request waits for more than a millisecond of them."""
 TICK_S: Final = 1.0
@@ -335,6 +338,7 @@ class Platform:
         )
         self._opened.callback(self.history.close)
         self._purged_s = 0
+        self._ads_free = self._ads_free_due_us = 0
         self.behaviour = Behaviour(
             ads=self.ads,
             catalogue=self.memory.catalogue,
@@ -489,6 +493,7 @@ class Platform:
                 await self.subscribing.close()
                 with suppress(Unavailable):
                     self.denied.record(self.journal, tenant=self.settings.tenant)
+                    self.count_ads_free(at_once=True)
                     await self.journal.settled()
                     if not isinstance(self.projections, Following):
                         self._snapshot_if_durable()
@@ -547,10 +552,23 @@ class Platform:
     async def _keep_people(self) -> None:
         """Record reads of history that were denied; now and then forget what is too old."""
         self.denied.record(self.journal, tenant=self.settings.tenant)
+        self.count_ads_free()
         now_s = self.clock.wall_us() // 1_000_000
         if abs(now_s - self._purged_s) >= PURGE_S:
             self._purged_s = now_s
             await asyncio.to_thread(self.history.purge)
+
+    def count_ads_free(self, *, at_once: bool = False) -> None:
+        """Record, once a minute, how often subscribers' pages asked. Raises Unavailable."""
+        now_us, asked = self.clock.wall_us(), self.serve_ad.requests["subscriber"]
+        if asked == self._ads_free or not (at_once or now_us >= self._ads_free_due_us):
+            return
+        with self.journal.command(
+            tenant=self.settings.tenant, request_id=self.ids.new()
+        ) as command:
+            command.record(AdsFreeCounted(asked - self._ads_free))
+            command.commit()
+        self._ads_free, self._ads_free_due_us = asked, now_us + COUNTED_US
 
     async def _expire(self) -> None:
         """Expire what is due, a few at a time: requests go on meanwhile."""

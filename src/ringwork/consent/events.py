@@ -56,4 +56,14 @@ class ConsentDaySealed(Event, frozen=True, array_like=True):
     """Ed25519, of the statement (``consent.merkle.statement``)."""
 
 
-EVENTS: Final[tuple[type[Event], ...]] = (ConsentRecorded, ConsentDaySealed)
+class AdsFreeCounted(Event, frozen=True, array_like=True):
+    """How often subscribers' pages asked since the last count: all that is kept of it.
+
+    No page, no person and no moment: a minute's requests are one number.
+    """
+
+    TYPE: ClassVar[str] = "ads_free_counted"
+    requests: int
+
+
+EVENTS: Final[tuple[type[Event], ...]] = (ConsentRecorded, ConsentDaySealed, AdsFreeCounted)

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 import sqlalchemy as sa
 
-from ringwork.consent.events import ConsentRecorded
+from ringwork.consent.events import AdsFreeCounted, ConsentRecorded
 from ringwork.consent.merkle import digest
 from ringwork.kernel.events import Event, Recorded
 
@@ -23,6 +23,20 @@ consent_records: Final = sa.Table(
     sa.Column("hash", sa.LargeBinary, nullable=False),
     sa.Index("consent_records_subject", "subject", "number"),
     sqlite_strict=True,
+)
+
+
+consent_ads_free: Final = sa.Table(
+    "consent_ads_free",
+    metadata,
+    sa.Column("hour", _Int64, primary_key=True, autoincrement=False),
+    sa.Column("requests", _Int64, nullable=False),
+    sqlite_strict=True,
+)
+_HOUR_US: Final = 3_600_000_000
+_ADD_ADS_FREE: Final = sa.text(
+    "INSERT INTO consent_ads_free VALUES (:hour, :requests) "
+    "ON CONFLICT (hour) DO UPDATE SET requests = consent_ads_free.requests + excluded.requests"
 )
 
 
@@ -56,7 +70,27 @@ class ConsentRecords:
         connection.execute(consent_records.delete())
 
 
-PROJECTIONS: Final = (ConsentRecords(),)
+class AdsFree:
+    """Requests of subscribers per hour."""
+
+    name: ClassVar[str] = "consent_ads_free"
+    version: ClassVar[int] = 1
+    hears: ClassVar[tuple[type[Event], ...]] = (AdsFreeCounted,)
+
+    def apply(self, connection: sa.Connection, events: Sequence[Recorded]) -> None:
+        """Add the counts."""
+        for recorded in events:
+            event = recorded.payload
+            assert isinstance(event, AdsFreeCounted)
+            hour = recorded.ts_us // _HOUR_US
+            connection.execute(_ADD_ADS_FREE, {"hour": hour, "requests": event.requests})
+
+    def clear(self, connection: sa.Connection) -> None:
+        """Empty the table."""
+        connection.execute(consent_ads_free.delete())
+
+
+PROJECTIONS: Final = (ConsentRecords(), AdsFree())
 """The part's projections, for the composition root."""
 
 
@@ -98,3 +132,12 @@ def hashes_between(
     )
     rows = connection.execute(query).all()
     return [row.seq for row in rows], [row.hash for row in rows]
+
+
+def ads_free_requests(connection: sa.Connection, *, since_us: int = 0) -> int:
+    """Requests of subscribers since a moment (to its hour)."""
+    table = consent_ads_free.c
+    query = sa.select(sa.func.coalesce(sa.func.sum(table.requests), 0)).where(
+        table.hour >= since_us // _HOUR_US
+    )
+    return int(connection.execute(query).scalar_one())

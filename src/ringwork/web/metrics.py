@@ -22,6 +22,7 @@ LATENCY_BUCKETS_NS: Final = tuple(
 NAMES: Final[Mapping[str, str]] = {
     "ringwork_requests_total": "Requests of the fast lane by endpoint and status.",
     "ringwork_request_seconds": "Time from head to answer of the fast lane, by endpoint.",
+    "ringwork_ad_requests_total": "Ad requests since the start, by the tier of their person.",
     "ringwork_events_total": "Events in the log of this process's partition.",
     "ringwork_events_waiting": "Events that were decided and are not on disk yet.",
     "ringwork_projection_lag_events": "Durable events that the slowest projection has not applied.",
@@ -63,11 +64,16 @@ class LaneMetrics:
 class Metrics(Collector):
     """Renders the lanes' counts and the gauges, which are asked for when somebody scrapes."""
 
-    def __init__(self, gauges: Mapping[str, Callable[[], float]]) -> None:
-        """``gauges``: names of ``NAMES`` -> their value now."""
+    def __init__(
+        self,
+        gauges: Mapping[str, Callable[[], float]],
+        tiers: Callable[[], Mapping[str, int]] | None = None,
+    ) -> None:
+        """``gauges``: names of ``NAMES`` -> their value now; ``tiers``: ad requests by tier."""
         unknown = gauges.keys() - NAMES.keys()
         assert not unknown, f"metrics without a description: {unknown}"
         self._gauges = gauges
+        self._tiers = tiers
         self.lanes: dict[str, LaneMetrics] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -96,6 +102,12 @@ class Metrics(Collector):
             seconds.add_metric((path,), _cumulative(lane.buckets), lane.sum_ns / 1e9)
         yield requests
         yield seconds
+        if self._tiers is not None:
+            name = "ringwork_ad_requests_total"
+            asked = CounterMetricFamily(name.removesuffix("_total"), NAMES[name], labels=("tier",))
+            for tier, count in sorted(self._tiers().items()):
+                asked.add_metric((tier,), count)
+            yield asked
         for name, value in self._gauges.items():
             if name.endswith("_total"):
                 total = CounterMetricFamily(name.removesuffix("_total"), NAMES[name])

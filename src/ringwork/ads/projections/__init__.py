@@ -24,9 +24,18 @@ from ringwork.ads.projections.queries import (
     waits_ns,
 )
 from ringwork.ads.projections.tables import metadata
+from ringwork.ads.projections.tiers import AdTiers, TierCounts, tiers
 from ringwork.ads.projections.view_through import ViewConversions
 
-PROJECTIONS = (AdCounts(), AdRequests(), AdHistory(), ViewConversions(), AdPaces(), AdConversions())
+PROJECTIONS = (
+    AdCounts(),
+    AdRequests(),
+    AdHistory(),
+    ViewConversions(),
+    AdPaces(),
+    AdConversions(),
+    AdTiers(),
+)
 """The part's projections, for the composition root."""
 
 __all__ = [
@@ -38,6 +47,7 @@ __all__ = [
     "AdHistory",
     "AdPaces",
     "AdRequests",
+    "AdTiers",
     "Change",
     "ChangeRow",
     "ConversionRow",
@@ -47,6 +57,7 @@ __all__ = [
     "RequestRow",
     "SaleRow",
     "Span",
+    "TierCounts",
     "ViewConversions",
     "ViewCounts",
     "campaign_counts",
@@ -60,6 +71,7 @@ __all__ = [
     "paces",
     "requests",
     "sale",
+    "tiers",
     "totals",
     "view_conversions",
     "waits_ns",

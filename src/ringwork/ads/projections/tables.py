@@ -25,6 +25,14 @@ ads_minutes: Final = sa.Table(
     ),
     sqlite_strict=True,
 )  # fmt: skip
+ads_tiers: Final = sa.Table(
+    "ads_tiers",
+    metadata,
+    sa.Column("hour", _Int64, primary_key=True, autoincrement=False),
+    sa.Column("tier", sa.Text, primary_key=True),
+    *_counts("requests", "slots", "sold", "eligible", "decided_ns"),
+    sqlite_strict=True,
+)
 ads_campaign_hours: Final = sa.Table(
     "ads_campaign_hours",
     metadata,

@@ -318,6 +318,10 @@ _WORDS: Final[Mapping[str, _Words]] = dict(
         # Consent.
         _of(consent.ConsentRecorded, _decided),
         _of(
+            consent.AdsFreeCounted,
+            lambda e, _: f"{plural(e.requests, 'request')} of subscribers, answered without ads",
+        ),
+        _of(
             consent.ConsentDaySealed,
             lambda e, _: f"{plural(e.count, 'record')} of {day(e.day * _DAY_US)} signed",
         ),
