@@ -85,6 +85,7 @@ from ringwork.ads.rules import (
     check_publisher,
     check_site,
 )
+from ringwork.ads.special_topics import SPECIAL_TOPICS
 from ringwork.kernel.errors import Conflict, Fault, NotFound
 from ringwork.kernel.ids import IdGenerator
 from ringwork.kernel.journal import Command
@@ -106,6 +107,7 @@ class Management:
         personal: Personal,
         currency: str,
         services: Collection[str],
+        special_topics: Collection[str] = SPECIAL_TOPICS,
     ) -> None:
         """``services``: the core services of the platform, which audiences and publishers name."""
         self._catalogue = catalogue
@@ -114,6 +116,7 @@ class Management:
         self._personal = personal
         self._currency = currency
         self._services = services
+        self._special_topics = special_topics
 
     # ---- advertisers ----------------------------------------------------------------------------
 
@@ -183,7 +186,9 @@ class Management:
         if existing is not None:
             return _again("campaign", existing, wanted), False
         check_first("campaign", wanted.status, actor)
-        faults = check_campaign(self._catalogue, wanted, currency=self._currency)
+        faults = check_campaign(
+            self._catalogue, wanted, currency=self._currency, special_topics=self._special_topics
+        )
         _refuse(check_new_id(new.id) + faults)
         self._funding.refuse_unfunded(wanted)
         self._funding.fund(command, wanted)
@@ -209,7 +214,14 @@ class Management:
         if wanted == existing:
             return existing
         check_step("campaign", id, existing.status, wanted.status, actor)
-        _refuse(check_campaign(self._catalogue, wanted, currency=self._currency))
+        _refuse(
+            check_campaign(
+                self._catalogue,
+                wanted,
+                currency=self._currency,
+                special_topics=self._special_topics,
+            )
+        )
         more_nanos = wanted.budget.total_nanos - existing.budget.total_nanos
         self._funding.change_budget(command, wanted, more_nanos)
         command.record(CampaignChanged(wanted, actor.id))
@@ -290,7 +302,9 @@ class Management:
         existing = self._catalogue.audiences.get(new.id)
         if existing is not None:
             return _again("audience", existing, wanted), False
-        faults = check_audience(wanted, services=self._services)
+        faults = check_audience(
+            wanted, services=self._services, special_topics=self._special_topics
+        )
         if len(self._catalogue.audiences) >= AUDIENCES_MAX:
             faults.append(Fault("/id", f"there are {AUDIENCES_MAX} audiences: change one"))
         _refuse(check_new_id(new.id) + faults)
@@ -304,9 +318,20 @@ class Management:
         existing = _known("audience", self._catalogue.audiences, id)
         wanted = _changed(existing, change)
         if wanted != existing:
-            _refuse(check_audience(wanted, services=self._services))
+            _refuse(self._audience_faults(wanted))
             command.record(AudienceChanged(wanted, actor.id))
         return wanted
+
+    def _campaign_faults(self, wanted: Campaign) -> list[Fault]:
+        return check_campaign(
+            self._catalogue,
+            wanted,
+            currency=self._currency,
+            special_topics=self._special_topics,
+        )
+
+    def _audience_faults(self, wanted: Audience) -> list[Fault]:
+        return check_audience(wanted, services=self._services, special_topics=self._special_topics)
 
     # ---- publishers, sites, placements ----------------------------------------------------------
 

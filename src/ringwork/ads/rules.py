@@ -29,6 +29,7 @@ from ringwork.ads.model import (
     max_bid_nanos,
 )
 from ringwork.ads.outside import PREFIX, is_external
+from ringwork.ads.special_topics import SPECIAL_TOPICS
 from ringwork.kernel.errors import Fault
 from ringwork.kernel.money import Money
 
@@ -36,6 +37,12 @@ HOUSE_BID_NANOS: Final = 1
 """What a house campaign bids where it says nothing: the least there is."""
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
+
+
+_SPECIAL: Final = (
+    "topic {!r} reveals a special category of data (GDPR, article 9): no profile is made of it; "
+    "target pages about it by `categories`"
+)
 
 
 def check_new_id(id: str) -> list[Fault]:
@@ -50,7 +57,13 @@ def check_advertiser(advertiser: Advertiser, *, currency: str) -> list[Fault]:
     return list(_same_currency("/currency", advertiser.currency, currency))
 
 
-def check_campaign(catalogue: Catalogue, campaign: Campaign, *, currency: str) -> list[Fault]:
+def check_campaign(
+    catalogue: Catalogue,
+    campaign: Campaign,
+    *,
+    currency: str,
+    special_topics: Collection[str] = SPECIAL_TOPICS,
+) -> list[Fault]:
     """What is wrong with a campaign, new or changed."""
     faults = list(_known("/advertiser_id", campaign.advertiser_id, catalogue.advertisers))
     faults += _money(campaign, currency)
@@ -58,7 +71,7 @@ def check_campaign(catalogue: Catalogue, campaign: Campaign, *, currency: str) -
         faults.append(Fault("/ends_us", "must be later than starts_us"))
     faults += _priority(campaign)
     faults += _targeting(campaign.targeting)
-    faults += _audiences(catalogue, campaign.targeting)
+    faults += _audiences(catalogue, campaign.targeting, special_topics)
     faults += _frequency(campaign.frequency_caps)
     if campaign.roadblock:
         faults += _roadblock(catalogue, campaign)
@@ -140,25 +153,40 @@ def _targeting(targeting: Targeting) -> Iterator[Fault]:
             yield Fault(pointer, f"{both[0]!r} is targeted as well")
 
 
-def _audiences(catalogue: Catalogue, targeting: Targeting) -> Iterator[Fault]:
+def _audiences(
+    catalogue: Catalogue, targeting: Targeting, special_topics: Collection[str]
+) -> Iterator[Fault]:
     for pointer, named in (
         ("/targeting/audiences", targeting.audiences),
         ("/targeting/excluded/audiences", targeting.excluded.audiences),
     ):
         for position, id in enumerate(named):
             if id.startswith(INTEREST_PREFIX):
-                if not id[len(INTEREST_PREFIX) :]:
+                topic = id[len(INTEREST_PREFIX) :]
+                if not topic:
                     yield Fault(f"{pointer}/{position}", "expected a topic behind 'interest:'")
+                elif topic in special_topics:
+                    yield Fault(f"{pointer}/{position}", _SPECIAL.format(topic))
             else:
                 yield from _known(f"{pointer}/{position}", id, catalogue.audiences)
 
 
-def check_audience(audience: Audience, *, services: Collection[str]) -> list[Fault]:
+def check_audience(
+    audience: Audience,
+    *,
+    services: Collection[str],
+    special_topics: Collection[str] = SPECIAL_TOPICS,
+) -> list[Fault]:
     """What is wrong with an audience; ``services`` are the platform's."""
     faults = []
     if audience.id.startswith(INTEREST_PREFIX):
         faults.append(Fault("/id", f"ids that begin with {INTEREST_PREFIX!r} are of interests"))
     for number, rule in enumerate(audience.rules):
+        faults += [
+            Fault(f"/rules/{number}/topics/{position}", _SPECIAL.format(topic))
+            for position, topic in enumerate(rule.topics)
+            if topic in special_topics
+        ]
         for position, service in enumerate(rule.services):
             faults += _service(f"/rules/{number}/services/{position}", service, services)
     return faults

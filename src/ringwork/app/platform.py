@@ -249,6 +249,7 @@ class Platform:
             personal=personal,
             currency=settings.ads.currency,
             services=frozenset(settings.services),
+            special_topics=settings.history.never_profiled,
         )
         self._build_accounting()
         self.traffic = traffic_filter(settings.ads.traffic, self.entropy)
@@ -347,6 +348,7 @@ class Platform:
             ids=self.ids,
             half_life_s=settings.history.half_life_s,
             interests_max=settings.history.interests,
+            special_topics=settings.history.never_profiled,
         )
         self.people_told = PeopleTold(
             personal=personal,
@@ -354,6 +356,7 @@ class Platform:
             services=frozenset(settings.services),
             retention_s=settings.history.retention_s,
             consented=self._advertises_to,
+            special_topics=settings.history.never_profiled,
         )
 
     def _forget(self, command: Command, subject: str, pseudonym: bytes, event_id: bytes) -> None:

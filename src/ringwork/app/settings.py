@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 
 from ringwork.ads.exchange.bidders import ExchangeSettings
 from ringwork.ads.settings import AdsSettings
+from ringwork.ads.special_topics import SPECIAL_TOPICS
 from ringwork.ads.supply.settings import SupplySettings
 from ringwork.consent.choice.settings import ChoiceSettings
 from ringwork.consent.settings import ConsentSettings
@@ -82,6 +83,19 @@ class HistorySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     interests: Annotated[
         int, Meta(ge=0, le=50, description="Topics of a person that become interest audiences.")
     ] = 20
+
+    special_topics: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=32)]],
+        Meta(
+            max_length=1000,
+            description="Topics of your own that reveal special categories of data: no profiles.",
+        ),
+    ] = field(default_factory=list)
+
+    @property
+    def never_profiled(self) -> frozenset[str]:
+        """Topics that no profile is made of."""
+        return SPECIAL_TOPICS | frozenset(self.special_topics)
 
     @property
     def retention_s(self) -> int:

@@ -12,7 +12,7 @@ which knows audiences, and a record of whom its ads went to::
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import msgspec
@@ -27,6 +27,7 @@ from ringwork.ads.page import Page
 from ringwork.ads.personal import Personal
 from ringwork.ads.reads import Feature, ReadRecorder
 from ringwork.ads.service import Ads
+from ringwork.ads.special_topics import SPECIAL_TOPICS
 from ringwork.ads.visits import Seen, seen_enough
 from ringwork.kernel.history import History, HistoryEvent, HistoryReader
 from ringwork.kernel.ids import IdGenerator
@@ -80,7 +81,10 @@ class Behaviour:
         ids: IdGenerator,
         half_life_s: int,
         interests_max: int,
+        special_topics: Collection[str] = SPECIAL_TOPICS,
     ) -> None:
+        """``special_topics``: what was done with them says nothing, if it was ever kept."""
+        self._special_topics = special_topics
         self._ads = ads
         self._catalogue = catalogue
         self._history = history
@@ -100,7 +104,7 @@ class Behaviour:
         history = self._history.read(grant, purpose=PURPOSE, request_id=ask.request_id)
         reads = ReadRecorder()
         topics = interests(
-            _events(history, grant, reads, "interests"),
+            self._events(history, grant, reads, "interests"),
             now_s=now_s,
             half_life_s=self._half_life_s,
             most=self._interests_max,
@@ -108,7 +112,7 @@ class Behaviour:
         audiences = [interest_audience(topic) for topic in topics]
         index = self._followed()
         if index.count:
-            audiences += index.of(_events(history, grant, reads, "audiences"), now_s=now_s)
+            audiences += index.of(self._events(history, grant, reads, "audiences"), now_s=now_s)
         return PersonalAsk(
             ask=ask,
             subject=grant.subject,
@@ -161,6 +165,17 @@ class Behaviour:
         while len(self._recent) > RECENT_PEOPLE_MAX:
             self._recent.popitem(last=False)
 
+    def _events(
+        self, history: History, grant: Grant, reads: ReadRecorder, feature: Feature
+    ) -> list[HistoryEvent]:
+        """The things done, for one feature: the way to them goes by the recorder.
+
+        That a service has nothing of the person is known from reading, too.
+        """
+        for service in grant.services:
+            reads.note(PURPOSE, service, feature)
+        return [one for one in history.events if one.topic not in self._special_topics]
+
     def _seen(
         self, history: History, grant: Grant, reads: ReadRecorder, now_s: int
     ) -> tuple[Seen, ...]:
@@ -187,15 +202,3 @@ class Behaviour:
             self._audiences = AudienceIndex(self._catalogue.audiences.values())
             self._generation = generation
         return self._audiences
-
-
-def _events(
-    history: History, grant: Grant, reads: ReadRecorder, feature: Feature
-) -> tuple[HistoryEvent, ...]:
-    """The things done, for one feature: the way to them goes by the recorder.
-
-    That a service has nothing of the person is known from reading, too.
-    """
-    for service in grant.services:
-        reads.note(PURPOSE, service, feature)
-    return history.events

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from ringwork.ads.behavioural.events import PURPOSE, Done, PersonActed
 from ringwork.ads.behavioural.requests import PersonEvent
 from ringwork.ads.personal import Personal
+from ringwork.ads.special_topics import SPECIAL_TOPICS
 from ringwork.kernel.errors import Conflict, Fault
 from ringwork.kernel.ids import IdGenerator
 from ringwork.kernel.journal import Command
@@ -32,8 +33,10 @@ class PeopleTold:
         services: frozenset[str],
         retention_s: int,
         consented: Consented,
+        special_topics: Collection[str] = SPECIAL_TOPICS,
     ) -> None:
-        """``services``: the core services of the platform."""
+        """``services``: the core services of the platform; ``special_topics``: never recorded."""
+        self._special_topics = special_topics
         self._personal = personal
         self._ids = ids
         self._services = services
@@ -41,7 +44,7 @@ class PeopleTold:
         self._consented = consented
 
     def record(self, command: Command, events: Sequence[PersonEvent]) -> int:
-        """Record those of people who consented; returns how many.
+        """Record those of people who consented, but of special topics; returns how many.
 
         Raises Conflict ``rule-violated`` that names each fault, and records nothing then.
         """
@@ -55,6 +58,8 @@ class PeopleTold:
             raise Conflict("rule-violated", text, errors=faults)
         recorded = 0
         for one in events:
+            if one.topic in self._special_topics:
+                continue  # what is not kept can be made no profile of
             pseudonym = self._personal.pseudonym(PERSON_PREFIX + one.person)
             if not self._consented(pseudonym, command.ts_us):
                 continue
