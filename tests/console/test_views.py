@@ -418,7 +418,7 @@ def test_nothing_read_can_be_a_person() -> None:
     assert isinstance(page.body, TraceBody)
     never = [row.datum for row in page.body.read if row.verdict == "never read"]
     assert never == [
-        "User id, age, gender, interests", "Device and advertising id", "IP address",
+        "What the person did", "User id, age, gender", "Device and advertising id", "IP address",
     ]  # fmt: skip
 
 
@@ -727,3 +727,42 @@ def test_the_json_holds_the_answer_and_the_figures() -> None:
     assert read["answer"] == page.answer.text
     assert read["data"]["totals"]["impressions"] == 1801
     assert read["command"]
+
+
+def tiered(tier: str, reasons: tuple[str, ...], reads: dict[str, int]) -> TraceBody:
+    """The trace of a request of that tier."""
+    auction = replace(
+        d.cleared(d.SOLD),
+        tier=tier, tier_reasons=reasons, reads=reads,
+        stage_ns={"terms": 5_000, "history": 30_000, "rank": 20_000},
+    )  # fmt: skip
+    event = d.recorded(118, auction, id=d.AUCTION)
+    body = trace(replace(d.TRACE, events=[event])).body
+    assert isinstance(body, TraceBody)
+    return body
+
+
+def test_a_trace_says_the_tier_why_and_what_was_read():
+    body = tiered("consented", ("consented", "gdpr-by-country"), {"main": 0b101})
+    assert (body.tier.name, body.tier.css) == ("Consented", "full")
+    assert body.tier.reasons[0] == "The person consented, and nothing takes it away."
+    assert [(step.stage, step.decision) for step in body.steps[:2]] == [
+        ("terms", "Consented"), ("history", "Opened by the grant"),
+    ]  # fmt: skip
+    read = [row for row in body.read if row.verdict == "read by grant"]
+    assert [row.datum for row in read] == ["History of main", "History of main"]
+    assert "audiences" in body.steps[2].why
+    assert not [row for row in body.read if row.datum == "What the person did"]
+
+    body = tiered("less-personalised", ("grant-ended", "us-sale-opt-out:usca"), {})
+    assert body.tier.reasons == [
+        "The person decided anew while the request was under way.",
+        "Opted out of sale: usca.",
+    ]
+    assert body.steps[1].decision == "Not opened"
+    assert [row.verdict for row in body.read if row.datum == "What the person did"] == [
+        "never read"
+    ]
+
+    assert tiered("", (), {}).tier is None, "a record from before tiers"
+    assert tiered("newer", ("newer-code",), {}).tier.reasons == ["newer-code"]

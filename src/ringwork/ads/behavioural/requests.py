@@ -38,5 +38,4 @@ class EventsTaken(Struct, frozen=True):
 
     recorded: int
     left_out: int
-    """Of people who have not consented to personalised advertising, or about special topics: nothing
-    is kept of them."""
+    """Of people who have not consented to personalised advertising, or about special topics."""

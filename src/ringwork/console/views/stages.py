@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from msgspec import Struct
 
@@ -10,6 +12,7 @@ from ringwork.ads.events import AuctionCleared
 from ringwork.console.format import count, exact, plural, scale
 from ringwork.console.pricings import priced_per
 from ringwork.console.views.reasons import reason_in_words
+from ringwork.console.views.tiers import name_of, reasons_in_words
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -78,7 +81,7 @@ def scale_text(top_ns: int) -> tuple[str, str]:
 
 
 def _decided(stage: str, cleared: AuctionCleared) -> tuple[str, str]:
-    known = {"candidates": _candidates, "rank": _rank, "clear": _clear}.get(stage)
+    known = _STAGES.get(stage)
     return known(cleared) if known else ("Passed", "")
 
 
@@ -105,7 +108,10 @@ def _rank(cleared: AuctionCleared) -> tuple[str, str]:
         return "None scored", "There was nothing to rank."
     best = max(each.score_nanos for each in ranked)
     kept = f"{plural(len(ranked), 'score')} kept"
-    return kept, f"On the page and the place alone; the best score is {exact(best)}."
+    by = "On the page, the place and the person's audiences"
+    if not cleared.reads:
+        by = "On the page and the place alone"
+    return kept, f"{by}; the best score is {exact(best)}."
 
 
 def _clear(cleared: AuctionCleared) -> tuple[str, str]:
@@ -122,6 +128,26 @@ def _clear(cleared: AuctionCleared) -> tuple[str, str]:
         why = f"Its price of {price} is reserved in the campaign's budget."
     reserve = f" The reserve is {exact(first.reserve_nanos)}." if first.reserve_nanos else ""
     return f"{count(len(sold))} sold, {rule}", why + reserve
+
+
+def _terms(cleared: AuctionCleared) -> tuple[str, str]:
+    return name_of(cleared.tier), " ".join(reasons_in_words(cleared.tier_reasons))
+
+
+def _history(cleared: AuctionCleared) -> tuple[str, str]:
+    if not cleared.reads:
+        return "Not opened", "The grant did not hold any more when it was to be read."
+    services = ", ".join(cleared.reads)
+    return "Opened by the grant", f"What the person did on {services}, and no other service."
+
+
+_STAGES: Final[Mapping[str, Callable[[AuctionCleared], tuple[str, str]]]] = {
+    "terms": _terms,
+    "history": _history,
+    "candidates": _candidates,
+    "rank": _rank,
+    "clear": _clear,
+}
 
 
 def _lower(sentence: str) -> str:

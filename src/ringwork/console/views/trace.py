@@ -15,7 +15,8 @@ from ringwork.ads.events import (
     ImpressionBilled,
     SlotOutcome,
 )
-from ringwork.ads.model import Context
+from ringwork.ads.reads import reads_of
+from ringwork.ads.why import FEATURES
 from ringwork.console.facts import TraceFacts
 from ringwork.console.format import (
     MISSING,
@@ -39,6 +40,7 @@ from ringwork.console.views.price import (
 )
 from ringwork.console.views.reasons import reason_in_words
 from ringwork.console.views.stages import Step, scale_text, steps
+from ringwork.console.views.tiers import CSS, name_of, reasons_in_words
 from ringwork.console.views.words import Names
 from ringwork.kernel.events import Recorded
 from ringwork.kernel.ids import format_id
@@ -107,6 +109,14 @@ class ReadRow(Struct, frozen=True, kw_only=True):
     tag: str
 
 
+class TierLine(Struct, frozen=True):
+    """What the person's choice left of the request."""
+
+    name: str
+    css: str
+    reasons: list[str]
+
+
 class TraceBody(Struct, frozen=True, kw_only=True):
     """The body of the page."""
 
@@ -116,6 +126,7 @@ class TraceBody(Struct, frozen=True, kw_only=True):
     scale: tuple[str, str]
     slots: list[SlotBody]
     read: list[ReadRow]
+    tier: TierLine | None
     events: list[EventRow]
 
 
@@ -133,7 +144,8 @@ def trace(facts: TraceFacts) -> Page:
         steps=way,
         scale=scale_text(top),
         slots=[_slot(slot, facts.names) for slot in cleared.slots] if cleared else [],
-        read=_read(cleared.context) if cleared else [],
+        read=_read(cleared) if cleared else [],
+        tier=_tier(cleared) if cleared else None,
         events=_caused(events, facts.names),
     )
     return Page(
@@ -294,7 +306,16 @@ def _what_ifs(slot: SlotOutcome, names: Names) -> list[WhatIf]:
     return rows
 
 
-def _read(context: Context) -> list[ReadRow]:
+def _tier(cleared: AuctionCleared) -> TierLine | None:
+    """The tier with its reasons; none in records from before tiers."""
+    if not cleared.tier:
+        return None
+    css = next((css for tier, css in CSS.items() if tier == cleared.tier), "")
+    return TierLine(name_of(cleared.tier), css, reasons_in_words(cleared.tier_reasons))
+
+
+def _read(cleared: AuctionCleared) -> list[ReadRow]:
+    context = cleared.context
     given = (
         ("Site", context.site),
         ("App", context.app),
@@ -312,7 +333,17 @@ def _read(context: Context) -> list[ReadRow]:
         for datum, value in given
         if value
     ]
-    never = ("User id, age, gender, interests", "Device and advertising id", "IP address")
+    rows += [
+        ReadRow(
+            datum=f"History of {one.service}",
+            value=FEATURES.get(one.feature, one.feature),
+            verdict="read by grant",
+            tag="good",
+        )
+        for one in reads_of(cleared.reads)
+    ]
+    history = () if cleared.reads else ("What the person did",)
+    never = (*history, "User id, age, gender", "Device and advertising id", "IP address")
     return rows + [
         ReadRow(datum=datum, value=MISSING, verdict="never read", tag="off") for datum in never
     ]
