@@ -210,7 +210,7 @@ class Platform:
 
     def _build_parts(self) -> None:
         settings, memory = self.settings, self.memory
-        pseudonyms = Pseudonyms(self.secrets.pseudonym)
+        self.pseudonym = pseudonyms = Pseudonyms(self.secrets.pseudonym)
         personal = Personal(self.keys, pseudonyms)
         tokens = Tokens({BEACON_KEY_ID: self.secrets.beacon}, current=BEACON_KEY_ID)
         self.ads = Ads(

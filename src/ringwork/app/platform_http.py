@@ -11,7 +11,8 @@ from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 from msgspec import Meta, Struct
 
-from ringwork.app.log_api import CURSOR, EventPage, LogApi, LogQuery, Trace
+from ringwork.app.access import Access, AccessPage
+from ringwork.app.log_api import CURSOR, EventPage, LogApi, LogQuery, Trace, seq_of
 from ringwork.app.platform import Platform
 from ringwork.kernel.errors import Fault, Invalid, NotFound, RingworkError
 from ringwork.kernel.ids import format_id, parse_id
@@ -29,6 +30,15 @@ class NewErasure(Struct, forbid_unknown_fields=True):
     """
 
     subject: Annotated[str, Meta(min_length=1, max_length=400)]
+
+
+class NewAccess(Struct, forbid_unknown_fields=True):
+    """Of whom everything is asked for, and from where on."""
+
+    subject: Annotated[str, Meta(min_length=1, max_length=400)]
+    """As ``person/ID``, ``advertiser/ID`` or ``customer/REFERENCE``."""
+    after: Annotated[str, Meta(pattern=CURSOR)] = "0"
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 1000
 
 
 class ErasureAnswer(Struct):
@@ -84,6 +94,7 @@ class Readiness(Struct):
 
 
 TYPES: tuple[type[Struct], ...] = (
+    NewAccess,
     NewErasure,
     ErasureAnswer,
     NewKey,
@@ -102,6 +113,7 @@ def routes(platform: Platform, log_api: LogApi) -> list[ControllerRouterHandler]
         *_keys(platform),
         *_log(log_api),
         *_erasures(platform),
+        *_access(platform, log_api),
     ]
 
 
@@ -229,6 +241,25 @@ def _log(log_api: LogApi) -> list[ControllerRouterHandler]:
         return await log_api.trace(wanted)
 
     return [log_events, log_stream, trace]
+
+
+def _access(platform: Platform, log_api: LogApi) -> list[ControllerRouterHandler]:
+    access = Access(
+        log=platform.log,
+        log_api=log_api,
+        types=platform.types,
+        keys=platform.keys,
+        pseudonym=platform.pseudonym,
+    )
+
+    @post("/v1/access", status_code=200, opt=needs("consent:export"))
+    async def read_access(data: JSONBody[NewAccess]) -> AccessPage:
+        """What the log holds about a subject, unsealed: a page of its events in order."""
+        await platform.journal.settled()
+        after_seq = seq_of(data.after, pointer="/after")
+        return await access.page(data.subject, after_seq=after_seq, limit=data.limit)
+
+    return [read_access]
 
 
 def _erasures(platform: Platform) -> list[ControllerRouterHandler]:
