@@ -28,6 +28,7 @@ from ringwork.console.bookkeeping import Bookkeeping
 from ringwork.console.commands import Commands
 from ringwork.console.data import ConsoleData
 from ringwork.console.http_advertisers import advertiser_routes
+from ringwork.console.http_audiences import audience_routes
 from ringwork.console.http_books import book_routes
 from ringwork.console.http_campaigns import campaign_routes
 from ringwork.console.http_creatives import creative_routes
@@ -91,6 +92,7 @@ def routes(
             *creative_routes(respond, commands),
             *report_routes(reports, respond, data.names, commands.now_us),
             *advertiser_routes(books, respond, commands),
+            *audience_routes(data, respond, commands),
             *book_routes(reports, books, respond, commands),
             *_streams(data, live_values),
             *_doors(respond, sign_in, session_s=session_s, is_secure=is_secure),

@@ -97,6 +97,7 @@ NAVIGATION: Final = (
         (
             NavItem("campaigns", "Campaigns", "/console/campaigns", "console:read"),
             NavItem("reviews", "Reviews", "/console/reviews", "console:read"),
+            NavItem("audiences", "Audiences", "/console/audiences", "console:read"),
             NavItem("advertisers", "Advertisers", "/console/advertisers", "console:read"),
             NavItem("publishers", "Publishers", "/console/publishers", "ledger:read"),
             NavItem("reports", "Reports", "/console/reports", "ledger:read"),

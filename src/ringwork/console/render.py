@@ -132,6 +132,7 @@ _CURRENT: Final = {
     "form": "campaigns",
     "creative": "campaigns",
     "advertiser": "advertisers",
+    "audience": "audiences",
     "publisher": "publishers",
     "invoice": "invoices",
     "account": "ledger",
