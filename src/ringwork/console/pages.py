@@ -104,6 +104,7 @@ NAVIGATION: Final = (
             NavItem("invoices", "Invoices", "/console/invoices", "ledger:read"),
         ),
     ),
+    ("Constrain", (NavItem("consent", "Consent", "/console/consent", "consent:read"),)),
     ("Prove", (NavItem("ledger", "Ledger", "/console/ledger", "ledger:read"),)),
 )
 """Only pages that exist."""

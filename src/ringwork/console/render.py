@@ -77,6 +77,8 @@ def environment() -> Environment:
         sparkline=charts.sparkline,
         bar=charts.bar,
         strip=charts.strip,
+        ratio_mark=charts.ratio_mark,
+        corridor=tuple(map(charts.ratio_place, charts.CORRIDOR)),
         budget_bar=charts.budget_bar,
         flow_chart=charts.flow_chart,
         spend_chart=charts.spend_chart,

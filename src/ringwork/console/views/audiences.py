@@ -80,13 +80,14 @@ def rule_words(rule: AudienceRule) -> str:
     """A rule as people say it.
 
     >>> rule_words(AudienceRule(within_s=86400, kinds=["view", "cart"], topics=["483"], at_least=2))
-    'viewed or put into the cart something about 483, at least 2 times in the last 1 day'
+    'viewed or put into the cart something about 483, at least 2 times in the last day'
     """
-    done = _or([_DONE[kind] for kind in rule.kinds]) or "did anything with"
-    about = f" something about {_or(rule.topics)}" if rule.topics else " something"
+    done = _or([_DONE[kind] for kind in rule.kinds])
+    done = f"{done} something" if done else "did anything"
+    about = f" about {_or(rule.topics)}" if rule.topics else ""
     where = f" on {_or(rule.services)}" if rule.services else ""
     often = f", at least {plural(rule.at_least, 'time')}" if rule.at_least > 1 else ""
-    return f"{done}{about}{where}{often} in the last {span_text(rule.within_s)}"
+    return f"{done}{about}{where}{often} in the last {span_text(rule.within_s).removeprefix('1 ')}"
 
 
 def _or(words: list[str]) -> str:
@@ -164,7 +165,7 @@ def audience(facts: AudienceFacts, *, key: str, trouble: str = "", done: str = "
     tag, word = _STATES[one.status]
     is_live = one.status == "active"
     uses = facts.line.use_count
-    named = plural(uses, "campaign names", "campaigns name")
+    named = plural(uses, "campaign names", "campaigns name") if uses else "no campaign names"
     return Page(
         name="audience",
         title="Audience",
@@ -174,7 +175,7 @@ def audience(facts: AudienceFacts, *, key: str, trouble: str = "", done: str = "
             Bold(one.name),
             f" holds who {_all_rules(one)}; {named} it."
             if is_live
-            else f" is archived: nobody is in it. {named} it.",
+            else f" is archived: nobody is in it; {named} it.",
         ),
         now_us=facts.now_us,
         body=AudienceBody(

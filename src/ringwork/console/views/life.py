@@ -41,6 +41,9 @@ DONE: Final = {
     "issued": "It was issued.",
     "credited": "The credit note was issued.",
     "paid": "The payout was made.",
+    "withdraw": "The withdrawal is recorded: what starts now uses nothing of the person for it.",
+    "object": "The objection is recorded: the person must not be asked again.",
+    "erase": "The person's keys are deleted and their consents ended; every no stays.",
     "archived": "It is archived: nobody is in it from the next request on.",
 }
 """What an action came to; the address carries the word, the page the sentence."""
