@@ -502,7 +502,7 @@ def test_a_store_of_the_first_version_gets_the_new_tables(tmp_path):
         for table in (
             "ads_changes", "ads_items", "ads_actors", "ads_view_conversions", "ads_paces",
             "ads_paced", "ads_conversions", "consent_records",
-            "ads_tiers", "consent_ads_free",
+            "ads_tiers", "consent_ads_free", "consent_days", "consent_asked", "ads_denied",
         ):  # fmt: skip
             connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql("CREATE TABLE snapshots (name TEXT) STRICT")

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from ringwork.ads.behavioural.projections import metadata as denied_metadata
 from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.projections.tables import metadata as ads_metadata
 from ringwork.app.erasure import SEARCHED_AT_ONCE_BYTES, envelopes, sealed_members
@@ -324,7 +325,7 @@ def test_no_table_has_a_column_for_a_personal_member(tmp_path):
     assert members == {"contact", "customer", "details", "payment_method", "signal"}
     declared = {
         column.name
-        for tables in (metadata, ads_metadata, consent_metadata)
+        for tables in (metadata, ads_metadata, denied_metadata, consent_metadata)
         for table in tables.tables.values()
         for column in table.columns
     }

@@ -10,8 +10,10 @@ from ringwork.console.facts import Chances, InReview, Search
 from ringwork.console.pages import Page, Shell
 from ringwork.console.render import Frame, Renderer
 from ringwork.console.views.advertisers import advertiser, advertisers
+from ringwork.console.views.audiences import audience, audiences
 from ringwork.console.views.campaign import campaign
 from ringwork.console.views.campaigns import campaigns
+from ringwork.console.views.consent import consent
 from ringwork.console.views.conversions import conversions
 from ringwork.console.views.errors import problem
 from ringwork.console.views.found import Hit, found
@@ -20,6 +22,7 @@ from ringwork.console.views.history import changes
 from ringwork.console.views.invoices import invoice, invoices
 from ringwork.console.views.ledger import account, ledger, transfer
 from ringwork.console.views.overview import overview
+from ringwork.console.views.person import person
 from ringwork.console.views.publishers import publisher, publishers
 from ringwork.console.views.reports import reports
 from ringwork.console.views.requests import requests
@@ -27,6 +30,7 @@ from ringwork.console.views.reviews import reviews
 from ringwork.console.views.trace import trace
 from tests.console import day as d
 from tests.console import month as m
+from tests.console import people as p
 
 ASSETS = {
     name: f"/console/static/{name}"
@@ -119,6 +123,29 @@ PAGES: dict[str, Callable[[], Page]] = {
     "advertiser-new": lambda: advertiser(
         replace(m.ONE_ADVERTISER, campaigns=[], balance=None, invoices=[])
     ),
+    "audiences": lambda: audiences(p.AUDIENCES),
+    "audiences-none": lambda: audiences(
+        replace(
+            p.AUDIENCES, lines=[], count=0, live=0, used=0, interest_campaigns=0, has_more=False
+        )
+    ),
+    "audience": lambda: audience(p.AUDIENCE, key="k"),
+    "audience-archived": lambda: audience(
+        replace(
+            p.AUDIENCE,
+            line=replace(
+                p.LINE, audience=replace(p.BOATS, status="archived"), uses=[], use_count=0
+            ),
+        ),
+        key="k",
+        trouble="It was changed meanwhile.",
+    ),
+    "consent": lambda: consent(p.CONSENT),
+    "consent-none": lambda: consent(p.EMPTY_CONSENT),
+    "consent-broken": lambda: consent(p.BROKEN_CONSENT, fault="Expected 1 to 128 letters"),
+    "person": lambda: person(p.PERSON, key="k"),
+    "person-none": lambda: person(p.STRANGER, key="k", fault="This is the id of somebody else"),
+    "person-broken": lambda: person(p.BROKEN_PERSON, key="k", trouble="It was refused."),
     "ledger": lambda: ledger(d.LEDGER),
     "ledger-none": lambda: ledger(
         replace(d.LEDGER, trial={}, accounts=[], account_count=0, transfers=[])

@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
+from ringwork.consent.requests import NewConsent
 from ringwork.console.render import static_files
 from ringwork.kernel.ids import format_id
 from tests.console.pages import PAGES, html_of
@@ -125,6 +126,9 @@ FORMS = (
     "/console/creatives/tram-0/edit",
     "/console/new-advertiser",
     "/console/new-invoice?advertiser=hp",
+    "/console/new-audience",
+    "/console/consent",
+    f"/console/people/{'5f' * 16}",
 )
 
 
@@ -192,6 +196,38 @@ def test_a_campaign_is_made_shown_paused_and_ended_without_script(
     page.get_by_text("End it").click()
     page.get_by_role("button", name="End for good").click()
     assert page.get_by_role("status").inner_text() == "It has ended, for good."
+    context.close()
+
+
+def test_a_person_is_looked_up_and_withdrawn_by_keyboard_without_script(
+    browser: Browser, town: Town
+) -> None:
+    granted = NewConsent(
+        person="ana", action="grant", purposes=("advertise",), notice="a" * 64, asked=False
+    )
+    record = town.platform.consent.consents.record
+    town.do(town.decide(lambda command: record(command, granted, "k")))
+    context = signed_in(browser, town, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/console/consent")
+    page.get_by_label("Id of the person").focus()
+    page.keyboard.type("ana")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/console/people/[0-9a-f]{32}$"))
+    expect(page.locator("main")).to_contain_text("granted: personalised ads.")
+    page.get_by_label("Id of the person").focus()
+    for stop in ("purpose", "withdraw", "object", "erase"):
+        page.keyboard.press("Tab")
+        focused = page.locator(":focus")
+        assert stop in (focused.get_attribute("id"), focused.get_attribute("value"))
+    page.get_by_label("Id of the person").fill("bob")
+    page.get_by_role("button", name="Withdraw").press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("the id of somebody else")
+    page.get_by_label("Id of the person").fill("ana")
+    page.get_by_role("button", name="Withdraw").press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("The withdrawal is recorded")
+    expect(page.locator("main")).to_contain_text("nothing is granted")
+    assert "ana" not in page.url
     context.close()
 
 

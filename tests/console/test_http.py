@@ -12,9 +12,11 @@ import httpx
 import msgspec
 import pytest
 
-from ringwork.app.compose import reports_api
+from ringwork.app.compose import consent_api, reports_api
+from ringwork.app.console import consent_sources
 from ringwork.app.verify import VERIFICATION
 from ringwork.console.commands import Commands
+from ringwork.console.consent_data import ConsentData
 from ringwork.console.data import ConsoleData
 from ringwork.console.facts import Promise, Verification
 from ringwork.console.http import routes
@@ -212,6 +214,7 @@ def test_a_bug_is_told_without_detail_and_logged(
     own = routes(
         data=ConsoleData(sources), commands=commands, reports=reports, sign_in=town.platform.sign_in,
         live_values=Live(is_closing=lambda: True), session_s=60,
+        consent=ConsentData(consent_sources(town.platform, consent_api(town.platform))),
     )  # fmt: skip
     app = Authentication(
         create_litestar(own),  # type: ignore[arg-type]  # ASGI, which each side types for itself

@@ -107,7 +107,7 @@ def test_the_navigation_marks_the_current_page_and_counts_what_waits() -> None:
 
 
 def test_the_navigation_lists_only_pages_that_exist() -> None:
-    assert [group for group, _ in NAVIGATION] == ["Now", "Earn", "Prove"]
+    assert [group for group, _ in NAVIGATION] == ["Now", "Earn", "Constrain", "Prove"]
     rendered = {name.partition("-")[0] for name in PAGES}
     assert {item.name for _, items in NAVIGATION for item in items} <= rendered
 

@@ -135,7 +135,10 @@ def test_the_snapshots_of_before_are_dropped_and_all_else_stays(tmp_path):
         store.execute("CREATE TABLE snapshots(name TEXT PRIMARY KEY, seq INT, state BLOB) STRICT")
         store.execute("INSERT INTO snapshots VALUES ('ledger/1', 5, zeroblob(3000000))")
         store.execute("INSERT INTO checkpoints VALUES ('p', 0, 1, 5)")
-        for later in ("consent_records", "ads_tiers", "consent_ads_free"):
+        for later in (
+            "consent_records", "ads_tiers", "consent_ads_free", "consent_days", "consent_asked",
+            "ads_denied",
+        ):  # fmt: skip
             store.execute(f"DROP TABLE {later}")
         store.execute("UPDATE alembic_version SET version_num = '0004'")
     store.close()

@@ -345,7 +345,13 @@ def _console(
         return []
     from ringwork.app.console import console_routes  # noqa: PLC0415  # templates, only where shown
 
-    return console_routes(platform, settings, reports_api(platform), lambda: log_api.is_closing)
+    return console_routes(
+        platform,
+        settings,
+        reports_api(platform),
+        consent_api(platform),
+        lambda: log_api.is_closing,
+    )
 
 
 def _meta(metrics: Metrics) -> list[ControllerRouterHandler]:

@@ -16,7 +16,10 @@ from ringwork.ads.http_reports import ReportsApi
 from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
 from ringwork.app.verify import VERIFICATION
+from ringwork.consent.http import ConsentApi
+from ringwork.consent.inspection import Inspection
 from ringwork.console.commands import Commands
+from ringwork.console.consent_data import ConsentData, ConsentSources
 from ringwork.console.data import ConsoleData
 from ringwork.console.facts import Verification
 from ringwork.console.http import routes
@@ -30,7 +33,11 @@ WORLD: Final = "world.json"
 
 
 def console_routes(
-    platform: Platform, settings: Settings, reports: ReportsApi, is_closing: Callable[[], bool]
+    platform: Platform,
+    settings: Settings,
+    reports: ReportsApi,
+    consent: ConsentApi,
+    is_closing: Callable[[], bool],
 ) -> list[ControllerRouterHandler]:
     """Every page of the console on this platform's stores."""
     data = settings.data_path
@@ -54,6 +61,7 @@ def console_routes(
     return routes(
         data=ConsoleData(sources),
         reports=reports,
+        consent=ConsentData(consent_sources(platform, consent)),
         commands=Commands(
             reports.ads,
             sign_in=platform.sign_in,
@@ -64,6 +72,23 @@ def console_routes(
         live_values=Live(is_closing=is_closing),
         session_s=settings.console.session_hours * 3600,
         is_secure=settings.http.public_url.startswith("https://"),
+    )
+
+
+def consent_sources(platform: Platform, api: ConsentApi) -> ConsentSources:
+    """What the pages of consent read from."""
+    inspection = Inspection(
+        ledger=api.ledger,
+        proving=api.proving,
+        public_key=api.consents.public_key,
+        reader=api.reader,
+        event_at=platform.journal.event_at,
+    )
+    return ConsentSources(
+        api=api,
+        inspection=inspection,
+        register=platform.memory.subscriptions,
+        notices=platform.memory.choice_showings.notices,
     )
 
 

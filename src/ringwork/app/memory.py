@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ringwork.ads.behavioural.events import EVENTS as BEHAVIOURAL_EVENTS
+from ringwork.ads.behavioural.projections import PROJECTIONS as BEHAVIOURAL_PROJECTIONS
 from ringwork.ads.books import Books
 from ringwork.ads.budgets import Budgets
 from ringwork.ads.catalogue import Catalogue
@@ -69,6 +70,7 @@ PROJECTIONS: Final[tuple[Projection, ...]] = (
     TransferIndex(),
     AnswerIndex(),
     *ADS_PROJECTIONS,
+    *BEHAVIOURAL_PROJECTIONS,
     *CONSENT_PROJECTIONS,
 )
 """Every table that follows the log."""

@@ -96,14 +96,7 @@ def _decisions(api: ConsentApi) -> list[ControllerRouterHandler]:
         The answer is the receipt. A withdrawal or objection of what is withdrawn already is
         answered with the receipt that it has.
         """
-        actor = principal_of(request).key_id
-        said = await _said_already(api, data)
-
-        def decide(command: Command) -> tuple[int, Struct]:
-            if said is not None and api.consents.repeats(data) == said.seq:
-                return 200, _receipt(said)
-            return 201, api.consents.record(command, data, actor)
-
+        decide = await deciding(api, data, principal_of(request).key_id)
         return await run_command(request, api.execute, decide)
 
     @get("/v1/consent/{person:str}", opt=needs("consent:read"))
@@ -168,6 +161,20 @@ def _evidence(api: ConsentApi) -> list[ControllerRouterHandler]:
     return [read_proof, export_consent]
 
 
+async def deciding(
+    api: ConsentApi, data: NewConsent, actor: str
+) -> Callable[[Command], tuple[int, Receipt]]:
+    """The command of a decision: it answers 201 and the receipt, or 200 and the one that it has."""
+    said = await _said_already(api, data)
+
+    def decide(command: Command) -> tuple[int, Receipt]:
+        if said is not None and api.consents.repeats(data) == said.seq:
+            return 200, receipt_of_record(said)
+        return 201, api.consents.record(command, data, actor)
+
+    return decide
+
+
 async def _said_already(api: ConsentApi, data: NewConsent) -> Recorded | None:
     """The durable record that says all this already."""
     seq = api.consents.repeats(data)
@@ -177,7 +184,8 @@ async def _said_already(api: ConsentApi, data: NewConsent) -> Recorded | None:
     return api.journal.event_at(seq)
 
 
-def _receipt(recorded: Recorded) -> Receipt:
+def receipt_of_record(recorded: Recorded) -> Receipt:
+    """The receipt of a record that was read from the log."""
     event, subject = recorded.payload, recorded.subject
     assert isinstance(event, ConsentRecorded)
     assert subject is not None
@@ -192,4 +200,6 @@ def _held(api: ConsentApi, recorded: Recorded) -> HeldRecord:
     if event.signal is not None:
         plain = api.keys.unseal(subject, event.signal, context=recorded.id + b"signal")
         signal = None if plain is None else plain.decode()
-    return HeldRecord(recorded.seq, _receipt(recorded), event.actor, event.signal_kind, signal)
+    return HeldRecord(
+        recorded.seq, receipt_of_record(recorded), event.actor, event.signal_kind, signal
+    )

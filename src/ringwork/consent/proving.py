@@ -91,8 +91,12 @@ class Proving:
         recorded = self._event_at(day.seq)
         if recorded is None or not isinstance(recorded.payload, ConsentDaySealed):
             raise NotFound("the log file of that day's seal was removed")
-        event = recorded.payload
-        return day.first_seq, SignedTree(
-            event.day, event.count, event.root.hex(), event.previous.hex(), event.key_id,
-            event.signature.hex(), False,
-        )  # fmt: skip
+        return day.first_seq, tree_of(recorded.payload)
+
+
+def tree_of(event: ConsentDaySealed) -> SignedTree:
+    """A seal as proofs show it."""
+    return SignedTree(
+        event.day, event.count, event.root.hex(), event.previous.hex(), event.key_id,
+        event.signature.hex(), False,
+    )  # fmt: skip

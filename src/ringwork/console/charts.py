@@ -17,6 +17,8 @@ from msgspec import Struct, structs
 from ringwork.console.labels import Label, axis, settle
 from ringwork.console.svg import element
 
+CORRIDOR: Final = 0.80, 1.25
+"""Of the ratio of refused to consented: as far below 1 as above it."""
 _UNIT: Final = 1000
 """The inner coordinate system of curves, both ways."""
 _HEADROOM_PX: Final = 24
@@ -294,6 +296,26 @@ def budget_bar(
     if reserved_text:
         parts.append(written(Label(text=reserved_text, x=1.0, y=10, anchor="end", css="")))
     return element("svg", element("title", title), *parts, class_="plot", height=56, role="img")
+
+
+def ratio_place(ratio: float) -> float:
+    """Where a ratio stands on a scale from a half to double, from 0 to 1: 1 is in the middle.
+
+    >>> ratio_place(1.0), ratio_place(0.5), ratio_place(4.0)
+    (0.5, 0.0, 1.0)
+    """
+    return min(1.0, max(0.0, (math.log2(ratio) + 1) / 2)) if ratio > 0 else 0.0
+
+
+def ratio_mark(ratio: float, title: str) -> Markup:
+    """A ratio in a cell that has its corridor: a disc, or a square where it is above."""
+    x = _percent(ratio_place(ratio))
+    mark = element("circle", class_="f1", cx=x, cy=17, r=4.5)
+    if ratio > CORRIDOR[1]:
+        square = element("rect", class_="f2", x=-4.5, y=-4.5, width=9, height=9)
+        mark = element("svg", square, x=x, y=17)
+    line = element("line", class_="axis-line", x1="50%", x2="50%", y1=9, y2=25)
+    return element("svg", element("title", title), line, mark, height=34, role="img")
 
 
 def strip(values: Sequence[float], title: str, *, top: float) -> Markup:

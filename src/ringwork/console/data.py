@@ -15,10 +15,14 @@ from msgspec.structs import replace
 
 from ringwork.ads import projections as ads
 from ringwork.ads.lifecycle import Noun
+from ringwork.ads.model import Audience, Campaign, Creative
+from ringwork.ads.projections import Kind
 from ringwork.console import logged
 from ringwork.console.ahead import Ahead, ahead_of
 from ringwork.console.facts import (
     AccountFacts,
+    AudienceFacts,
+    AudiencesFacts,
     CampaignPageFacts,
     CampaignsFacts,
     Chances,
@@ -304,19 +308,24 @@ class ConsoleData:
             names=self._memory.names,
         )
 
-    async def changes(self, noun: Noun, id: str, *, before: int = 0) -> ChangesFacts | None:
-        """A page of the changes of a campaign or a creative."""
+    async def changes(self, noun: Kind, id: str, *, before: int = 0) -> ChangesFacts | None:
+        """A page of the changes of a campaign, a creative or an audience."""
         catalogue = self._from.catalogue
-        items = catalogue.campaigns if noun == "campaign" else catalogue.creatives
-        if id not in items:
+        items: dict[Kind, Mapping[str, Campaign | Creative | Audience]] = {
+            "campaign": catalogue.campaigns,
+            "creative": catalogue.creatives,
+            "audience": catalogue.audiences,
+        }
+        item = items[noun].get(id)
+        if item is None:
             return None
         lines, older = await self._changes(noun, id, before=before, most=CHANGES_PAGE)
         return ChangesFacts(
-            now_us=self.now_us(), noun=noun, id=id, name=items[id].name, lines=lines, older=older
+            now_us=self.now_us(), noun=noun, id=id, name=item.name, lines=lines, older=older
         )
 
     async def _changes(
-        self, noun: Noun, id: str, *, before: int = 0, most: int = CHANGES
+        self, noun: Kind, id: str, *, before: int = 0, most: int = CHANGES
     ) -> tuple[list[ChangeFacts], int]:
         """The newest changes first, and the sequence that the next page begins before."""
         rows = await self._read(
@@ -344,6 +353,21 @@ class ConsoleData:
         )
         await self._from.journal.settled()
         return facts
+
+    async def audiences(self, page: int, wanted: str) -> AudiencesFacts:
+        """A page of the audiences, the newest first."""
+        facts = self._memory.audiences(page, wanted)
+        await self._from.journal.settled()
+        return facts
+
+    async def audience(self, id: str) -> AudienceFacts | None:
+        """One audience with the campaigns that name it, and its changes."""
+        line = self._memory.audience(id)
+        if line is None:
+            return None
+        changes, older = await self._changes("audience", id)
+        await self._from.journal.settled()
+        return AudienceFacts(now_us=self.now_us(), line=line, changes=changes, older_changes=older)
 
     async def ledger(self) -> LedgerFacts:
         """Sums, the first accounts, the latest transfers."""

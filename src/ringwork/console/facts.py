@@ -8,7 +8,8 @@ from typing import Literal
 from msgspec import Struct
 
 from ringwork.ads.lifecycle import Noun
-from ringwork.ads.model import Campaign, Creative
+from ringwork.ads.model import Audience, Campaign, Creative
+from ringwork.ads.projections import Kind
 from ringwork.console.ahead import Ahead
 from ringwork.kernel.events import Recorded
 from ringwork.kernel.ledger import Account
@@ -247,12 +248,54 @@ class ChangesFacts(Struct, frozen=True, kw_only=True):
     """One page of an item's changes, newest first."""
 
     now_us: int
-    noun: Noun
+    noun: Kind
     id: str
     name: str
     lines: list[ChangeFacts]
     older: int = 0
     """Sequence for the next page's ``before``, 0 when there is none."""
+
+
+class Use(Struct, frozen=True, kw_only=True):
+    """A campaign that names an audience."""
+
+    campaign_id: str
+    name: str
+    excludes: bool
+    """Whether who is in it is kept out."""
+
+
+class AudienceLine(Struct, frozen=True, kw_only=True):
+    """An audience with the first of the campaigns that name it."""
+
+    audience: Audience
+    uses: list[Use]
+    use_count: int
+
+
+class AudiencesFacts(Struct, frozen=True, kw_only=True):
+    """One page of audiences, the newest first."""
+
+    now_us: int
+    wanted: str
+    count: int
+    live: int
+    used: int
+    """Audiences that a campaign names."""
+    interest_campaigns: int
+    """Campaigns that name interests, which need no audience."""
+    lines: list[AudienceLine]
+    has_more: bool
+
+
+class AudienceFacts(Struct, frozen=True, kw_only=True):
+    """For one audience's page."""
+
+    now_us: int
+    line: AudienceLine
+    changes: list[ChangeFacts]
+    older_changes: int = 0
+    """As ``ChangesFacts.older``."""
 
 
 class ConversionFacts(Struct, frozen=True, kw_only=True):

@@ -26,10 +26,13 @@ from ringwork.console.asked import (
 )
 from ringwork.console.bookkeeping import Bookkeeping
 from ringwork.console.commands import Commands
+from ringwork.console.consent_data import ConsentData
 from ringwork.console.data import ConsoleData
 from ringwork.console.http_advertisers import advertiser_routes
+from ringwork.console.http_audiences import audience_routes
 from ringwork.console.http_books import book_routes
 from ringwork.console.http_campaigns import campaign_routes
+from ringwork.console.http_consent import consent_routes
 from ringwork.console.http_creatives import creative_routes
 from ringwork.console.http_life import life_routes
 from ringwork.console.http_reports import report_routes
@@ -62,6 +65,7 @@ def routes(
     data: ConsoleData,
     commands: Commands,
     reports: ReportsApi,
+    consent: ConsentData,
     sign_in: SignIn,
     live_values: Live,
     session_s: int,
@@ -91,6 +95,8 @@ def routes(
             *creative_routes(respond, commands),
             *report_routes(reports, respond, data.names, commands.now_us),
             *advertiser_routes(books, respond, commands),
+            *audience_routes(data, respond, commands),
+            *consent_routes(consent, respond, commands),
             *book_routes(reports, books, respond, commands),
             *_streams(data, live_values),
             *_doors(respond, sign_in, session_s=session_s, is_secure=is_secure),

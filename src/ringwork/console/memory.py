@@ -6,14 +6,25 @@ All of it on the event loop's thread, in one go, so that one page sees one momen
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Final
 
 from msgspec.structs import replace
 
+from ringwork.ads.http_api import says
 from ringwork.ads.lifecycle import Noun
-from ringwork.ads.model import Campaign
+from ringwork.ads.model import INTEREST_PREFIX, Audience, Campaign
 from ringwork.ads.projections import Counts
-from ringwork.console.facts import CampaignFacts, InReview, Lag, LogFacts, ReviewLine
+from ringwork.console.facts import (
+    AudienceLine,
+    AudiencesFacts,
+    CampaignFacts,
+    InReview,
+    Lag,
+    LogFacts,
+    ReviewLine,
+    Use,
+)
 from ringwork.console.format import DAY_S, minute
 from ringwork.console.pages import Shell
 from ringwork.console.sources import Names, Sources
@@ -23,6 +34,11 @@ from ringwork.kernel.ledger import Account
 
 CAMPAIGNS_MAX: Final = 2_000
 """Campaigns that a page looks at: the newest ones and those that spent today."""
+AUDIENCES_PAGE: Final = 50
+USES: Final = 5
+"""Campaigns of one audience in the list; the others are counted."""
+USES_MAX: Final = 200
+"""On its own page."""
 
 
 class Memory:
@@ -82,6 +98,48 @@ class Memory:
             since_us=since_us,
         )
 
+    def audiences(self, page: int, wanted: str) -> AudiencesFacts:
+        """A page of the audiences that fit, the newest first."""
+        among, uses = self._from.catalogue.audiences, self._uses()
+        fitting = (one for one in reversed(among.values()) if says(wanted, one.id, one.name))
+        first = (page - 1) * AUDIENCES_PAGE
+        some = list(islice(fitting, first, first + AUDIENCES_PAGE + 1))
+        return AudiencesFacts(
+            now_us=self._from.clock.wall_us(),
+            wanted=wanted,
+            count=len(among),
+            live=sum(one.status == "active" for one in among.values()),
+            used=sum(id in uses for id in among),
+            interest_campaigns=len(
+                {
+                    use.campaign_id
+                    for id, named in uses.items()
+                    if id.startswith(INTEREST_PREFIX)
+                    for use in named
+                }
+            ),
+            lines=[_line(one, uses, USES) for one in some[:AUDIENCES_PAGE]],
+            has_more=len(some) > AUDIENCES_PAGE,
+        )
+
+    def audience(self, id: str) -> AudienceLine | None:
+        """One audience with the campaigns that name it."""
+        one = self._from.catalogue.audiences.get(id)
+        return None if one is None else _line(one, self._uses(), USES_MAX)
+
+    def _uses(self) -> dict[str, list[Use]]:
+        """Audience or interest -> the campaigns that name it, the newest first."""
+        found: dict[str, list[Use]] = {}
+        for campaign in reversed(self._from.catalogue.campaigns.values()):
+            targeting = campaign.targeting
+            for ids, excludes in (
+                (targeting.audiences, False), (targeting.excluded.audiences, True),
+            ):  # fmt: skip
+                use = Use(campaign_id=campaign.id, name=campaign.name, excludes=excludes)
+                for id in dict.fromkeys(ids):
+                    found.setdefault(id, []).append(use)
+        return found
+
     def log(self) -> LogFacts:
         log = self._from.journal.log
         refuses = ""
@@ -131,6 +189,11 @@ class Memory:
         return any(
             catalogue.creatives[id].status == "active" for id in catalogue.creatives_of(campaign_id)
         )
+
+
+def _line(audience: Audience, uses: Mapping[str, list[Use]], most: int) -> AudienceLine:
+    named = uses.get(audience.id, [])
+    return AudienceLine(audience=audience, uses=named[:most], use_count=len(named))
 
 
 def copy_of(account: Account) -> Account:

@@ -97,12 +97,14 @@ NAVIGATION: Final = (
         (
             NavItem("campaigns", "Campaigns", "/console/campaigns", "console:read"),
             NavItem("reviews", "Reviews", "/console/reviews", "console:read"),
+            NavItem("audiences", "Audiences", "/console/audiences", "console:read"),
             NavItem("advertisers", "Advertisers", "/console/advertisers", "console:read"),
             NavItem("publishers", "Publishers", "/console/publishers", "ledger:read"),
             NavItem("reports", "Reports", "/console/reports", "ledger:read"),
             NavItem("invoices", "Invoices", "/console/invoices", "ledger:read"),
         ),
     ),
+    ("Constrain", (NavItem("consent", "Consent", "/console/consent", "consent:read"),)),
     ("Prove", (NavItem("ledger", "Ledger", "/console/ledger", "ledger:read"),)),
 )
 """Only pages that exist."""

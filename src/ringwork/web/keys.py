@@ -55,7 +55,9 @@ ROLES: Final[dict[Role, frozenset[str]]] = {
     "supply": frozenset({"ads:request"}),
     "service": frozenset({"history:write"}),
     "choice": frozenset({"consent:read", "consent:write"}),
-    "privacy": frozenset({"consent:read", "consent:write", "consent:export", "erasure:write"}),
+    "privacy": frozenset(
+        {"console:read", "consent:read", "consent:write", "consent:export", "erasure:write"}
+    ),
 }
 """``supply`` is for exchanges and publishers that ask for ads, ``service`` for core services that
 tell what people did, ``choice`` for what asks people.

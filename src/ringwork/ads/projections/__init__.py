@@ -2,7 +2,7 @@
 
 from ringwork.ads.projections.conversions import AdConversions, ConversionRow, conversions
 from ringwork.ads.projections.counts import HOUR_US, MINUTE_US, AdCounts, Counts
-from ringwork.ads.projections.history import AdHistory, Change
+from ringwork.ads.projections.history import AdHistory, Change, Kind
 from ringwork.ads.projections.latest import AdRequests
 from ringwork.ads.projections.paces import AdPaces, PaceRow, latest_paces, paces
 from ringwork.ads.projections.queries import (
@@ -52,6 +52,7 @@ __all__ = [
     "ChangeRow",
     "ConversionRow",
     "Counts",
+    "Kind",
     "PaceRow",
     "RequestFilter",
     "RequestRow",

@@ -20,6 +20,7 @@ _AMOUNT: Final = re.compile(r"([0-9]{1,10})(?:\.([0-9]{1,9}))?")
 _PPM_DIGITS: Final = 6
 _FIRST_YEAR, _LAST_YEAR = 1971, 2199
 _SPANS: Final = {"minute": 60, "hour": 3600, "day": 86_400}
+_SPAN: Final = re.compile(r"([0-9]{1,8}) (second|minute|hour|day)s?")
 _CAP: Final = re.compile(
     r"([0-9]{1,4}) in ([0-9]{1,7}) (second|minute|hour|day)s?(?: per (campaign|advertiser))?"
 )
@@ -198,13 +199,28 @@ def cap_text(impressions: int, window_s: int, per: str) -> str:
     >>> cap_text(3, 86_400, "campaign")
     '3 in 1 day'
     """
-    span, seconds = next(
-        ((name, each) for name, each in reversed(_SPANS.items()) if window_s % each == 0),
+    text = f"{impressions} in {span_text(window_s)}"
+    return text if per == "campaign" else f"{text} per {per}"
+
+
+def span_text(seconds: int) -> str:
+    """A span of time in the greatest unit that it is whole in.
+
+    >>> span_text(7200)
+    '2 hours'
+    """
+    span, each = next(
+        ((name, each) for name, each in reversed(_SPANS.items()) if seconds % each == 0),
         ("second", 1),
     )
-    number = window_s // seconds
-    text = f"{impressions} in {number} {span}{'' if number == 1 else 's'}"
-    return text if per == "campaign" else f"{text} per {per}"
+    number = seconds // each
+    return f"{number} {span}{'' if number == 1 else 's'}"
+
+
+def span_of(text: str) -> int | None:
+    """The seconds of such a span; None where it is none."""
+    match = _SPAN.fullmatch(text)
+    return int(match[1]) * _SPANS.get(match[2], 1) if match else None
 
 
 TEXT: Final = _text()

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from ringwork.ads.lifecycle import Noun
+from ringwork.ads.projections import Kind
 from ringwork.console.facts import ChangeFacts, ChangesFacts
 from ringwork.console.format import MISSING, day, plural
 from ringwork.console.pages import Bold, Page, say
@@ -64,7 +64,7 @@ def change_rows(changes: Sequence[ChangeFacts]) -> list[ChangeRow]:
     ]
 
 
-def changes_href(noun: Noun, id: str, before: int) -> str:
+def changes_href(noun: Kind, id: str, before: int) -> str:
     """The page of the changes before that sequence; empty where there are none."""
     return f"{item_href(noun, id)}/changes?before={before}" if before else ""
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from ringwork.ads.lifecycle import Actor, Decision, Noun, decisions, steps
 from ringwork.ads.model import Campaign, Creative
 
-Paged = Noun | Literal["advertiser", "publisher", "invoice"]
+Paged = Noun | Literal["advertiser", "publisher", "invoice", "audience"]
 """What has pages of its own, one each."""
 
 _WORDS: Final = {
@@ -41,6 +41,10 @@ DONE: Final = {
     "issued": "It was issued.",
     "credited": "The credit note was issued.",
     "paid": "The payout was made.",
+    "withdraw": "The withdrawal is recorded: what starts now uses nothing of the person for it.",
+    "object": "The objection is recorded: the person must not be asked again.",
+    "erase": "The person's keys are deleted and their consents ended; every no stays.",
+    "archived": "It is archived: nobody is in it from the next request on.",
 }
 """What an action came to; the address carries the word, the page the sentence."""
 STATES: Final = {

@@ -5,5 +5,5 @@ Alembic itself is imported by ``ringwork.storage.sqlite.state`` only when there 
 
 from typing import Final
 
-HEAD: Final = "0007"
+HEAD: Final = "0008"
 """The newest step; a store that is at it is opened without Alembic."""

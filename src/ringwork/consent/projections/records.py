@@ -3,41 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import sqlalchemy as sa
+from msgspec import Struct
 
-from ringwork.consent.events import AdsFreeCounted, ConsentRecorded
+from ringwork.consent.events import ConsentRecorded
 from ringwork.consent.merkle import digest
+from ringwork.consent.projections.tables import consent_records
 from ringwork.kernel.events import Event, Recorded
-
-_Int64: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-metadata: Final = sa.MetaData()
-consent_records: Final = sa.Table(
-    "consent_records",
-    metadata,
-    sa.Column("seq", _Int64, primary_key=True, autoincrement=False),
-    sa.Column("subject", sa.LargeBinary, nullable=False),
-    sa.Column("number", _Int64, nullable=False),
-    sa.Column("digest", sa.LargeBinary, nullable=False),
-    sa.Column("hash", sa.LargeBinary, nullable=False),
-    sa.Index("consent_records_subject", "subject", "number"),
-    sqlite_strict=True,
-)
-
-
-consent_ads_free: Final = sa.Table(
-    "consent_ads_free",
-    metadata,
-    sa.Column("hour", _Int64, primary_key=True, autoincrement=False),
-    sa.Column("requests", _Int64, nullable=False),
-    sqlite_strict=True,
-)
-_HOUR_US: Final = 3_600_000_000
-_ADD_ADS_FREE: Final = sa.text(
-    "INSERT INTO consent_ads_free VALUES (:hour, :requests) "
-    "ON CONFLICT (hour) DO UPDATE SET requests = consent_ads_free.requests + excluded.requests"
-)
 
 
 class ConsentRecords:
@@ -70,30 +44,6 @@ class ConsentRecords:
         connection.execute(consent_records.delete())
 
 
-class AdsFree:
-    """Requests of subscribers per hour."""
-
-    name: ClassVar[str] = "consent_ads_free"
-    version: ClassVar[int] = 1
-    hears: ClassVar[tuple[type[Event], ...]] = (AdsFreeCounted,)
-
-    def apply(self, connection: sa.Connection, events: Sequence[Recorded]) -> None:
-        """Add the counts."""
-        for recorded in events:
-            event = recorded.payload
-            assert isinstance(event, AdsFreeCounted)
-            hour = recorded.ts_us // _HOUR_US
-            connection.execute(_ADD_ADS_FREE, {"hour": hour, "requests": event.requests})
-
-    def clear(self, connection: sa.Connection) -> None:
-        """Empty the table."""
-        connection.execute(consent_ads_free.delete())
-
-
-PROJECTIONS: Final = (ConsentRecords(), AdsFree())
-"""The part's projections, for the composition root."""
-
-
 def records_of(
     connection: sa.Connection, subject: bytes, *, after: int, limit: int
 ) -> list[tuple[int, int]]:
@@ -106,6 +56,29 @@ def records_of(
         .limit(limit)
     )
     return [(number, seq) for number, seq in connection.execute(query)]
+
+
+class ChainRow(Struct, frozen=True, gc=False):
+    """A record's place in its person's chain, without what it says."""
+
+    number: int
+    seq: int
+    digest: bytes
+    hash: bytes
+
+
+def chain_of(
+    connection: sa.Connection, subject: bytes, *, until: int, limit: int
+) -> list[ChainRow]:
+    """A person's first ``limit`` records up to a number, in order."""
+    table = consent_records.c
+    query = (
+        sa.select(table.number, table.seq, table.digest, table.hash)
+        .where(table.subject == subject, table.number <= until)
+        .order_by(table.number, table.seq)
+        .limit(limit)
+    )
+    return [ChainRow(*row) for row in connection.execute(query)]
 
 
 def digests_of(connection: sa.Connection, subject: bytes, *, until: int) -> list[bytes]:
@@ -132,12 +105,3 @@ def hashes_between(
     )
     rows = connection.execute(query).all()
     return [row.seq for row in rows], [row.hash for row in rows]
-
-
-def ads_free_requests(connection: sa.Connection, *, since_us: int = 0) -> int:
-    """Requests of subscribers since a moment (to its hour)."""
-    table = consent_ads_free.c
-    query = sa.select(sa.func.coalesce(sa.func.sum(table.requests), 0)).where(
-        table.hour >= since_us // _HOUR_US
-    )
-    return int(connection.execute(query).scalar_one())
