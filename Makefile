@@ -42,8 +42,10 @@ clean: ## remove what was built; .venv and data directories stay
 .venv/.ready: requirements/dev.txt pyproject.toml
 	@PYTHON="$(PYTHON)" sh requirements/setup.sh
 
-.venv/.bench: .venv/.ready requirements/bench.txt
+.venv/.bench: .venv/.ready requirements/bench.txt requirements/peers.txt
 	$(BIN)/pip install -qq --require-hashes -r requirements/bench.txt
+	rm -rf .venv/peers
+	$(BIN)/pip install -qq --require-hashes --target .venv/peers -r requirements/peers.txt
 	@touch $@
 
 chromium:

@@ -16,7 +16,7 @@ COMPILE = (
 
 def main() -> None:
     """Compile each input in order: later ones are constrained by earlier ones."""
-    for name in ("dev", "bench"):
+    for name in ("dev", "bench", "peers"):
         source, target = HERE / f"{name}.in", HERE / f"{name}.txt"
         uv = Path(sys.executable).with_name("uv")
         subprocess.run([uv, *COMPILE, source, "--output-file", target], check=True)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringwork.consent import SignalError, addtl, gpp, gvl, tcf, us_privacy
+from ringwork.consent.bits import text_of
 from ringwork.consent.explain import explain
 from ringwork.consent.gvl import Declared
 from ringwork.consent.signals import Findings, Reading, Signals, find
@@ -142,6 +143,42 @@ def test_a_string_of_nothing_but_ranges_costs_no_more_than_its_length():
         tcf.decode(text)
     with pytest.raises(SignalError, match="longer than 32768"):
         tcf.decode("C" * 32_769)
+
+
+def test_restrictions_beyond_one_of_each_kind_are_refused_at_their_count():
+    core = bits_of(PLAIN.split(".")[0])[:213] + "0" * 34
+
+    def text(count):
+        return text_of(core + f"{count:012b}" + ("000001" + "00" + "0" * 12) * count, 24)
+
+    assert len(tcf.decode(text(256)).publisher_restrictions) == 256
+    with pytest.raises(SignalError, match="too many restrictions") as refused:
+        tcf.decode(text(257))
+    assert refused.value.bit == 247
+
+
+def bits_of(text):
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    return "".join(f"{letters.index(one):06b}" for one in text)
+
+
+def test_a_header_that_goes_on_for_ever_is_not_read():
+    assert gpp.split("DBABMA" + "A" * 1_018 + "~x")[2].text == "x"
+    with pytest.raises(SignalError, match="header longer than 1024"):
+        gpp.split("DBABMA" + "A" * 1_019 + "~x")
+    with pytest.raises(SignalError, match="header type 2"):
+        gpp.split("C" * 2_000)
+
+
+def test_the_first_character_of_no_alphabet_is_named():
+    core, shown = PLAIN.split(".")
+    for text, at in (
+        (core[:9] + "+" + core[10:], 9),
+        (f"{core}.{shown[:3]}\xe9/", len(core) + 4),
+    ):
+        with pytest.raises(SignalError, match="not base64url") as refused:
+            tcf.decode(text)
+        assert refused.value.bit == 6 * at
 
 
 # ---- what they add up to --------------------------------------------------------------------------

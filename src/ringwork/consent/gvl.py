@@ -172,12 +172,15 @@ class VendorLists:
     def __init__(self, lists: Iterable[VendorList] = ()) -> None:
         self._lists: dict[int, VendorList] = {}
         self._declared: dict[tuple[int, int], Declared | None] = {}
+        self.edition = 0
+        """Grows with every list; what was read with an earlier one may be read otherwise now."""
         for one in lists:
             self.add(one)
 
     def add(self, given: VendorList) -> None:
         """Keep a version, in place of one of the same number."""
         self._declared.clear()
+        self.edition += 1
         self._lists[given.vendor_list_version] = given
         while len(self._lists) > VERSIONS_MAX:
             del self._lists[min(self._lists)]

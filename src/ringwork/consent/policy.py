@@ -11,22 +11,23 @@ from typing import Final
 
 from msgspec import Struct
 
+from ringwork.consent.daily import DailyFindings
 from ringwork.consent.grants import GrantAuthority
 from ringwork.consent.gvl import VendorLists
 from ringwork.consent.model import State
-from ringwork.consent.signals import DEFAULT_READING, Findings, Reading, find
+from ringwork.consent.signals import DEFAULT_READING, Findings, Reading
 from ringwork.kernel.purpose import Grant, GrantRefused, Purpose, Terms, Tier
 from ringwork.kernel.viewer import Property, Signals
 
 VISIT_WINDOW_S: Final = 90 * 60
 
 _SELECT_BASIC_ADS: Final = 2
-_BEHAVIOURAL: Final = (1, 3, 4)
+_BEHAVIOURAL: Final = frozenset({1, 3, 4})
 """Storage, an ads profile, personalised ads: each by consent."""
 _NO_TC: Final = frozenset({"tc-missing", "tcf-no-vendor-id"})
 """Findings that say that no TC string speaks of us: it does not narrow what the ledger says."""
-_RANK: Final[dict[Tier, int]] = {"general": 0, "less-personalised": 1, "consented": 2}
-
+_GENERAL: Final = frozenset({"tcf-none", "tcf-no-ads"})
+"""Reasons that leave nothing but the place of the ad."""
 _YOUNG: Final = frozenset({"child", "child-directed", "minor", "age-unproven"})
 
 REASONS: Final = {
@@ -60,6 +61,9 @@ class Judgement(Struct, frozen=True):
     reasons: tuple[str, ...]
 
 
+_CONSENTED: Final = Judgement("consented", ("consented",))
+
+
 def judge(
     findings: Findings, state: State | None, *, ads_free: str = "", where: Property
 ) -> Judgement:
@@ -70,55 +74,61 @@ def judge(
     """
     if ads_free:
         return Judgement("subscriber", (ads_free,))
-    found: list[tuple[Tier, str]] = []
-    if findings.child:
-        found.append(("less-personalised", "child"))
-    if where.child_directed:
-        found.append(("less-personalised", "child-directed"))
-    if state is not None and state.minor:
-        found.append(("less-personalised", "minor"))
-    elif where.proof_of_age and (state is None or not state.adult):
-        found.append(("less-personalised", "age-unproven"))
-    _by_tcf(found, findings, where)
+    reasons = _by_age(findings, state, where)  # each alone makes the request less personalised
+    by_tcf = _by_tcf(findings, where) if findings.gdpr_applies else ""
+    if by_tcf == "tcf-no-profile":
+        reasons.append(by_tcf)
     if findings.us_opt_outs:
-        found.append(("less-personalised", "us-opt-out"))
+        reasons.append("us-opt-out")
     if findings.limit:
-        found.append(("less-personalised", "limited"))
-    _by_ledger(found, state, where)
-    if not found:
-        return Judgement("consented", ("consented",))
-    tier = min((tier for tier, _ in found), key=_RANK.__getitem__)
-    found.sort(key=lambda one: _RANK[one[0]])  # stable: the deciding rules first, each in order
-    return Judgement(tier, tuple([reason for _, reason in found]))
+        reasons.append("limited")
+    by_ledger = _by_ledger(state, where)
+    if by_ledger:
+        reasons.append(by_ledger)
+    if by_tcf in _GENERAL:
+        return Judgement("general", (by_tcf, *reasons))
+    return Judgement("less-personalised", tuple(reasons)) if reasons else _CONSENTED
 
 
-def _by_tcf(found: list[tuple[Tier, str]], findings: Findings, where: Property) -> None:
-    if not findings.gdpr_applies:
-        return
+def _by_age(findings: Findings, state: State | None, where: Property) -> list[str]:
+    """What holds because somebody is, or may be, a child."""
+    reasons = []
+    if findings.child:
+        reasons.append("child")
+    if where.child_directed:
+        reasons.append("child-directed")
+    if state is not None and state.minor:
+        reasons.append("minor")
+    elif where.proof_of_age and (state is None or not state.adult):
+        reasons.append("age-unproven")
+    return reasons
+
+
+def _by_tcf(findings: Findings, where: Property) -> str:
+    """What the TC string takes away; empty: nothing."""
     permitted = findings.tcf
     if permitted is None:
-        if where.source == "tcf" or not _NO_TC.intersection(findings.reasons):
-            found.append(("general", "tcf-none"))
-    elif permitted.basis(_SELECT_BASIC_ADS) is None:
-        found.append(("general", "tcf-no-ads"))
-    elif not all(purpose in permitted.by_consent for purpose in _BEHAVIOURAL):
-        found.append(("less-personalised", "tcf-no-profile"))
+        if where.source == "tcf" or _NO_TC.isdisjoint(findings.reasons):
+            return "tcf-none"
+        return ""
+    if permitted.basis(_SELECT_BASIC_ADS) is None:
+        return "tcf-no-ads"
+    return "" if _BEHAVIOURAL.issubset(permitted.by_consent) else "tcf-no-profile"
 
 
-def _by_ledger(found: list[tuple[Tier, str]], state: State | None, where: Property) -> None:
+def _by_ledger(state: State | None, where: Property) -> str:
+    """What the person's own record takes away; empty: nothing."""
     if state is None:
-        found.append(("less-personalised", "nobody"))
-        return
-    for reason, purposes in (
-        ("objected", state.objected),
-        ("withdrawn", state.withdrawn),
-        ("refused", state.refused),
-    ):
-        if "advertise" in purposes:
-            found.append(("less-personalised", reason))
-            return
+        return "nobody"
+    if "advertise" in state.objected:
+        return "objected"
+    if "advertise" in state.withdrawn:
+        return "withdrawn"
+    if "advertise" in state.refused:
+        return "refused"
     if where.source == "ledger" and "advertise" not in state.granted:
-        found.append(("less-personalised", "undecided"))
+        return "undecided"
+    return ""
 
 
 class TermsOf:
@@ -137,8 +147,7 @@ class TermsOf:
         self._state = state
         self._authority = authority
         self._visit_window_s = visit_window_s
-        self._reading = reading
-        self._lists = lists
+        self._find = DailyFindings(reading=reading, lists=lists)
 
     def __call__(
         self,
@@ -157,7 +166,7 @@ class TermsOf:
         """
         if ads_free:
             return Terms("subscriber", (ads_free,))
-        findings = find(signals, now_us // 1000, reading=self._reading, lists=self._lists)
+        findings = self._find(signals, now_us // 1000)
         state = None if subject is None else self._state(subject, now_us)
         judged = judge(findings, state, where=where)
         grant: Grant | None = None
@@ -168,12 +177,13 @@ class TermsOf:
             grant = self._grant(subject, state, where, request_id)
             if grant is None:
                 tier, reasons = "less-personalised", ("deciding",)
-        is_young = any(reason in _YOUNG for reason in reasons)
         return Terms(
             tier,
-            (*reasons, *findings.reasons),
+            reasons + findings.reasons,
             measurement_allowed=_may_measure(findings, state, where),
-            demographics_allowed=where.demographics and not is_young and tier != "general",
+            demographics_allowed=(
+                where.demographics and tier != "general" and _YOUNG.isdisjoint(reasons)
+            ),
             region_is_precise=findings.precise_geo_allowed and tier == "consented",
             visit_window_s=self._window_s(findings, where, tier),
             epoch=0 if state is None else state.epoch,
@@ -204,9 +214,9 @@ class TermsOf:
 
 
 def _may_measure(findings: Findings, state: State | None, where: Property) -> bool:
-    if where.source == "tcf":
-        ended = state is not None and "measure" in (
-            state.refused | state.withdrawn | state.objected
-        )
-        return findings.measurement_allowed and not ended
-    return state is not None and "measure" in state.granted
+    if where.source == "ledger":
+        return state is not None and "measure" in state.granted
+    if not findings.measurement_allowed or state is None:
+        return findings.measurement_allowed
+    ended = (state.refused, state.withdrawn, state.objected)
+    return not any("measure" in purposes for purposes in ended)

@@ -7,7 +7,6 @@ in the US. Nothing is decided here: that takes the person's own record and subsc
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -18,7 +17,8 @@ from ringwork.consent.errors import SignalError
 from ringwork.consent.gpp.layouts import NAMES as SECTIONS
 from ringwork.consent.gpp.layouts import PRECISE_LOCATION, TCF_EU, USP, categories_of
 from ringwork.consent.gvl import Declared, VendorLists
-from ringwork.consent.tcf import Permissions, TcfRules, TcString
+from ringwork.consent.tcf import Permissions, TcfRules
+from ringwork.consent.tcf.rules import DAY_MS
 from ringwork.kernel.viewer import Signals
 
 US_SECTIONS: Final = range(6, 28)
@@ -30,8 +30,6 @@ _OPT_OUTS: Final = {
     "SharingOptOut": "us-sharing-opt-out",
     "TargetedAdvertisingOptOut": "us-targeted-advertising-opt-out",
 }
-_REMEMBERED_MAX: Final = 2_048
-"""Longer strings are read every time, so that nobody fills the memory with them."""
 
 REASONS: Final = {
     "coppa": "The request is for children (COPPA).",
@@ -81,7 +79,7 @@ class Reading(Struct, frozen=True, kw_only=True):
 DEFAULT_READING: Final = Reading()
 
 
-class Findings(Struct, frozen=True, kw_only=True):
+class Findings(Struct, frozen=True, kw_only=True, gc=False):
     """What the signals of one request allow and forbid."""
 
     gdpr_applies: bool
@@ -99,6 +97,8 @@ class Findings(Struct, frozen=True, kw_only=True):
     precise_geo_allowed: bool
     measurement_allowed: bool
     reasons: tuple[str, ...] = ()
+    holds_all_day: bool = True
+    """Whether the same signals say the same at any other time of this day (UTC)."""
 
 
 class _Us(Struct):
@@ -107,6 +107,16 @@ class _Us(Struct):
     opt_outs: list[str]
     categories: list[str]
     known_child: list[str]
+
+
+class _Eu(Struct):
+    """What TC strings are read with, and what reading them leaves."""
+
+    now_ms: int
+    reading: Reading
+    lists: VendorLists | None
+    reasons: list[str]
+    holds_all_day: bool = True
 
 
 def find(
@@ -130,9 +140,11 @@ def find(
     reasons.append(why)
     if broken:
         reasons.append(f"gpp-unreadable:{broken}")
-    permitted, stores = None, True
+    permitted, stores, holds = None, True, True
     if applies:
-        permitted, stores = _tcf(signals, parts, broken, now_ms, reading, lists, reasons)
+        eu = _Eu(now_ms, reading, lists, reasons)
+        permitted, stores = _tcf(signals, parts, broken, eu)
+        holds = eu.holds_all_day
     reasons += us.opt_outs
     reasons += [f"us-sensitive:{one}" for one in us.categories]
     reasons += ["lmt"] if signals.lmt == 1 else []
@@ -155,6 +167,7 @@ def find(
             permitted is not None and permitted.basis(7) is not None if applies else True
         ),
         reasons=tuple(dict.fromkeys(reasons)),
+        holds_all_day=holds,
     )
 
 
@@ -179,20 +192,8 @@ def _parts_of(text: str) -> tuple[dict[int, gpp.Part], str]:
         return {}, error.reason
 
 
-@lru_cache(maxsize=4096)
-def _remembered(text: str) -> TcString:
-    """A person sends the same string with every request of a visit."""
-    return tcf.decode(text)
-
-
 def _tcf(
-    signals: Signals,
-    parts: dict[int, gpp.Part],
-    broken: str,
-    now_ms: int,
-    reading: Reading,
-    lists: VendorLists | None,
-    reasons: list[str],
+    signals: Signals, parts: dict[int, gpp.Part], broken: str, eu: _Eu
 ) -> tuple[Permissions | None, bool]:
     """What the TC strings permit us, and whether the device may be written to."""
     texts = [signals.tc] if signals.tc else []
@@ -200,7 +201,7 @@ def _tcf(
     if section is not None and section.text != signals.tc:
         texts.append(section.text)
     if TCF_EU in signals.gpp_sid and section is None and not broken:
-        reasons.append("tc-missing:tcfeuv2")
+        eu.reasons.append("tc-missing:tcfeuv2")
         return None, False
     may_be_behind = (
         broken
@@ -210,17 +211,17 @@ def _tcf(
     if may_be_behind:
         return None, False
     if not texts:
-        reasons.append("tc-missing")
+        eu.reasons.append("tc-missing")
         return None, False
-    if reading.vendor_id is None:
-        reasons.append("tcf-no-vendor-id")
+    if eu.reading.vendor_id is None:
+        eu.reasons.append("tcf-no-vendor-id")
         return None, False
     if len(texts) > 1:
-        reasons.append("tc-differs")
+        eu.reasons.append("tc-differs")
     left: Permissions | None = None
     stores = True
     for text in texts:
-        found = _one_tc(text, reading.vendor_id, now_ms, reading, lists, reasons)
+        found = _one_tc(text, eu.reading.vendor_id, eu)
         if found is None:
             return None, False
         permitted, may_store = found
@@ -229,37 +230,34 @@ def _tcf(
     return left, stores
 
 
-def _one_tc(
-    text: str,
-    vendor_id: int,
-    now_ms: int,
-    reading: Reading,
-    lists: VendorLists | None,
-    reasons: list[str],
-) -> tuple[Permissions, bool] | None:
+def _one_tc(text: str, vendor_id: int, eu: _Eu) -> tuple[Permissions, bool] | None:
     try:
-        tc = _remembered(text) if len(text) <= _REMEMBERED_MAX else tcf.decode(text)
+        tc = tcf.decode(text)
     except SignalError as error:
-        reasons.append(f"tc-unreadable:{error.reason}")
+        eu.reasons.append(f"tc-unreadable:{error.reason}")
         return None
-    verdict = tcf.verdict(tc, now_ms, reading.rules)
+    now_ms, lists = eu.now_ms, eu.lists
+    verdict = tcf.verdict(tc, now_ms, eu.reading.rules)
+    eu.holds_all_day &= tcf.holds_all_day(tc, now_ms, eu.reading.rules)
     if not verdict.valid:
-        reasons.append(f"tc-invalid:{verdict.reason}")
+        eu.reasons.append(f"tc-invalid:{verdict.reason}")
         return None
     declared: Declared | None = None
     number = tc.vendor_list_version
     if lists is not None and number in lists:
         declared = lists.declared(number, vendor_id)
         if declared is None:
-            reasons.append(f"tc-note:vendor {vendor_id} not in the vendor list")
+            eu.reasons.append(f"tc-note:vendor {vendor_id} not in the vendor list")
             return Permissions(vendor_id), False
+        if declared.deleted_ms is not None:
+            eu.holds_all_day &= declared.deleted_ms // DAY_MS != now_ms // DAY_MS
     else:
-        reasons.append(f"tcf-list-unknown:{number}")
+        eu.reasons.append(f"tcf-list-unknown:{number}")
     permitted = tcf.permissions(tc, vendor_id, declared, now_ms)
-    reasons += [f"tc-note:{note}" for note in (*verdict.notes, *permitted.notes)]
+    eu.reasons += [f"tc-note:{note}" for note in (*verdict.notes, *permitted.notes)]
     may_store = permitted.basis(1) == "consent" or (
         tc.purpose_one_treatment
-        and tc.publisher_country_code in reading.storage_without_consent_countries
+        and tc.publisher_country_code in eu.reading.storage_without_consent_countries
     )
     return permitted, may_store
 

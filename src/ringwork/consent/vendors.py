@@ -17,6 +17,7 @@ from ringwork.consent.errors import SignalError
 
 VENDOR_MAX: Final = 65_535
 _ONES: Final = re.compile("1+")
+_number: Final = int.from_bytes  # big-endian
 
 Run = tuple[int, int]
 """Vendors from the first to the last."""
@@ -101,7 +102,8 @@ def read_vendors(data: bytes, at: int, size: int, start: int) -> tuple[Vendors, 
     begin = at + 17
     if begin > size:
         raise truncated(size, start)
-    head = u64_at(data, at >> 3)[0] >> (47 - (at & 7))
+    (word,) = u64_at(data, at >> 3)
+    head = word >> (47 - (at & 7))
     max_id = head >> 1 & 0xFFFF
     if head & 1:
         runs, end = read_runs(data, begin, size, start)
@@ -109,7 +111,9 @@ def read_vendors(data: bytes, at: int, size: int, start: int) -> tuple[Vendors, 
     end = begin + max_id
     if end > size:
         raise truncated(size, start)
-    field = int.from_bytes(data[begin >> 3 : (end + 7) >> 3]) >> (-end & 7)
+    if not max_id:
+        return NOBODY, end
+    field = _number(data[begin >> 3 : (end + 7) >> 3]) >> (-end & 7)
     return Vendors(max_id, field & (1 << max_id) - 1), end
 
 
@@ -117,27 +121,35 @@ def read_runs(data: bytes, at: int, size: int, start: int) -> tuple[tuple[Run, .
     """Range(Int): a count and its entries; and where it ends."""
     if at + 12 > size:
         raise truncated(size, start)
-    count = u64_at(data, at >> 3)[0] >> (52 - (at & 7)) & 0xFFF
+    (word,) = u64_at(data, at >> 3)
+    count = word >> (52 - (at & 7)) & 0xFFF
     at += 12
     if at + 17 * count > size:  # announced, but not there
         raise truncated(size, start)
-    runs = []
+    runs: list[Run] = []
+    add = runs.append
     for _ in range(count):
-        word, shift = u64_at(data, at >> 3)[0], at & 7
-        first = last = word >> (47 - shift) & 0xFFFF
-        is_range = word >> (63 - shift) & 1
-        if is_range:
-            last = word >> (31 - shift) & 0xFFFF
-        end = at + (33 if is_range else 17)
+        (word,) = u64_at(data, at >> 3)
+        word >>= 31 - (at & 7)  # a flag, 16 bits, and 16 more where the flag is set
+        first = last = word >> 16 & 0xFFFF
+        if word & 0x1_0000_0000:
+            last = word & 0xFFFF
+            end = at + 33
+        else:
+            end = at + 17
         if end > size:
             raise truncated(size, start)
-        if not first:
-            raise SignalError("vendor id 0", start + at + 1, expected="ids from 1 on")
-        if last < first:
-            raise SignalError("range end < start", start + at + 17, expected=f"{first} or more")
-        runs.append((first, last))
+        if not 0 < first <= last:
+            raise _no_run(first, start + at)
+        add((first, last))
         at = end
     return tuple(runs), at
+
+
+def _no_run(first: int, bit: int) -> SignalError:
+    if not first:
+        return SignalError("vendor id 0", bit + 1, expected="ids from 1 on")
+    return SignalError("range end < start", bit + 17, expected=f"{first} or more")
 
 
 def write_runs(runs: Iterable[Run]) -> str:

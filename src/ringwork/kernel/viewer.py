@@ -20,7 +20,7 @@ SECRET_PERSON: Final = re.compile(r"r\.[A-Za-z0-9_-]{22,64}")
 """An id of 128 random bits or more: whoever knows it may speak for its person, as with a key."""
 
 
-class Signals(Struct, frozen=True, kw_only=True):
+class Signals(Struct, frozen=True, kw_only=True, gc=False):
     """The consent signals of a request as they came; empty or None: not given."""
 
     gdpr: int | None = None

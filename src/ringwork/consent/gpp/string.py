@@ -36,6 +36,8 @@ GPP_MAX: Final = 2 * TEXT_MAX
 """Characters: a TC string among the sections, and the others."""
 SECTIONS_MAX: Final = 100
 """27 are defined."""
+HEADER_MAX: Final = 1_024
+"""Characters: 100 ids, each with a flag and two numbers of 25 bits at most, and what is before."""
 _TYPE: Final = 3
 _VERSION: Final = 1
 _US: Final = range(7, 28)
@@ -69,6 +71,9 @@ def split(text: str) -> dict[int, Part]:
     if not text:
         raise SignalError("empty", expected="a GPP string")
     header, *texts = text.split("~")
+    if len(header) > HEADER_MAX:
+        _ids_of(header[:HEADER_MAX])  # what is wrong with its beginning says more
+        raise SignalError(f"header longer than {HEADER_MAX}", 6 * HEADER_MAX)
     ids = _ids_of(header)
     if len(ids) != len(texts):
         raise SignalError(

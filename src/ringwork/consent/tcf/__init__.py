@@ -6,7 +6,7 @@ now, ``permissions`` what it permits a vendor. ``plain`` is the form for JSON.
 
 from ringwork.consent.tcf.macros import expand
 from ringwork.consent.tcf.permissions import Basis, Permissions, permissions
-from ringwork.consent.tcf.rules import DEFAULT_RULES, TcfRules, Verdict, verdict
+from ringwork.consent.tcf.rules import DEFAULT_RULES, TcfRules, Verdict, holds_all_day, verdict
 from ringwork.consent.tcf.string import Restriction, TcString, decode, encode, plain
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "decode",
     "encode",
     "expand",
+    "holds_all_day",
     "permissions",
     "plain",
     "verdict",

@@ -25,7 +25,7 @@ _BY_CONSENT: Final = Declared(_ALL, 0, 0, 0xFFF)
 Basis = Literal["consent", "legitimate-interest"]
 
 
-class Permissions(Struct, frozen=True):
+class Permissions(Struct, frozen=True, gc=False):
     """What one vendor may do."""
 
     vendor_id: int

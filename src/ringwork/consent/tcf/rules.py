@@ -86,6 +86,20 @@ def _fault(tc: TcString, now_ms: int, rules: TcfRules) -> str:
     return ""
 
 
+def holds_all_day(tc: TcString, now_ms: int, rules: TcfRules = DEFAULT_RULES) -> bool:
+    """Whether the verdict is the same at every moment of the day (UTC) of ``now_ms``.
+
+    Rules begin at midnight, so that only the string's own age can end in the middle of a day. In
+    the month in which it may, by the months' lengths, the answer is no.
+    """
+    begins = now_ms // DAY_MS * DAY_MS
+    ends, months = begins + DAY_MS - 1, rules.max_age_months
+    is_young = ends - tc.last_updated <= 28 * DAY_MS * months
+    is_old = begins - tc.last_updated > 31 * DAY_MS * months
+    is_past = tc.last_updated <= begins + rules.max_ahead_h * 3_600_000
+    return is_past and (is_young or is_old)
+
+
 @lru_cache(maxsize=256)
 def _ms(day: date) -> int:
     return (day.toordinal() - _EPOCH) * DAY_MS

@@ -7,6 +7,7 @@ before it starts, vendor 0) is an error, where the official decoder guesses.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct as Layout
 from typing import Final
 
@@ -39,6 +40,8 @@ PUBLISHER_TC: Final = 3
 _DEFINED: Final = (DISCLOSED_VENDORS, PUBLISHER_TC)
 SEGMENTS_MAX: Final = 8
 """Two are defined and one is retired; a string of nothing but segments must not cost."""
+RESTRICTIONS_MAX: Final = 256
+"""64 purposes of four types: more only say something twice, and each costs."""
 LISTED_MAX: Final = 100_000
 """Restricted vendors that ``plain`` writes out one by one."""
 
@@ -103,7 +106,8 @@ def decode(text: str) -> TcString:
     if not text:
         raise SignalError("empty", expected="a TC string")
     segments = text.split(".")
-    _check_segments(segments)
+    if len(segments) > SEGMENTS_MAX or "" in segments:
+        raise _no_segments(segments)
     data = packed_segments(text, segments)
     size = 6 * len(segments[0])
     if data[0] >> 2 != VERSION:
@@ -140,14 +144,13 @@ def decode(text: str) -> TcString:
     return TcString(*core_members, *_read_segments(data, segments))
 
 
-def _check_segments(segments: list[str]) -> None:
+def _no_segments(segments: list[str]) -> SignalError:
     if len(segments) > SEGMENTS_MAX:
         start = len(".".join(segments[:SEGMENTS_MAX])) + 1
-        raise SignalError("too many segments", 6 * start, expected=f"at most {SEGMENTS_MAX}")
-    if "" in segments:
-        at = segments.index("")
-        start = sum(len(one) + 1 for one in segments[:at])
-        raise SignalError("empty segment", 6 * start, expected="characters between the dots")
+        return SignalError("too many segments", 6 * start, expected=f"at most {SEGMENTS_MAX}")
+    at = segments.index("")
+    start = sum(len(one) + 1 for one in segments[:at])
+    return SignalError("empty segment", 6 * start, expected="characters between the dots")
 
 
 def _other_version(text: str) -> SignalError:
@@ -158,6 +161,7 @@ def _other_version(text: str) -> SignalError:
     return SignalError(reason, expected=f"version {VERSION}: C first")
 
 
+@lru_cache(maxsize=4096)
 def letters_of(code: int) -> str:
     """Two letters of six bits each, A is 0."""
     return chr(65 + (code >> 6)) + chr(65 + (code & 63))
@@ -168,15 +172,20 @@ def _read_restrictions(data: bytes, at: int, size: int) -> tuple[Restriction, ..
         raise truncated(size, 0)
     count = u64_at(data, at >> 3)[0] >> (52 - (at & 7)) & 0xFFF
     at += 12
+    if not count:
+        return ()
     if at + 20 * count > size:
         raise truncated(size, 0)
+    if count > RESTRICTIONS_MAX:
+        expected = f"{RESTRICTIONS_MAX} at most"
+        raise SignalError("too many restrictions", at - 12, expected=expected)
     found = []
     for _ in range(count):
         if at + 8 > size:
             raise truncated(size, 0)
         head = u64_at(data, at >> 3)[0] >> (56 - (at & 7)) & 0xFF
         runs, at = read_runs(data, at + 8, size, 0)
-        last = max((run[1] for run in runs), default=0)
+        last = max([run[1] for run in runs], default=0)
         found.append(Restriction(head >> 2, head & 3, Vendors(last, 0, runs)))
     return tuple(found)
 
@@ -201,18 +210,19 @@ def _read_segments(data: bytes, segments: list[str]) -> Segments:
     """What is behind the core."""
     kinds: list[int] = []
     disclosed, publisher = NOBODY, _NO_PUBLISHER
-    at = before = 0  # bits of the data, bits of the signal
-    for text in segments:
+    size = 6 * len(segments[0])
+    at, before = size + (-size % 24), size + 6  # bits of the data, bits of the signal
+    for text in segments[1:]:
         size = 6 * len(text)
-        if at:
-            kind, start = data[at >> 3] >> 5, before - at
-            if kind in _DEFINED and kind in kinds:
+        kind = data[at >> 3] >> 5
+        if kind in _DEFINED:
+            if kind in kinds:
                 raise SignalError(f"segment type {kind} twice", before, expected="each type once")
-            kinds.append(kind)
             if kind == DISCLOSED_VENDORS:
-                disclosed, _ = read_vendors(data, at + 3, at + size, start)
-            elif kind == PUBLISHER_TC:
-                publisher = _read_publisher(data, at, size, start)
+                disclosed, _ = read_vendors(data, at + 3, at + size, before - at)
+            else:
+                publisher = _read_publisher(data, at, size, before - at)
+        kinds.append(kind)
         at += size + (-size % 24)
         before += size + 6
     return tuple(kinds), disclosed, *publisher
