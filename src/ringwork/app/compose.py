@@ -120,12 +120,12 @@ def create(
     )
     with ExitStack() as undo:
         undo.callback(platform.close)
-        application = _application(platform)
+        built = application(platform)
         undo.pop_all()
-    return application
+    return built
 
 
-def _application(platform: Platform) -> Application:
+def application(platform: Platform) -> Application:
     """The handlers and lanes of an open platform. Raises ConfigurationError."""
     settings = platform.settings
     log_api = LogApi(
