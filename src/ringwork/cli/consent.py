@@ -19,6 +19,7 @@ UNREADABLE = 1
 
 app = App(name="consent", help="Consent signals, and what people decided.", help_format="plaintext")
 app.command(ledger)
+app.command("ringwork.cli.consent_prove:prove", name="prove")
 app.command("ringwork.cli.consent_subscriptions:app", name="subscriptions")
 
 

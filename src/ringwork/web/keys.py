@@ -38,6 +38,7 @@ SCOPES: Final = {
     "consent:read": "read what people decided, prompts and proofs",
     "consent:write": "record what people decide",
     "consent:export": "read everything that is held about a person's consent",
+    "consent:prove": "record runs of the proof of consent",
     "erasure:write": "erase a person and read the proof",
 }
 """Every scope and what it allows."""
@@ -55,7 +56,9 @@ ROLES: Final[dict[Role, frozenset[str]]] = {
     "supply": frozenset({"ads:request"}),
     "service": frozenset({"history:write"}),
     "choice": frozenset({"consent:read", "consent:write"}),
-    "privacy": frozenset({"consent:read", "consent:write", "consent:export", "erasure:write"}),
+    "privacy": frozenset(
+        {"consent:read", "consent:write", "consent:export", "consent:prove", "erasure:write"}
+    ),
 }
 """``supply`` is for exchanges and publishers that ask for ads, ``service`` for core services that
 tell what people did, ``choice`` for what asks people.

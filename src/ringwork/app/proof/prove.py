@@ -17,10 +17,11 @@ from ringwork import __version__
 from ringwork.app.proof import leaks, static
 from ringwork.app.proof.grants import Attempt, attempts
 from ringwork.app.proof.leaks import LEAKS, LEAKY_TEXTS, WALLS, Leak, Wall
-from ringwork.app.proof.pairs import Difference, Found, Worlds, worlds
+from ringwork.app.proof.pairs import Difference, Found, worlds
 from ringwork.app.proof.sightings import Sightings
 from ringwork.app.proof.timing import LEVEL, POWER, Timed, time_answers
 from ringwork.app.proof.town import Town
+from ringwork.consent.proof_runs import ProofRun, WallStands
 
 PEOPLE: Final = 220
 """Ten couples of each status, twenty and more of those who consented."""
@@ -249,4 +250,19 @@ def _timing(shown: _Shown) -> Check:
     return Check("timing", not wrong, f"{says} (level {LEVEL}, power {POWER})", wrong)
 
 
-__all__ = ["Check", "Planted", "Proof", "Worlds", "plant", "prove"]
+def run_of(proof: Proof) -> ProofRun:
+    """What an operator keeps of it."""
+    return ProofRun(
+        version=proof.version,
+        seed=proof.seed,
+        holds=proof.holds,
+        pairs=proof.pairs,
+        differing_pairs=proof.differing_pairs,
+        differing_bytes=proof.differing_bytes,
+        history_reads=proof.history_reads,
+        canary_sightings=proof.canary_sightings,
+        timing_p_ppm=round(min(one.p for one in proof.timing) * 1_000_000),
+        planted=proof.planted,
+        caught=proof.caught,
+        walls=[WallStands(one.wall, one.holds, one.says) for one in proof.checks],
+    )

@@ -129,7 +129,8 @@ def static_findings(sources: Sources) -> list[str]:
     return found
 
 
-def means_of(source: str) -> set[str]:
+@cache
+def means_of(source: str) -> frozenset[str]:
     """By what a module could reach what it does not import."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
@@ -142,23 +143,25 @@ def means_of(source: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             found |= {(node.module or "").partition(".")[0]} & MODULES
             found |= {one.name for one in node.names} & TIER_RAISERS
-    return found
+    return frozenset(found)
 
 
 def _imports_found(sources: Sources) -> Iterator[str]:
-    """Every way from a contextual module to a closed one, the shortest each."""
+    """From every contextual module that gets to a closed one, the shortest way."""
+    importers: dict[str, list[str]] = {}
+    for module in sorted(sources):
+        for target in sorted(_imported(module, sources)):
+            importers.setdefault(target, []).append(module)
+    queue = [one for one in sorted(sources) if any(_lies_in(one, closed) for closed in CLOSED)]
+    ways = {one: one for one in queue}
+    for one in queue:  # grows while it is walked
+        for importer in importers.get(one, ()):
+            if importer not in ways:
+                ways[importer] = f"{importer} -> {ways[one]}"
+                queue.append(importer)
     for module in contextual(sources):
-        ways = {module: module}
-        queue = [module]
-        for one in queue:  # grows while it is walked
-            for target in sorted(_imported(one, sources)):
-                if target not in ways:
-                    ways[target] = f"{ways[one]} -> {target}"
-                    queue.append(target)
-        for target, way in ways.items():
-            if any(_lies_in(target, closed) for closed in CLOSED):
-                yield way
-                break
+        if module in ways:
+            yield ways[module]
 
 
 @cache
@@ -206,8 +209,13 @@ def type_findings(sources: Sources, members: Mapping[type, frozenset[str]] = MEM
     return found
 
 
-def anything_taken(source: str) -> Iterator[str]:
+@cache
+def anything_taken(source: str) -> tuple[str, ...]:
     """Parameters that take anything, a person's history too."""
+    return tuple(_anything_taken(source))
+
+
+def _anything_taken(source: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue

@@ -9,10 +9,11 @@ clock, the entropy and the network, which are ports of the platform itself.
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 from msgspec import Struct
@@ -80,6 +81,7 @@ class World:
             clock=self.clock,
             entropy=SeededEntropy(seed),
             network=self.bidder.transport(),
+            open_database=_unsynced,
         )
         self.reads = Reads(self.platform)
         self.around: Callable[[ASGI], ASGI] = _as_it_is
@@ -184,6 +186,16 @@ class World:
             return shortlist(context, slot, now_us=now_us, page=page, is_long=is_long)
 
         index.shortlist = looked_on  # type: ignore[method-assign]  # of this world's platform alone
+
+
+class _Unsynced(sqlite3.Connection):
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        return super().execute(sql.replace("synchronous=FULL", "synchronous=OFF"), *values)
+
+
+def _unsynced(path: str) -> sqlite3.Connection:
+    """The log's files, not waited for: what is proved is what is written, not that it lasts."""
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=_Unsynced)
 
 
 def settings_of(folder: Path) -> Settings:
