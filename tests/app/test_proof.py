@@ -215,7 +215,7 @@ def test_a_proof_that_holds_exits_with_0_and_is_recorded(quick, capsys, tmp_path
     assert [one.wall for one in proof.checks] == list(WALLS)
     assert proof.caught == proof.planted == len(proof.leaks) > 30
     assert (proof.pairs, proof.differing_bytes, proof.history_reads) == (20, 0, 0)
-    kept = call(Settings(data=str(data)), "GET", "/v1/consent/proof-runs").json["runs"]
+    kept = call(Settings(data=str(data)), "GET", "/v1/consent-proof-runs").json["runs"]
     assert [one["run"]["pairs"] for one in kept] == [20]
     assert kept[0]["run"] == msgspec.to_builtins(prove.run_of(proof))
     assert kept[0]["actor"] == "local"

@@ -69,7 +69,7 @@ def prove(
         _show(proof, options)
     if record:
         run = proving.run_of(proof)
-        answer_of(call(options.settings(), "POST", "/v1/consent/proof-runs", run))
+        answer_of(call(options.settings(), "POST", "/v1/consent-proof-runs", run))
     return 0 if proof.holds else 1
 
 

@@ -33,7 +33,7 @@ def proof_run_routes(
     """The handlers. ``settled``: resolves when what was decided is durable."""
 
     @post(
-        "/v1/consent/proof-runs",
+        "/v1/consent-proof-runs",
         opt={**needs("consent:prove"), **described(RecordedRun, key="optional")},
     )
     async def record_proof_run(request: HttpRequest, data: JSONBody[ProofRun]) -> Response[bytes]:
@@ -46,7 +46,7 @@ def proof_run_routes(
 
         return await run_command(request, execute, decide)
 
-    @get("/v1/consent/proof-runs", opt=needs("consent:read"))
+    @get("/v1/consent-proof-runs", opt=needs("consent:read"))
     async def read_proof_runs() -> ProofRunList:
         """The newest runs of the proof of consent, at most 50."""
         found = ProofRunList(list(reversed(runs.runs)))
