@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from ringwork.app.call import call
-from ringwork.app.proof import leaks, prove, static
+from ringwork.app.proof import leaky_code, prove, static
 from ringwork.app.proof.cases import WAYS, Cases
 from ringwork.app.proof.grants import attempts
-from ringwork.app.proof.leaks import LEAKS, LEAKY_TEXTS, WALLS
+from ringwork.app.proof.leaks import LEAKS, WALLS
 from ringwork.app.proof.pairs import OTHERS_EVERY, Found, distance, worlds
 from ringwork.app.proof.sightings import Sightings, forms_of
 from ringwork.app.proof.timing import sign_flip_test
@@ -82,10 +82,10 @@ def test_a_planted_leak_is_found_by_every_wall_that_should(leak):
     assert planted.slipped == []
 
 
-@pytest.mark.parametrize("name", LEAKY_TEXTS)
+@pytest.mark.parametrize("name", leaky_code.LEAKY_TEXTS)
 def test_a_leak_in_the_source_is_found(name):
-    text, expected = LEAKY_TEXTS[name]
-    leaky = leaks.with_text(static.installed(), text)
+    text, expected = leaky_code.LEAKY_TEXTS[name]
+    leaky = leaky_code.with_text(static.installed(), text)
     found = {
         wall
         for wall, findings in (
@@ -97,9 +97,9 @@ def test_a_leak_in_the_source_is_found(name):
     assert expected <= found
 
 
-@pytest.mark.parametrize("name", leaks.leaky_members())
+@pytest.mark.parametrize("name", leaky_code.leaky_members())
 def test_an_ask_that_could_hold_a_person_is_found(name):
-    assert static.type_findings({}, leaks.leaky_members()[name])
+    assert static.type_findings({}, leaky_code.leaky_members()[name])
 
 
 def test_grants_that_do_not_hold_are_refused_and_would_open_without_the_check(tmp_path):

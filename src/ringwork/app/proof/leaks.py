@@ -3,7 +3,7 @@
 A proof that cannot fail proves nothing. Nothing here can be switched on in a server: ``plant``
 changes the objects of a proof's platform before its endpoints are put together (``world``), by
 replacing the flow with one that remembers whom a request is for, and one step of it with a leaky
-one. Leaks that are a way of writing code are planted as text (``LEAKY_TEXTS``, ``leaky_members``).
+one. Leaks that are a way of writing code are planted as text (``leaky_code``).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from urllib.parse import quote
@@ -23,8 +23,7 @@ from msgspec.structs import replace
 
 from ringwork.ads.behavioural.segments import interest_audience
 from ringwork.ads.behavioural.service import PersonalAsk
-from ringwork.ads.model import Answered, Ask, Context
-from ringwork.app.proof.static import MEMBERS, Sources
+from ringwork.ads.model import Answered, Ask
 from ringwork.app.proof.world import World
 from ringwork.flow.serve_ad import ServeAd, TermsOf
 from ringwork.kernel.history import working_for
@@ -334,126 +333,46 @@ def _sleep(rows: int) -> None:
     time.sleep(rows * NS_PER_ROW / 1e9)
 
 
-def _walls(*walls: Wall) -> frozenset[Wall]:
+def walls_of(*walls: Wall) -> frozenset[Wall]:
+    """Those that must find a leak."""
     return frozenset(walls)
 
 
 LEAKS: Final[tuple[Leak, ...]] = (
     Leak(
         "a connection of its own to the history",
-        _walls("pairs", "credentials"),
+        walls_of("pairs", "credentials"),
         _audiences(Spy.by_own_connection),
     ),
     Leak(
         "the store's engine, past its authorizer",
-        _walls("pairs", "credentials"),
+        walls_of("pairs", "credentials"),
         _audiences(Spy.by_engine),
     ),
     Leak(
         "a genuine grant in a tier raised by hand",
-        _walls("pairs", "credentials"),
+        walls_of("pairs", "credentials"),
         _audiences(Spy.by_raised_tier),
     ),
-    Leak("audiences remembered from before", _walls("pairs"), _remembered_audiences),
-    Leak("a frequency cap by person", _walls("pairs"), _cap_by_person),
-    Leak("a price that is one nano higher", _walls("pairs"), _one_nano),
+    Leak("audiences remembered from before", walls_of("pairs"), _remembered_audiences),
+    Leak("a frequency cap by person", walls_of("pairs"), _cap_by_person),
+    Leak("a price that is one nano higher", walls_of("pairs"), _one_nano),
     Leak(
         "a topic in a member of an event",
-        _walls("pairs", "canaries", "credentials"),
+        walls_of("pairs", "canaries", "credentials"),
         _in_an_event,
     ),
-    Leak("a person's id in a log line", _walls("canaries"), _in_a_log_line),
-    Leak("a person's id in a file", _walls("canaries"), _in_a_file),
-    Leak("a favourite among the model's features", _walls("pairs"), _as_a_feature),
+    Leak("a person's id in a log line", walls_of("canaries"), _in_a_log_line),
+    Leak("a person's id in a file", walls_of("canaries"), _in_a_file),
+    Leak("a favourite among the model's features", walls_of("pairs"), _as_a_feature),
     Leak(
         "a topic told to outside bidders",
-        _walls("pairs", "canaries", "credentials"),
+        walls_of("pairs", "canaries", "credentials"),
         _sold_outside,
     ),
-    Leak("a person's id in an answer", _walls("canaries"), _in_an_answer),
-    Leak("ids drawn by what was done", _walls("pairs"), _in_the_ids),
-    Leak("a floor by the exchange's profile", _walls("pairs"), _by_profile),
-    Leak("work for everything that was done", _walls("timing"), _slow(_work)),
-    Leak("a pause for everything that was done", _walls("timing"), _slow(_sleep)),
+    Leak("a person's id in an answer", walls_of("canaries"), _in_an_answer),
+    Leak("ids drawn by what was done", walls_of("pairs"), _in_the_ids),
+    Leak("a floor by the exchange's profile", walls_of("pairs"), _by_profile),
+    Leak("work for everything that was done", walls_of("timing"), _slow(_work)),
+    Leak("a pause for everything that was done", walls_of("timing"), _slow(_sleep)),
 )
-
-# ---- leaks that are a way of writing code -------------------------------------------------------
-
-LEAKY_TEXTS: Final[Mapping[str, tuple[str, frozenset[Wall]]]] = {
-    "an import of behavioural": (
-        "from ringwork.ads.behavioural.service import Behaviour\n",
-        _walls("static", "types"),
-    ),
-    "the same by another module": ("from ringwork.flow import serve_ad\n", _walls("static")),
-    "an import of the store": (
-        "from ringwork.storage.sqlite.history import HistoryStore\n",
-        _walls("static"),
-    ),
-    "importlib": (
-        "import importlib\n\nwhole = importlib.import_module('ringwork.ads.behavi' + 'oural')\n",
-        _walls("static"),
-    ),
-    "getattr": (
-        "def past(ads: object) -> object:\n    return getattr(ads, '_hist' + 'ory')\n",
-        _walls("static"),
-    ),
-    "__import__": ("part = __import__('ringwork.ads.behavioural')\n", _walls("static")),
-    "eval": ("past = eval('__imp' + 'ort__')\n", _walls("static")),
-    "sqlite3": ("import sqlite3\n\ndb = sqlite3.connect('history.db')\n", _walls("static")),
-    "open": ("rows = open('history.db', 'rb').read()\n", _walls("static")),
-    "a way by the garbage collector": ("from gc import get_objects\n", _walls("static")),
-    "a tier that it raises itself": (
-        "from ringwork.kernel.history import working_for\n",
-        _walls("static"),
-    ),
-    "a function that takes a personal ask": (
-        "from ringwork.ads.behavioural.service import PersonalAsk\n\n"
-        "def rank(ask: PersonalAsk) -> int:\n    return len(ask.seen)\n",
-        _walls("static", "types"),
-    ),
-    "a function that takes a history": (
-        "from ringwork.kernel.history import History as Past\n\n"
-        "def rank(past: Past) -> int:\n    return len(past.events)\n",
-        _walls("types"),
-    ),
-    "a function that takes a grant": (
-        "from ringwork.kernel.purpose import Grant\n\n"
-        "def rank(grant: Grant) -> bytes:\n    return grant.subject\n",
-        _walls("types"),
-    ),
-    "an auction that takes a viewer": (
-        "from ringwork.kernel.viewer import Viewer\n\n"
-        "def rank(viewer: Viewer) -> str:\n    return viewer.person\n",
-        _walls("types"),
-    ),
-    "a function that takes anything": (
-        "def rank(ask) -> int:\n    return len(ask.seen)\n",
-        _walls("types"),
-    ),
-}
-"""Name -> (what is added to a contextual module, the walls that must object)."""
-
-
-def with_text(sources: Sources, text: str) -> Sources:
-    """The sources, with this in the module of the auction."""
-    module = "ringwork.ads.auction"
-    return {**sources, module: f"{sources[module]}\n{text}"}
-
-
-def leaky_members() -> Mapping[str, Mapping[type, frozenset[str]]]:
-    """Asks as they must not be, as what ``type_findings`` looks at."""
-
-    class AskOfSomebody(Ask, frozen=True, kw_only=True):
-        person: str | None = None
-
-    class ContextWithAddress(Context, frozen=True, array_like=True):
-        ip: str = ""
-
-    class ChangingAsk(Struct):
-        visit: str = ""
-
-    return {
-        "an ask with a person": {AskOfSomebody: MEMBERS[Ask]},
-        "a context with an address": {ContextWithAddress: MEMBERS[Context]},
-        "an ask that can be changed": {ChangingAsk: MEMBERS[Ask]},
-    }

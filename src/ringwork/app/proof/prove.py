@@ -14,9 +14,9 @@ from typing import Final
 from msgspec import Struct
 
 from ringwork import __version__
-from ringwork.app.proof import leaks, static
+from ringwork.app.proof import leaky_code, static
 from ringwork.app.proof.grants import Attempt, attempts
-from ringwork.app.proof.leaks import LEAKS, LEAKY_TEXTS, WALLS, Leak, Wall
+from ringwork.app.proof.leaks import LEAKS, WALLS, Leak, Wall
 from ringwork.app.proof.pairs import Difference, Found, worlds
 from ringwork.app.proof.sightings import Sightings
 from ringwork.app.proof.timing import LEVEL, POWER, Timed, time_answers
@@ -160,15 +160,15 @@ async def plant(leak: Leak, *, seed: int) -> Planted:
 
 def _planted_texts() -> Iterator[Planted]:
     sources = static.installed()
-    for name, (text, expected) in LEAKY_TEXTS.items():
-        leaky = leaks.with_text(sources, text)
+    for name, (text, expected) in leaky_code.LEAKY_TEXTS.items():
+        leaky = leaky_code.with_text(sources, text)
         caught: set[Wall] = {"static"} if static.static_findings(leaky) else set()
         caught |= {"types"} if static.type_findings(leaky) else set()
         yield Planted(f"in a module: {name}", _in_order(expected), _in_order(caught))
 
 
 def _planted_members() -> Iterator[Planted]:
-    for name, members in leaks.leaky_members().items():
+    for name, members in leaky_code.leaky_members().items():
         caught = ["types"] if static.type_findings({}, members) else []
         yield Planted(name, ["types"], caught)
 
