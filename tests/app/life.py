@@ -33,6 +33,14 @@ async def _bids_for_places(request: dict) -> tuple[int, bytes]:
     return 200, reply(wanted, id=request["id"])
 
 
+PROOF_RUN = {
+    "version": "1", "seed": 1, "holds": True, "pairs": 2000, "differing_pairs": 0,
+    "differing_bytes": 0, "history_reads": 0, "canary_sightings": 0, "timing_p_ppm": 400_000,
+    "planted": 55, "caught": 55,
+    "walls": [{"wall": "pairs", "holds": True, "says": "0 bytes differ in 2,000 pairs"}],
+}  # fmt: skip
+
+
 def outside() -> dict[str, object]:
     """What ``serve`` takes for a life with an outside bidder."""
     network = httpx.ASGITransport(app=SimulatedBidders(dsp=_bids_for_places))
@@ -140,6 +148,7 @@ async def accounting(client: Client) -> None:
     client.clock.set_wall_us(DECEMBER_US)
     await decide(client, "withdraw", "advertise")
     await decide(client, "erase")
+    assert "recorded_at_us" in await post(client, "/v1/consent-proof-runs", PROOF_RUN, "proved")
     due = await client.app.platform.desk.make_due()
     assert (due.made, due.troubles) == (2, {})
     ended = await client.admin.delete("/v1/report-schedules/brief")

@@ -164,7 +164,7 @@ def test_real_answers_are_as_documented(tmp_path, document):
             "/healthz", "/readyz", "/v1/keys", "/v1/log/events", "/v1/ledger/trial-balance",
             "/v1/ledger/totals", "/v1/advertisers", "/v1/campaigns", "/v1/creatives",
             "/v1/publishers", "/v1/placements", "/v1/sites", "/v1/audiences", "/v1/invoices",
-            "/v1/report-schedules", "/sellers.json",
+            "/v1/report-schedules", "/sellers.json", "/v1/consent-proof-runs",
         ):  # fmt: skip
             assert (await check("GET", path)).status_code == 200
         for template, id in (

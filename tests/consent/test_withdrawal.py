@@ -294,7 +294,9 @@ def test_killed_between_log_and_bump(tmp_path):
 ROUNDS = 4
 
 
-async def decide_until_death(server: Server, token: str, told: dict[str, str], name: str) -> None:
+async def decide_until_death(
+    server: Server, token: str, told: dict[str, str], answers: list[str], name: str
+) -> None:
     headers = {"authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=server.url, headers=headers, timeout=20) as http:
         try:
@@ -305,6 +307,7 @@ async def decide_until_death(server: Server, token: str, told: dict[str, str], n
                     answer = await http.post("/v1/consent", json=sent)
                     assert answer.status_code in (200, 201), answer.text
                     told[name] = action
+                    answers.append(name)
         except (httpx.HTTPError, OSError):
             return
 
@@ -316,8 +319,12 @@ def test_killed_again_and_again_no_epoch_goes_back(tmp_path):
 
     async def live(number: int) -> None:
         names = [f"p{one}" for one in range(8)]
-        work = asyncio.gather(*(decide_until_death(server, token, told, one) for one in names))
-        await asyncio.sleep(Random(number).uniform(0.1, 0.4))
+        answers: list[str] = []
+        work = asyncio.gather(
+            *(decide_until_death(server, token, told, answers, one) for one in names)
+        )
+        enough = Random(number).randrange(20, 60)  # in the midst of the next ones
+        await until(lambda: len(answers) >= enough)
         server.kill()
         await work
 

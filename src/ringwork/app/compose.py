@@ -37,6 +37,7 @@ from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
 from ringwork.app.traffic import networks
 from ringwork.consent import http as consent_http
+from ringwork.consent import http_proof_runs
 from ringwork.consent.choice import http as choice_http
 from ringwork.consent.choice.paths import CHOICE_PATHS
 from ringwork.consent.proving import Proving
@@ -120,12 +121,12 @@ def create(
     )
     with ExitStack() as undo:
         undo.callback(platform.close)
-        application = _application(platform)
+        built = application(platform)
         undo.pop_all()
-    return application
+    return built
 
 
-def _application(platform: Platform) -> Application:
+def application(platform: Platform) -> Application:
     """The handlers and lanes of an open platform. Raises ConfigurationError."""
     settings = platform.settings
     log_api = LogApi(
@@ -149,6 +150,9 @@ def _application(platform: Platform) -> Application:
             *choice_page.routes(),
             *subscriptions_http.routes(platform.subscribing.api(platform.execute)),
             *consent_http.ledger_routes(consent_api(platform)),
+            *http_proof_runs.proof_run_routes(
+                platform.memory.consent_proofs, platform.execute, platform.journal.settled
+            ),
             *_console(platform, settings, log_api),
             *_meta(metrics),
         ],
@@ -380,7 +384,12 @@ def document_of(litestar: Litestar) -> bytes:
         *http_supply_files.TYPES,
         *LANE_TYPES,
     ]
-    types += [*consent_http.TYPES, *choice_http.TYPES, *subscriptions_http.TYPES]
+    types += [
+        *consent_http.TYPES,
+        *http_proof_runs.TYPES,
+        *choice_http.TYPES,
+        *subscriptions_http.TYPES,
+    ]
     return msgspec.json.encode(openapi.document(litestar, types, {**LANE_PATHS, **CHOICE_PATHS}))
 
 

@@ -28,6 +28,7 @@ from ringwork.consent.choice.showings import Showings
 from ringwork.consent.events import EVENTS as CONSENT_EVENTS
 from ringwork.consent.ledger import ConsentLedger
 from ringwork.consent.projections import PROJECTIONS as CONSENT_PROJECTIONS
+from ringwork.consent.proof_runs import ProofRuns
 from ringwork.consent.subscriptions.events import EVENTS as SUBSCRIPTION_EVENTS
 from ringwork.consent.subscriptions.register import Register
 from ringwork.kernel.events import Event
@@ -94,6 +95,7 @@ class Memory:
         self.subscriptions = Register()
         self.api_keys = ApiKeys()
         self.consent = ConsentLedger()
+        self.consent_proofs = ProofRuns()
         self.folds = (
             self.ledger,
             self.catalogue,
@@ -109,4 +111,5 @@ class Memory:
             self.subscriptions,
             self.api_keys,
             self.consent,
+            self.consent_proofs,
         )

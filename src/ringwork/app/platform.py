@@ -43,7 +43,7 @@ from ringwork.app.terms import RequestTerms
 from ringwork.app.traffic import geo_file, traffic_filter
 from ringwork.consent.events import AdsFreeCounted
 from ringwork.flow.record_outcome import RecordOutcome
-from ringwork.flow.serve_ad import ServeAd
+from ringwork.flow.serve_ad import ServeAd, TermsOf
 from ringwork.kernel.errors import Overloaded, Unavailable
 from ringwork.kernel.events import EventTypes, Idempotency
 from ringwork.kernel.ids import IdGenerator
@@ -275,14 +275,15 @@ class Platform:
         )
         self._opened.callback(self.consent.close)
         self._build_behavioural(personal)
+        self.terms_of: TermsOf = RequestTerms(
+            settings,
+            consent=self.consent,
+            ledger=memory.consent,
+            subscriptions=memory.subscriptions,
+            clock=self.clock,
+        )
         self.serve_ad = ServeAd(
-            terms_of=RequestTerms(
-                settings,
-                consent=self.consent,
-                ledger=memory.consent,
-                subscriptions=memory.subscriptions,
-                clock=self.clock,
-            ),
+            terms_of=self.terms_of,
             ads=self.ads,
             behaviour=self.behaviour,
             journal=self.journal,

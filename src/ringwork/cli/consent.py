@@ -17,8 +17,13 @@ from ringwork.kernel.errors import RingworkError
 
 UNREADABLE = 1
 
-app = App(name="consent", help="Consent signals, and what people decided.", help_format="plaintext")
+app = App(
+    name="consent",
+    help="Consent: what signals say, people decided, and subscribers pay; and its proof.",
+    help_format="plaintext",
+)
 app.command(ledger)
+app.command("ringwork.cli.consent_prove:prove", name="prove")
 app.command("ringwork.cli.consent_subscriptions:app", name="subscriptions")
 
 

@@ -48,7 +48,10 @@ COMMANDS: Final = {
     "consent": ("consent:app", "Consent: what signals say, people decided, and subscribers pay."),
     "log": ("log:app", "Check, export and salvage the event log."),
     "trace": ("trace:trace", "Show what a request caused, as a tree."),
-    "access": ("access:access", "Everything that the log holds about a subject, unsealed."),
+    "access": (
+        "access:access",
+        "Print, or write to a file, what the log holds about a subject, unsealed.",
+    ),
     "erase": ("erase:erase", "Delete a subject's keys, and prove that nothing can be read."),
     "config": ("config:app", "Look at the settings."),
     "verify": ("verify:verify", "Check the nine promises on a data directory."),

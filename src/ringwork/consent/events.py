@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from ringwork.consent.proof_runs import ConsentProved
 from ringwork.kernel.events import Event
 
 
@@ -66,4 +67,9 @@ class AdsFreeCounted(Event, frozen=True, array_like=True):
     requests: int
 
 
-EVENTS: Final[tuple[type[Event], ...]] = (ConsentRecorded, ConsentDaySealed, AdsFreeCounted)
+EVENTS: Final[tuple[type[Event], ...]] = (
+    ConsentRecorded,
+    ConsentDaySealed,
+    AdsFreeCounted,
+    ConsentProved,
+)

@@ -38,6 +38,7 @@ SCOPES: Final = {
     "consent:read": "read what people decided, prompts and proofs",
     "consent:write": "record what people decide",
     "consent:export": "read everything that is held about a person's consent",
+    "consent:prove": "record runs of the proof of consent",
     "erasure:write": "erase a person and read the proof",
 }
 """Every scope and what it allows."""
@@ -56,7 +57,14 @@ ROLES: Final[dict[Role, frozenset[str]]] = {
     "service": frozenset({"history:write"}),
     "choice": frozenset({"consent:read", "consent:write"}),
     "privacy": frozenset(
-        {"console:read", "consent:read", "consent:write", "consent:export", "erasure:write"}
+        {
+            "console:read",
+            "consent:read",
+            "consent:write",
+            "consent:export",
+            "consent:prove",
+            "erasure:write",
+        }
     ),
 }
 """``supply`` is for exchanges and publishers that ask for ads, ``service`` for core services that

@@ -143,6 +143,16 @@ def test_a_cap_holds_for_the_person_whether_or_not_the_history_has_caught_up(tow
     assert shown_to(town, "ana") == ["capped"]
 
 
+def test_what_was_shown_before_a_withdrawal_is_not_remembered_after_a_new_consent(town):
+    """The history forgets it at once; so must what is remembered until the history has it."""
+    sells(town, "capped", frequency_caps=[FrequencyCap(impressions=1, window_s=DAY_S)])
+    assert shown_to(town, "ana") == ["capped"]
+    assert shown_to(town, "ana") == ["all"]
+    for _ in ("withdrawn", "granted again"):
+        town.authority.epochs.bump(place_of(pseudonym("person/ana")))
+    assert shown_to(town, "ana") == ["capped"]
+
+
 def test_a_cap_outlives_memory(tmp_path):
     with Town(tmp_path) as town:
         town.open()

@@ -56,6 +56,8 @@ class PersonalAsk(Struct, frozen=True, kw_only=True, gc=False):
     audiences: tuple[str, ...]
     seen: tuple[Seen, ...]
     """Ads that the person was shown, in no order."""
+    epoch: int
+    """Of the grant: a decision of the person ends what is remembered under it."""
     reads: Mapping[str, int]
     """What was read for it (``ads.reads``)."""
 
@@ -63,6 +65,7 @@ class PersonalAsk(Struct, frozen=True, kw_only=True, gc=False):
 class _Recent(Struct, gc=False):
     """The ads of one page, until the history has them."""
 
+    epoch: int
     event_id: bytes
     service: str
     ads: tuple[Seen, ...]
@@ -119,6 +122,7 @@ class Behaviour:
             service=grant.services[0],
             audiences=tuple(audiences),
             seen=self._seen(history, grant, reads, now_s),
+            epoch=grant.epoch,
             reads=reads.bits(),
         )
 
@@ -151,7 +155,7 @@ class Behaviour:
             purpose=PURPOSE,
         )
         ads = tuple(Seen(command.now_s, one.id, one.advertiser_id) for one in sold)
-        self._remember(subject, _Recent(event_id, personal.service, ads))
+        self._remember(subject, _Recent(personal.epoch, event_id, personal.service, ads))
 
     def forget(self, subject: bytes) -> None:
         """Drop what memory knows of a person."""
@@ -179,7 +183,11 @@ class Behaviour:
     def _seen(
         self, history: History, grant: Grant, reads: ReadRecorder, now_s: int
     ) -> tuple[Seen, ...]:
-        """What the history says, and what it may not say yet: it follows the log."""
+        """What the history says, and what it may not say yet: it follows the log.
+
+        What was shown before the person's last decision is the history's to say: after a withdrawal
+        it says nothing, whatever is remembered here.
+        """
         for service in grant.services:
             reads.note(PURPOSE, service, "impressions")
         seen = [Seen(one.at_s, one.campaign_id, one.advertiser_id) for one in history.impressions]
@@ -191,7 +199,8 @@ class Behaviour:
             return tuple(seen)
         known = {one.event_id for one in history.impressions}
         for page in recent:
-            if page.event_id not in known and page.service in grant.services:
+            is_of_now = page.epoch == grant.epoch and page.service in grant.services
+            if is_of_now and page.event_id not in known:
                 seen += page.ads
         return tuple(seen)
 

@@ -15,6 +15,7 @@ from ringwork.ads.pacing_events import CampaignPaced
 from ringwork.ads.reports.schedules import ReportMade, ReportScheduled, ReportScheduleEnded
 from ringwork.consent import events as consent
 from ringwork.consent.choice import events as choice
+from ringwork.consent.proof_runs import ConsentProved
 from ringwork.consent.subscriptions import events as paid
 from ringwork.console.format import (
     count,
@@ -203,6 +204,12 @@ def _decided(event: consent.ConsentRecorded, names: Names) -> str:
     return f"{said}{f', on {event.surface}' if event.surface else ''}"
 
 
+def _proved(event: ConsentProved, names: Names) -> str:
+    run = event.run
+    verdict = "holds" if run.holds else "does not hold"
+    return f"{verdict}, {plural(run.pairs, 'pair')}, {run.caught} of {run.planted} leaks caught"
+
+
 def _transfer(event: TransferCreated, names: Names) -> str:
     if event.kind == "void":
         return "reservation released"
@@ -325,6 +332,7 @@ _WORDS: Final[Mapping[str, _Words]] = dict(
             consent.ConsentDaySealed,
             lambda e, _: f"{plural(e.count, 'record')} of {day(e.day * _DAY_US)} signed",
         ),
+        _of(ConsentProved, _proved),
         _of(choice.NoticePublished, lambda e, _: f"text {e.notice[:12]}, {e.locale}"),
         _of(choice.ChoiceShown, _choice_shown),
         _of(choice.ChoiceMade, _choice_made),

@@ -13,6 +13,7 @@ statements are compiled for every read, since SQLite asks an authorizer at no ot
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -171,6 +172,8 @@ class HistoryStore:
         self._retention_s = retention_s
         self._rows_max = rows_max
         self._refused = refused
+        self.columns_read: Counter[bool] = Counter()
+        """Columns of the history that a statement was to read -> how often it may (True) or not."""
         self._connection = sqlite3.connect(
             f"file:{quote(str(path))}?mode=ro",
             uri=True,
@@ -179,7 +182,7 @@ class HistoryStore:
             check_same_thread=False,
             cached_statements=0,  # a kept statement would run without the authorizer's leave
         )
-        self._connection.set_authorizer(_authorize)
+        self._connection.set_authorizer(self._authorize)
 
     def read(self, grant: Grant, *, purpose: Purpose, request_id: bytes) -> History:
         """HistoryReader."""
@@ -264,11 +267,16 @@ class HistoryStore:
         if row[0] != 0:
             raise Busy(f"a reader holds {FILE_NAME}: erase again to wipe the traces of its rows")
 
-
-def _authorize(
-    action: int, first: str | None, second: str | None, database: str | None, trigger: str | None
-) -> int:
-    """SQLite asks before a statement is compiled: reading, for a consented request, is all."""
-    if action in _READABLE and may_read_history():
-        return sqlite3.SQLITE_OK
-    return sqlite3.SQLITE_DENY
+    def _authorize(
+        self,
+        action: int,
+        first: str | None,
+        second: str | None,
+        database: str | None,
+        trigger: str | None,
+    ) -> int:
+        """SQLite asks before a statement is compiled: reading, for a consented request, is all."""
+        is_allowed = action in _READABLE and may_read_history()
+        if action == sqlite3.SQLITE_READ and first in TABLES:
+            self.columns_read[is_allowed] += 1
+        return sqlite3.SQLITE_OK if is_allowed else sqlite3.SQLITE_DENY
