@@ -14,7 +14,7 @@ from ringwork.cli.progress import counting
 
 
 def access(subject: str, /, *, out: Path | None = None, options: Options = DEFAULTS) -> int:
-    """Print, or write to a file, what the log holds about a subject, unsealed.
+    """Print what the log holds about a subject, unsealed.
 
     Example: ringwork access person/4711 --out 4711.json
 

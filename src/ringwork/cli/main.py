@@ -50,7 +50,7 @@ COMMANDS: Final = {
     "trace": ("trace:trace", "Show what a request caused, as a tree."),
     "access": (
         "access:access",
-        "Print, or write to a file, what the log holds about a subject, unsealed.",
+        "Print what the log holds about a subject, unsealed.",
     ),
     "erase": ("erase:erase", "Delete a subject's keys, and prove that nothing can be read."),
     "config": ("config:app", "Look at the settings."),
