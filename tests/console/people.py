@@ -6,12 +6,14 @@ from msgspec.structs import replace
 
 from ringwork.ads.behavioural.projections import DeniedRow
 from ringwork.ads.model import Audience, AudienceRule
+from ringwork.ads.projections import TierCounts
 from ringwork.consent.choice.events import NoticePublished
 from ringwork.consent.events import ConsentRecorded
 from ringwork.consent.inspection import Chain, CheckedDay, CheckedRecord, Inspected
 from ringwork.consent.model import Join
 from ringwork.consent.projections import DayCount
 from ringwork.consent.proof import SignedTree
+from ringwork.consent.proof_runs import ProofRun, RecordedRun, WallStands
 from ringwork.consent.requests import ConsentView, Prompt, PromptPurpose, PurposeView
 from ringwork.console.consent_facts import ConsentFacts, PersonFacts
 from ringwork.console.facts import AudienceFacts, AudienceLine, AudiencesFacts, ChangeFacts, Use
@@ -55,9 +57,36 @@ CONSENT = ConsentFacts(
     open_records=437,
     lasts_days=395,
     ask_again_days=365,
+    tiers={
+        "consented": TierCounts(182_440, 182_440, 147_906, 4_000_000, 24_000_000_000),
+        "less-personalised": TierCounts(171_903, 171_903, 122_417, 3_500_000, 20_000_000_000),
+        "general": TierCounts(58_560, 58_560, 35_118, 900_000, 6_000_000_000),
+    },
+    ads_free_requests=20_311,
+    last_proof=RecordedRun(
+        NOW - 3_600_000_000,
+        "local",
+        ProofRun(
+            version="0.1.0",
+            seed=1,
+            holds=True,
+            pairs=100_000,
+            differing_pairs=0,
+            differing_bytes=0,
+            history_reads=0,
+            canary_sightings=0,
+            timing_p_ppm=189_000,
+            planted=55,
+            caught=55,
+            walls=[
+                WallStands("types", True, "2 signatures, 31 members"),
+                WallStands("pairs", True, "0 bytes differ in 100,000 pairs"),
+            ],
+        ),
+    ),
 )
 EMPTY_CONSENT = replace(
-    CONSENT, days=[], asked={}, denied=[], subscriptions={}, people=0, sealed_day=None,
+    CONSENT, tiers={}, ads_free_requests=0, last_proof=None, days=[], asked={}, denied=[], subscriptions={}, people=0, sealed_day=None,
     open_records=0,
 )  # fmt: skip
 BROKEN_CONSENT = replace(CONSENT, sealed_day=CheckedDay(tree(TODAY - 1, 809), "root"))

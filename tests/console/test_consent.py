@@ -8,9 +8,12 @@ from html import unescape
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
+from ringwork.ads.projections import TierCounts
 from ringwork.consent.model import Join
 from ringwork.consent.proof import ProofBroken, check_proof, decode_proof
+from ringwork.consent.proof_runs import WallStands
 from ringwork.consent.requests import NewConsent
 from ringwork.consent.subscriptions.events import (
     PlanDefined,
@@ -21,8 +24,10 @@ from ringwork.consent.subscriptions.events import (
 from ringwork.consent.subscriptions.model import Plan
 from ringwork.console.format import MISSING
 from ringwork.console.logged import latest
+from ringwork.console.views.consent import Consent, consent
 from ringwork.kernel.journal import Command
 from ringwork.kernel.purpose import Grant
+from tests.console.people import CONSENT
 from tests.console.test_forms import Fields, Person
 from tests.console.town import Town
 
@@ -431,3 +436,56 @@ def test_a_form_from_elsewhere_looks_nobody_up(town: Town) -> None:
     auditor = Person(town, "auditor")
     answer = auditor.http.post("/console/people", data={"person": ANA, "csrf": "x"})
     assert answer.status_code == 403
+
+
+# ---- tiers and proofs, from facts by hand ---------------------------------------------------------
+
+
+def overview_of(**members: object) -> Consent:
+    page = consent(replace(CONSENT, **members))
+    assert isinstance(page.body, Consent)
+    return page.body
+
+
+def test_every_tier_is_shown_with_what_was_served() -> None:
+    rows = {row.name: row for row in overview_of().tiers}
+    assert list(rows) == ["Consented", "Less personalised", "General", "Subscriber"]
+    assert [row.css for row in rows.values()] == ["full", "half", "", "none"]
+    full, subscriber = rows["Consented"], rows["Subscriber"]
+    # 182,440 of 433,214 requests; 147,906 of 182,440 slots; 24 s over 182,440.
+    assert (full.percent, full.filled, full.eligible) == ("42.1", "81.1", "21.9")
+    assert full.decided_ns == 131_550
+    assert (subscriber.requests, subscriber.filled, subscriber.decided_ns) == (20_311, MISSING, None)
+    assert overview_of(tiers={}, ads_free_requests=0).tiers == []
+
+
+def test_who_refused_is_held_against_who_consented() -> None:
+    found = {one.name: one for one in overview_of().measures}
+    filled, took = found["Slots filled, %"], found["Time of a decision, µs"]
+    assert (filled.text, filled.verdict) == ("0.88", "alike")  # 71.2 of 81.1
+    assert (took.text, took.tag) == ("0.88", "good")
+    worse = {
+        "consented": TierCounts(10, 10, 10, 10, 1_000),
+        "less-personalised": TierCounts(10, 10, 5, 10, 2_000),
+    }
+    found = {one.name: one for one in overview_of(tiers=worse).measures}
+    assert [found[name].verdict for name in ("Slots filled, %", "Time of a decision, µs")] == [
+        "worse", "worse",
+    ]  # fmt: skip
+    assert "Slots filled, %" not in {
+        one.name for one in overview_of(tiers={"consented": worse["consented"]}).measures
+    }
+
+
+def test_the_last_proof_says_what_it_tried_and_which_wall_broke() -> None:
+    proof = overview_of().proof
+    assert proof is not None
+    assert proof.holds
+    assert "100,000 pairs of worlds" in proof.summary
+    assert "55 of 55 planted leaks caught" in proof.summary
+    broken = replace(
+        CONSENT.last_proof.run, holds=False, walls=[WallStands("pairs", False, "9 bytes")]
+    )
+    body = overview_of(last_proof=replace(CONSENT.last_proof, run=broken))
+    assert (body.proof.holds, body.proof.walls[0].holds) == (False, False)
+    assert overview_of(last_proof=None).proof is None

@@ -88,6 +88,7 @@ def consent_sources(platform: Platform, api: ConsentApi) -> ConsentSources:
         api=api,
         inspection=inspection,
         register=platform.memory.subscriptions,
+        proofs=platform.memory.consent_proofs,
         notices=platform.memory.choice_showings.notices,
     )
 

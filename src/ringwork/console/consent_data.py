@@ -14,12 +14,14 @@ import msgspec
 from msgspec import Struct
 
 from ringwork.ads.behavioural.projections import denied
+from ringwork.ads.projections import tiers
 from ringwork.consent.choice.events import NoticePublished
 from ringwork.consent.http import ConsentApi, receipt_of_record
 from ringwork.consent.inspection import Inspected, Inspection
 from ringwork.consent.merkle import DAY_US
-from ringwork.consent.projections import day_counts, first_choices, records_of
+from ringwork.consent.projections import ads_free_requests, day_counts, first_choices, records_of
 from ringwork.consent.proof import Proof
+from ringwork.consent.proof_runs import ProofRuns
 from ringwork.consent.receipts import prompt_of, view_of
 from ringwork.consent.requests import Receipt
 from ringwork.consent.subscriptions.register import Register
@@ -45,6 +47,7 @@ class ConsentSources(Struct, frozen=True, kw_only=True):
     api: ConsentApi
     inspection: Inspection
     register: Register
+    proofs: ProofRuns
     notices: Mapping[str, int]
     """Hash of a text that was shown -> the event that has it."""
 
@@ -69,6 +72,8 @@ class ConsentData:
             len(ledger.standings),
             list(self._from.register.subscriptions.values()),
         )
+        runs = self._from.proofs.runs
+        last_proof = runs[-1] if runs else None
         await self.api.indexed()
 
         def read(connection: sa.Connection) -> ConsentFacts:
@@ -84,6 +89,9 @@ class ConsentData:
                 open_records=open_records,
                 lasts_days=settings.lasts_days,
                 ask_again_days=settings.ask_again_days,
+                tiers=tiers(connection, since_us=first_day * DAY_US),
+                ads_free_requests=ads_free_requests(connection, since_us=first_day * DAY_US),
+                last_proof=last_proof,
             )
 
         return await self._read(read)

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from ringwork.ads.behavioural.projections import DeniedRow
+from ringwork.ads.projections import TierCounts
 from ringwork.consent.choice.events import NoticePublished
 from ringwork.consent.inspection import CheckedDay, Inspected
 from ringwork.consent.projections import DayCount
+from ringwork.consent.proof_runs import RecordedRun
 from ringwork.consent.requests import ConsentView, Prompt
 from ringwork.consent.subscriptions.views import SubscriptionView
 
@@ -34,6 +36,12 @@ class ConsentFacts(Struct, frozen=True, kw_only=True):
     """Since then."""
     lasts_days: int
     ask_again_days: int
+    tiers: Mapping[str, TierCounts] = {}
+    """Tier -> what was asked and sold in the span; a subscriber's requests are none of these."""
+    ads_free_requests: int = 0
+    """Of subscribers, in the span."""
+    last_proof: RecordedRun | None = None
+    """The newest recorded run of the proof of consent."""
 
 
 class PersonFacts(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,6 @@ from typing import Final
 
 from ringwork.consent.policy import REASONS as DECIDED
 from ringwork.consent.signals import REASONS as SIGNALLED
-from ringwork.kernel.purpose import Tier
 
 NAMES: Final[Mapping[str, str]] = {
     "consented": "Consented",
@@ -15,7 +14,7 @@ NAMES: Final[Mapping[str, str]] = {
     "general": "General",
     "subscriber": "Subscriber",
 }
-CSS: Final[Mapping[Tier, str]] = {
+CSS: Final[Mapping[str, str]] = {
     "consented": "full",
     "less-personalised": "half",
     "general": "",

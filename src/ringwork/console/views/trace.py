@@ -310,7 +310,7 @@ def _tier(cleared: AuctionCleared) -> TierLine | None:
     """The tier with its reasons; none in records from before tiers."""
     if not cleared.tier:
         return None
-    css = next((css for tier, css in CSS.items() if tier == cleared.tier), "")
+    css = CSS.get(cleared.tier, "")
     return TierLine(name_of(cleared.tier), css, reasons_in_words(cleared.tier_reasons))
 
 
