@@ -154,7 +154,7 @@ class Driver:
             headers = {**self._auth, "idempotency-key": call.key}
             answer = await self._free[0].post(call.path, json=call.body, headers=headers)
             if answer.status_code >= 400 and not _exists(answer):
-                raise RingworkError(f"{call.path} {call.body['id']}: {answer.text[:300]}")
+                raise RingworkError(f"{call.path} {call.key}: {answer.text[:300]}")
 
     async def publish_at(self, publisher: str, origin: str) -> None:
         """Say from which origin a publisher's pages come now. Raises RingworkError."""
