@@ -353,7 +353,8 @@ def banner_html(name: str, line: str, hue: int, width: int, height: int) -> str:
     """A small typographic banner: colour, a line, a name; no script, no request, no margin."""
     size = 13 if height < 100 else 22
     return (
-        f'<div style="position:absolute;inset:0;box-sizing:border-box;width:{width}px;height:{height}px;padding:10px;'
+        f'<div style="position:absolute;inset:0;width:{width}px;height:{height}px;'
+        f"box-sizing:border-box;padding:10px;"
         f"display:flex;flex-direction:column;justify-content:space-between;overflow:hidden;"
         f"font:600 {size}px/1.2 sans-serif;color:#fff;"
         f'background:linear-gradient(135deg,hsl({hue} 55% 30%),hsl({(hue + 40) % 360} 55% 42%))">'

@@ -171,7 +171,7 @@ async def _live(stay: Stay, server: Child) -> bool:
         await driver.set_up(paper_setup())
         await driver.publish_at(PUBLISHER, stay.paper)
         await driver.set_up(clubs())
-        await _tell_of_readers(driver, stay.world)
+        await tell_of_readers(driver, stay.world)
         display = Display(
             driver.tally, pace=stay.pace, link=stay.link, url=stay.url, paper=stay.paper
         )
@@ -202,7 +202,7 @@ async def _live(stay: Stay, server: Child) -> bool:
     return signal.SIGINT in signals
 
 
-async def _tell_of_readers(driver: Driver, world: World) -> None:
+async def tell_of_readers(driver: Driver, world: World) -> None:
     """Hand over what readers decided, once, and what they did until yesterday.
 
     A change of mind in the console or on the paper's page stays.

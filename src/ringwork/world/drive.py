@@ -327,10 +327,14 @@ def sold_of(view: View, content: bytes) -> Sold | None:
 
 
 def _exists(answer: httpx.Response) -> bool:
-    """Whether it is there with other content: an operator changed it, and that stays."""
-    if answer.status_code != 409:
+    """Whether it is there with other content, which stays.
+
+    An operator changed it, or an older version of this world made it.
+    """
+    if answer.status_code not in (409, 422):
         return False
-    return str(msgspec.json.decode(answer.content)["type"]).endswith("-exists")
+    slug = str(msgspec.json.decode(answer.content)["type"])
+    return slug.endswith(("-exists", ":idempotency-mismatch"))
 
 
 def _forged(path: str) -> str:
