@@ -27,6 +27,7 @@ from ringwork.kernel.errors import RingworkError
 from ringwork.kernel.money import Money
 from ringwork.world.cast import CURRENCY, OUTLETS, Setup
 from ringwork.world.pace import Pace
+from ringwork.world.paper import PUBLISHER
 from ringwork.world.traffic import Act, View
 
 CONNECTIONS: Final = 32
@@ -240,14 +241,16 @@ class Driver:
     # ---- requests -------------------------------------------------------------------------------
 
     async def _ask_spend(self, client: httpx.AsyncClient) -> None:
-        """What all outlets were credited: they get the whole of every price here.
+        """What all publishers were credited: they get the whole of every price here.
 
         Not the platform's totals, which it sums over all campaigns.
         """
         spend_nanos = 0
-        for outlet in OUTLETS:
-            path = f"/v1/ledger/accounts/publisher/{outlet.id}"
+        for publisher in (*(outlet.id for outlet in OUTLETS), PUBLISHER):
+            path = f"/v1/ledger/accounts/publisher/{publisher}"
             answer = await client.get(path, headers=self._auth)
+            if answer.status_code == 404:
+                continue  # it sells nothing in this world
             if answer.status_code != 200:
                 return
             credits = msgspec.json.decode(answer.content)["credits_posted"]

@@ -125,7 +125,7 @@
           ...said, // signals; person or link where the answer depends on it
         }),
       });
-      if (reply.ok) ({ ads, tier, passback } = await reply.json());
+      if (reply.ok) ({ ads, tier = "", passback } = await reply.json());
     } catch {}
     if (asked < turn) return; // what an earlier choice brings is not shown
     const shown = ads.filter((ad) => ad.markup).flatMap(show);
