@@ -16,7 +16,7 @@ from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from ringwork.ads.markup import self_reporting
 from ringwork.app.compose import TAG
@@ -429,6 +429,48 @@ def test_clicks_go_through_the_pages_own_ad_server_where_it_has_one(reader: Read
     again = through.replace("%", "%25").replace(":", "%3A").replace("/", "%2F")
     again = again.replace("?", "%3F").replace("=", "%3D").replace("&", "%26")
     assert frame.locator("#other").inner_text() == f"https://other.example/?next={again}"
+
+
+def choose(reader: Reader) -> None:
+    """The consent tag says that the person's choice has changed."""
+    reader.page.evaluate("dispatchEvent(new Event('ringwork-choice'))")
+
+
+def test_an_ad_goes_with_the_choice_that_brought_it_and_is_no_longer_measured(reader: Reader):
+    reader.open((300, 250))
+    reader.passes(500)  # half of the second that makes it viewable
+    reader.server.answer = {"ads": [], "tier": "subscriber"}
+    choose(reader)
+    reader.page.wait_for_selector("[data-ringwork-tier=subscriber]", state="attached")
+    assert reader.page.locator("[data-ringwork-placement]").inner_html() == ""
+    reader.passes(2_000)
+    assert reader.beacons == ["b/T0"]
+    first, second = reader.server.asked
+    assert first["visit"] != second["visit"]
+
+
+def test_what_an_earlier_choice_brings_late_is_neither_shown_nor_reported(reader: Reader):
+    reader.open()  # nothing is sold at first
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    reader.page.route("**/v1/ads/request", hold)
+    choose(reader)
+    choose(reader)
+    while len(held) < 2:
+        reader.page.evaluate("0")  # lets Playwright tell of requests
+    late, last = held
+    url = reader.server.url
+    last.fulfill(json={"ads": [], "tier": "general"})
+    reader.page.wait_for_selector("[data-ringwork-tier=general]", state="attached")
+    with reader.page.expect_response("**/v1/ads/request"):
+        late.fulfill(json={"ads": [an_ad(url, 0, (300, 250))], "tier": "consented"})
+    reader.passes(2_000)
+    place = reader.page.locator("[data-ringwork-placement]")
+    assert place.get_attribute("data-ringwork-tier") == "general"
+    assert (place.inner_html(), reader.beacons) == ("", [])
 
 
 def test_the_tag_is_small():

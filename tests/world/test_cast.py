@@ -144,10 +144,20 @@ def test_what_an_operator_changed_stays_changed(tmp_path: Path) -> None:
     with_platform(tmp_path / "d", work)
 
 
+def test_what_an_older_version_of_the_world_made_stays_as_it_is(tmp_path: Path) -> None:
+    async def work(app: Application, driver: Driver, http: httpx.AsyncClient) -> None:
+        made = {"id": "pub", "name": "Older", "domain": "pub.example"}
+        for body in (made, {**made, "name": "Newer"}):
+            await driver.set_up(iter([Setup("/v1/publishers", body, "k")]))
+        assert (await http.get("/v1/publishers/pub")).json()["name"] == "Older"
+
+    with_platform(tmp_path / "d", work)
+
+
 def test_a_call_that_is_refused_is_told_with_its_path_and_reason(tmp_path: Path) -> None:
     async def work(app: Application, driver: Driver, http: httpx.AsyncClient) -> None:
         body = {"id": "x", "currency": "euro"}
-        with pytest.raises(RingworkError, match=r"/v1/ledger/accounts x: .*currency"):
+        with pytest.raises(RingworkError, match=r"/v1/ledger/accounts k: .*currency"):
             await driver.set_up(iter([Setup("/v1/ledger/accounts", body, "k")]))
 
     with_platform(tmp_path / "d", work)

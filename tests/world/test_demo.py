@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,8 @@ from ringwork.kernel.errors import Busy, ConfigurationError
 from ringwork.kernel.events import decode_frames
 from ringwork.storage.sqlite.reader import SqliteLogReader
 from ringwork.world.demo import World, remember, remembered, run
+from ringwork.world.paper import known_readers
+from ringwork.world.readers import readers
 
 WITHIN_S = 60
 
@@ -31,24 +33,27 @@ def free_port() -> int:
 class Demo:
     """The command as a user runs it, in a pipe."""
 
-    def __init__(self, data: Path, *options: str) -> None:
+    def __init__(
+        self, data: Path, *options: str, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.data = data
         self.port = free_port()
         command = [sys.executable, "-m", "ringwork", "demo", "--data", str(data)]
         self.process = subprocess.Popen(
             [*command, "--port", str(self.port), *options],
             cwd=data.parent,
+            env={**os.environ, **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
     def await_views(self) -> None:
-        """Until the world has set itself up, which is some 330 events, and people look at pages."""
+        """Until the world has set itself up, which is some 800 events, and people look at pages."""
         until = time.monotonic() + WITHIN_S
         while time.monotonic() < until:
             assert self.process.poll() is None, self.process.communicate()
-            if (self.data / "log").exists() and len(event_types(self.data)) > 500:
+            if (self.data / "log").exists() and len(event_types(self.data)) > 1_000:
                 return
             time.sleep(0.1)
         raise AssertionError("the world did not begin in time")
@@ -124,6 +129,9 @@ def test_a_second_start_continues_the_same_world(tmp_path: Path, demos: Demos) -
     types = [type for _, type in events]
     assert types.count("campaign_created") > 30  # once, not twice
     assert types.count("api_key_created") == types.count("api_key_revoked") == 2
+    decided = [one.decision for one in (*known_readers(3), *readers(3))]
+    assert types.count("consent_recorded") == len(decided) - decided.count("subscriber")
+    assert types.count("subscription_requested") == decided.count("subscriber")
     assert types.count("impression_billed") > 20
     assert len({type for _, type in events if type.endswith("_registered")}) == 2
 

@@ -6,7 +6,7 @@ campaigns run out of budget and most do not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
 from random import Random
 from typing import Final
@@ -155,6 +155,7 @@ OUTLETS: Final = (
     Outlet("libri", "Libri Aperti", "libri-aperti.example", "", ("42",), "ITA", "25", 9, 0.4),
     Outlet("weer", "Weer Vandaag", "", "nl.weervandaag.example", ("390",), "NLD", "NH", 8, 0.35),
     Outlet("puzzel", "Puzzel", "", "nl.puzzel.example", ("680",), "NLD", "ZH", 6, 0.3),
+    Outlet("porch", "Porch Supper", "porch-supper.example", "", ("210",), "USA", "CA", 7, 0.5),
 )
 
 MASTHEAD: Final = 2.5
@@ -178,7 +179,7 @@ class Setup(Struct, frozen=True):
     """One call that sets the world up; sending it again changes nothing."""
 
     path: str
-    body: dict[str, object]
+    body: Mapping[str, object]
     key: str
 
 
@@ -349,10 +350,11 @@ def _creatives(
 
 
 def banner_html(name: str, line: str, hue: int, width: int, height: int) -> str:
-    """A small typographic banner: colour, a line, a name; no script, no request."""
+    """A small typographic banner: colour, a line, a name; no script, no request, no margin."""
     size = 13 if height < 100 else 22
     return (
-        f'<div style="box-sizing:border-box;width:{width}px;height:{height}px;padding:10px;'
+        f'<div style="position:absolute;inset:0;width:{width}px;height:{height}px;'
+        f"box-sizing:border-box;padding:10px;"
         f"display:flex;flex-direction:column;justify-content:space-between;overflow:hidden;"
         f"font:600 {size}px/1.2 sans-serif;color:#fff;"
         f'background:linear-gradient(135deg,hsl({hue} 55% 30%),hsl({(hue + 40) % 360} 55% 42%))">'

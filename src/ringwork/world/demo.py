@@ -11,8 +11,10 @@ import itertools
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import httpx
@@ -22,13 +24,16 @@ from msgspec import Struct
 
 from ringwork.kernel.errors import Busy, ConfigurationError, RingworkError
 from ringwork.world.cast import setup
+from ringwork.world.checkout import checkout
 from ringwork.world.child import Child, ServerEnded, ask, serving
 from ringwork.world.display import Display
 from ringwork.world.drive import Driver, connected
 from ringwork.world.habits import PER_IMPRESSION
-from ringwork.world.pace import Pace, pace_from
-from ringwork.world.paper import PUBLISHER, paper
+from ringwork.world.pace import DAY_US, Pace, pace_from
+from ringwork.world.paper import PUBLISHER, known_readers, paper
 from ringwork.world.paper import setup as paper_setup
+from ringwork.world.readers import DAYS_TOLD, clubs, decisions, deeds, readers
+from ringwork.world.signals import VENDOR_ID, VENDOR_LIST
 from ringwork.world.stocking import Stocker, ads_of
 from ringwork.world.traffic import views
 
@@ -39,9 +44,11 @@ KNOWN: Final = {
     "RINGWORK_ADS__VIEWABLE_PRIOR_PPB": f"{PER_IMPRESSION['vcpm'] * 1e9:.0f}",
     "RINGWORK_ADS__VIEW_PRIOR_PPB": f"{PER_IMPRESSION['cpv'] * 1e9:.0f}",
     "RINGWORK_ADS__MODEL_PUBLISH_S": "3600",
+    "RINGWORK_CHOICE__VENDOR_ID": str(VENDOR_ID),
 }
 """Settings of an operator who knows the market: how people respond here on the whole, before
-anything was learned, and a version of the model for each hour, which passes in ten seconds."""
+anything was learned, and a version of the model for each hour, which passes in ten seconds; who
+they are in the vendor list, without which no TC string permits them anything."""
 HOUR_US: Final = 3_600_000_000
 STATE: Final = "world.json"
 KEEP_EVERY_S: Final = 1.0
@@ -61,6 +68,8 @@ class World(Struct):
     """Nothing that happened in the world is later."""
     merchants: int = 0
     """Of the long tail, how many have their campaigns and ads."""
+    told_day: int = 0
+    """What readers did is told up to this day, since 1970; 0: nor has anybody decided yet."""
 
 
 class Stay(Struct, frozen=True, kw_only=True):
@@ -98,7 +107,12 @@ def run(
     pace = pace_from(time.time_ns() // 1000, world.last_us)
     url = f"http://127.0.0.1:{port}"
     try:
-        with serving(data, port, {**KNOWN, **environment, **pace.environment()}) as server:
+        with (
+            _surroundings(pace) as settings,
+            serving(
+                data, port, {**KNOWN, **settings, **environment, **pace.environment()}
+            ) as server,
+        ):
             server.await_ready(url)
             world.began_us = world.began_us or pace.world_start_us
             remember(data, world)
@@ -128,6 +142,18 @@ def run(
         raise KeyboardInterrupt
 
 
+@contextmanager
+def _surroundings(pace: Pace) -> Iterator[dict[str, str]]:
+    """What a platform finds outside: a payment provider and a vendor list. Settings for them."""
+    clock = pace.clock()
+    with TemporaryDirectory(prefix="ringwork-world-") as name:
+        lists = Path(name) / "vendor-lists"
+        lists.mkdir()
+        (lists / "list.json").write_bytes(msgspec.json.encode(VENDOR_LIST))
+        with checkout(Path(name), lambda: clock.wall_us() // 1_000_000) as selling:
+            yield {**selling, "RINGWORK_CONSENT__VENDOR_LISTS": str(lists)}
+
+
 async def _live(stay: Stay, server: Child) -> bool:
     """Live; whether Ctrl-C ended it."""
     stop = asyncio.Event()
@@ -144,6 +170,8 @@ async def _live(stay: Stay, server: Child) -> bool:
         await driver.set_up(setup(stay.world.seed, stay.world.began_us))
         await driver.set_up(paper_setup())
         await driver.publish_at(PUBLISHER, stay.paper)
+        await driver.set_up(clubs())
+        await tell_of_readers(driver, stay.world)
         display = Display(
             driver.tally, pace=stay.pace, link=stay.link, url=stay.url, paper=stay.paper
         )
@@ -172,6 +200,20 @@ async def _live(stay: Stay, server: Child) -> bool:
             server.require_alive()
             raise Busy(f"the key {stay.key_id} of this run could not be revoked: {error}") from None
     return signal.SIGINT in signals
+
+
+async def tell_of_readers(driver: Driver, world: World) -> None:
+    """Hand over what readers decided, once, and what they did until yesterday.
+
+    A change of mind in the console or on the paper's page stays.
+    """
+    people = (*known_readers(world.seed), *readers(world.seed))
+    if world.told_day == 0:
+        await driver.set_up(decisions(people, world.began_us))
+    today = driver.clock.wall_us() // DAY_US
+    days = range(max(world.told_day + 1, today - DAYS_TOLD), today)
+    await driver.set_up(deeds(people, seed=world.seed, days=days))
+    world.told_day = max(world.told_day, today - 1)
 
 
 async def _stock(

@@ -27,6 +27,7 @@ from ringwork.kernel.errors import RingworkError
 from ringwork.kernel.money import Money
 from ringwork.world.cast import CURRENCY, OUTLETS, Setup
 from ringwork.world.pace import Pace
+from ringwork.world.paper import PUBLISHER
 from ringwork.world.traffic import Act, View
 
 CONNECTIONS: Final = 32
@@ -154,7 +155,7 @@ class Driver:
             headers = {**self._auth, "idempotency-key": call.key}
             answer = await self._free[0].post(call.path, json=call.body, headers=headers)
             if answer.status_code >= 400 and not _exists(answer):
-                raise RingworkError(f"{call.path} {call.body['id']}: {answer.text[:300]}")
+                raise RingworkError(f"{call.path} {call.key}: {answer.text[:300]}")
 
     async def publish_at(self, publisher: str, origin: str) -> None:
         """Say from which origin a publisher's pages come now. Raises RingworkError."""
@@ -240,14 +241,16 @@ class Driver:
     # ---- requests -------------------------------------------------------------------------------
 
     async def _ask_spend(self, client: httpx.AsyncClient) -> None:
-        """What all outlets were credited: they get the whole of every price here.
+        """What all publishers were credited: they get the whole of every price here.
 
         Not the platform's totals, which it sums over all campaigns.
         """
         spend_nanos = 0
-        for outlet in OUTLETS:
-            path = f"/v1/ledger/accounts/publisher/{outlet.id}"
+        for publisher in (*(outlet.id for outlet in OUTLETS), PUBLISHER):
+            path = f"/v1/ledger/accounts/publisher/{publisher}"
             answer = await client.get(path, headers=self._auth)
+            if answer.status_code == 404:
+                continue  # it sells nothing in this world
             if answer.status_code != 200:
                 return
             credits = msgspec.json.decode(answer.content)["credits_posted"]
@@ -327,10 +330,14 @@ def sold_of(view: View, content: bytes) -> Sold | None:
 
 
 def _exists(answer: httpx.Response) -> bool:
-    """Whether it is there with other content: an operator changed it, and that stays."""
-    if answer.status_code != 409:
+    """Whether it is there with other content, which stays.
+
+    An operator changed it, or an older version of this world made it.
+    """
+    if answer.status_code not in (409, 422):
         return False
-    return str(msgspec.json.decode(answer.content)["type"]).endswith("-exists")
+    slug = str(msgspec.json.decode(answer.content)["type"])
+    return slug.endswith(("-exists", ":idempotency-mismatch"))
 
 
 def _forged(path: str) -> str:

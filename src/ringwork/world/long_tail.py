@@ -47,6 +47,7 @@ _LINES: Final = (
 _ZONES: Final = {
     "PRT": "Europe/Lisbon", "ESP": "Europe/Madrid", "FRA": "Europe/Paris",
     "DEU": "Europe/Berlin", "ITA": "Europe/Rome", "NLD": "Europe/Amsterdam",
+    "USA": "America/Los_Angeles",
 }  # fmt: skip
 _DEVICES: Final = ("phone", "tablet", "computer", "tv")
 _SECTIONS: Final = ("article", "front", "feed", "archive", "video")

@@ -2,34 +2,57 @@
 
 A web server of its own, because a publisher has one: the platform meets it as any other site, with
 an origin that is registered and a tag on its page. ``/?as=refusing`` is the page as one of the
-three sees it; ``/`` as somebody who comes for the first time.
+three sees it; ``/`` as somebody who comes for the first time. What the platform answered, and why
+an ad was chosen, stands beside the ad: it is a page of the demo.
 """
 
 from __future__ import annotations
 
 import threading
-from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from string import Template
-from typing import Final, Literal, get_args
+from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from ringwork.world.cast import Setup
+from ringwork.world.cast import SHOPS, Setup
+from ringwork.world.readers import CLUBS, Reader, campaign, person_id
 
-Reader = Literal["newcomer", "subscriber", "consenting", "refusing"]
-READERS: Final[tuple[Reader, ...]] = get_args(Reader)
+NEWCOMER: Final = "newcomer"
+KNOWN: Final = ("subscriber", "consenting", "refusing")
+"""Readers with an account: what each decided is the reader's name."""
+READERS: Final = (NEWCOMER, *KNOWN)
 PUBLISHER: Final = "the-mercury"
+DOMAIN: Final = f"{PUBLISHER}.example"
 PLACEMENT: Final = "the-mercury.article"
+CATEGORY: Final = "274"
+"""Home improvement: what the article is about, and what the shop of its ad sells."""
+PAGE_CPM: Final = 5.0
+"""What that shop bids for a reader of such an article: less than one for a reader's own interest
+(``readers.CLUB_CPM``), more than everybody else."""
+
+TIERS: Final = {
+    "subscriber": "there is no ad, nothing was auctioned, and nothing of the request was kept.",
+    "consented": "what this reader did was looked at, as they agreed.",
+    "less-personalised": "the page decided; what anybody did was not looked at.",
+    "general": "the place alone decided.",
+}
+"""What an answer's tier means, in the demo's words."""
 
 _ARTICLE: Final = (
     "<p>Lime, sand and water: the three things that have held walls together for as long as there "
     "have been walls.</p>"
     f'<div data-ringwork-placement="{PLACEMENT}"></div>'
+    '<aside aria-label="What the demo shows" aria-live="polite"><p class="asked">Asking for an ad.'
+    "</p>"
+    + "".join(
+        f'<p class="{tier}">Tier <strong>{tier}</strong>: {words}</p>'
+        for tier, words in TIERS.items()
+    )
+    + "</aside>"
     "<p>The plaster wants two coats, and patience between them.</p>"
 )
 _SUBSCRIBE: Final = "<p>In the demo nobody pays. Here a paper has its own checkout.</p>"
@@ -38,10 +61,13 @@ _POLICY: Final = "default-src 'none'; script-src {server}; style-src 'unsafe-inl
 )
 
 
-def person_of(reader: Reader, seed: int) -> str:
-    """The id of one of the paper's readers: the same in each run of a world."""
-    drawn = sha256(f"{seed}/reader/{reader}".encode()).digest()[:18]
-    return "r." + urlsafe_b64encode(drawn).decode()
+def known_readers(seed: int) -> tuple[Reader, ...]:
+    """The paper's three; the one who consents rides bicycles."""
+    topic = CLUBS[0][2]
+    return tuple(
+        Reader(person_id(seed, one), one, (topic, topic) if one == "consenting" else ())
+        for one in KNOWN
+    )
 
 
 def page(path: str, *, server: str, seed: int) -> str | None:
@@ -50,14 +76,14 @@ def page(path: str, *, server: str, seed: int) -> str | None:
     if parts.path not in ("/", "/subscribe"):
         return None
     asked = parse_qs(parts.query).get("as", ["newcomer"])[-1]
-    reader: Reader = next((one for one in READERS if one == asked), "newcomer")
+    reader = next((one for one in READERS if one == asked), NEWCOMER)
     # A newcomer is known to nobody: the tag draws a number, and keeps it with consent alone.
-    known = f'data-ringwork-person="{person_of(reader, seed)}"'
+    known = f'data-ringwork-person="{person_id(seed, reader)}"'
     is_article = parts.path == "/"
     return Template((files("ringwork.world") / "paper.html").read_text("utf-8")).substitute(
         server=escape(server),
         publisher=PUBLISHER,
-        named="" if reader == "newcomer" else known,
+        named="" if reader == NEWCOMER else known,
         links="".join(_link(one, is_current=one == reader) for one in READERS),
         headline="A wall in an afternoon" if is_article else "Subscribe",
         body=_ARTICLE if is_article else _SUBSCRIBE,
@@ -66,13 +92,19 @@ def page(path: str, *, server: str, seed: int) -> str | None:
 
 def setup() -> Iterator[Setup]:
     """What the platform has to know of the paper, but its origin: that is another each time."""
-    about: dict[str, object] = {"name": "The Mercury", "domain": f"{PUBLISHER}.example"}
+    about: dict[str, object] = {"name": "The Mercury", "domain": DOMAIN}
     yield Setup("/v1/publishers", {"id": PUBLISHER, **about}, f"world:paper:{PUBLISHER}")
-    place = {"publisher_id": PUBLISHER, "format": "banner", "width": 300, "height": 250}
+    place = {
+        "publisher_id": PUBLISHER, "format": "banner", "width": 300, "height": 250,
+        "categories": [CATEGORY],
+    }  # fmt: skip
     yield Setup("/v1/placements", {"id": PLACEMENT, **place}, f"world:paper:{PLACEMENT}")
+    shop = next(one for one in SHOPS if one.category == CATEGORY)
+    targeting = {"sites": [DOMAIN], "categories": [CATEGORY]}
+    yield from campaign(f"{shop.id}-{PUBLISHER}", shop, targeting, cpm=PAGE_CPM)
 
 
-def _link(reader: Reader, *, is_current: bool) -> str:
+def _link(reader: str, *, is_current: bool) -> str:
     mark = ' aria-current="page"' if is_current else ""
     return f'<li><a href="/?as={reader}"{mark}>{reader.capitalize()}</a></li>'
 

@@ -2,13 +2,14 @@
 
 Arrivals are an inhomogeneous Poisson process (thinning, Lewis and Shedler 1979) whose rate follows
 a day: few at night, a rise until lunch, a second peak in the evening. Every view carries what
-exchanges send about people (ids, addresses), because the platform has to leave it unread.
+exchanges send about people (ids, addresses), because the platform has to leave it unread, and what
+consent platforms say (``signals``), because the platform has to obey it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Final, Literal
 
@@ -17,6 +18,8 @@ from msgspec import Struct
 
 from ringwork.world.cast import CURRENCY, OUTLETS, SIZES, Outlet
 from ringwork.world.habits import CLICKS, COMPLETED, CONVERSIONS, VIEWABLE
+from ringwork.world.readers import NAMED, Reader, readers
+from ringwork.world.signals import LIMITED, sign
 
 DAY_S: Final = 86_400
 PEAK: Final = 2.8
@@ -69,7 +72,7 @@ def views(seed: int, *, start_us: int, per_day: int) -> Iterator[View]:
 
 
 def _day(seed: int, day: int, per_day: int) -> Iterator[View]:
-    random = Random(f"{seed}/{day}")
+    random, people = Random(f"{seed}/{day}"), readers(seed)
     base_us = day * DAY_S * 1_000_000
     mean_gap_s = DAY_S / per_day / PEAK
     second = 0.0
@@ -78,15 +81,16 @@ def _day(seed: int, day: int, per_day: int) -> Iterator[View]:
         if second >= DAY_S:
             return
         if random.random() * PEAK < rate(second):
-            yield _view(random, base_us + int(second * 1_000_000))
+            yield _view(random, people, base_us + int(second * 1_000_000))
 
 
-def _view(random: Random, at_us: int) -> View:
+def _view(random: Random, people: Sequence[Reader], at_us: int) -> View:
     outlet = random.choices(OUTLETS, [one.weight for one in OUTLETS])[0]
     if not outlet.is_app and random.random() < 0.22:
-        path, asked = "/v1/ads/request", _native_request(random, outlet)
+        path, asked = "/v1/ads/request", _native_request(random, outlet, people)
     else:
         path, asked = "/openrtb2/auction", _bid_request(random, outlet)
+        sign(random, asked, outlet.country, at_us // (DAY_S * 1_000_000))
     body = msgspec.json.encode(asked)
     if random.random() < CUT_OFF:
         body = body[: random.randrange(1, len(body))]
@@ -128,9 +132,12 @@ def _acts(random: Random) -> tuple[tuple[float, Act], ...]:
     return tuple(acts)
 
 
-def _native_request(random: Random, outlet: Outlet) -> dict[str, object]:
+def _native_request(random: Random, outlet: Outlet, people: Sequence[Reader]) -> dict[str, object]:
     name = random.choices(("article-foot", "masthead", "in-feed", "player"), (5, 2, 3, 2))[0]
+    reader = random.choice(people) if random.random() < NAMED else None
+    named = {"person": reader.person} if reader is not None and reader.is_named else {}
     return {
+        **named,
         "placement": f"{outlet.id}.{name}",
         "page": {
             "url": f"https://{outlet.domain}/{random.randrange(4000)}",
@@ -241,4 +248,5 @@ def _device(random: Random, outlet: Outlet) -> dict[str, object]:
         "ifa": f"{random.getrandbits(128):032x}",
         "geo": {"country": outlet.country, "region": outlet.region, "type": 2},
         "language": outlet.country[:2].lower(),
+        **({"lmt": 1} if outlet.is_app and random.random() < LIMITED else {}),
     }

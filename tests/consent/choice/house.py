@@ -48,7 +48,7 @@ class House:
         self.pages = folder / "pages"
         self.pages.mkdir(parents=True)
         self.server = Server(folder / "data", environment)
-        self._settings = Settings(data=str(folder / "data"))
+        self.settings = Settings(data=str(folder / "data"))
         self._post(
             "/v1/publishers",
             {"id": "casa", "name": "Casa", "domain": "casa.example", "origins": [self.origin]},
@@ -67,12 +67,12 @@ class House:
 
     def _post(self, path: str, body: dict[str, object]) -> None:
         headers = {"idempotency-key": f"{path}{body.get('id')}"}
-        reply = call(self._settings, "POST", path, body, headers=headers)
+        reply = call(self.settings, "POST", path, body, headers=headers)
         assert reply.status == 201, reply.body
 
     def events(self, type_: str) -> list[dict]:
         """What the log has of a type."""
-        reply = call(self._settings, "GET", f"/v1/log/events?type={type_}&limit=1000")
+        reply = call(self.settings, "GET", f"/v1/log/events?type={type_}&limit=1000")
         assert reply.status == 200, reply.body
         return json.loads(reply.body)["events"]
 

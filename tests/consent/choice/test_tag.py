@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from ringwork.app.call import call
 from ringwork.consent import gpp, tcf
 from tests.consent.choice.house import CMP, FLAGS, PERSON, House
 
@@ -128,6 +129,80 @@ def test_with_consent_a_number_and_the_visit_are_kept_until_it_is_withdrawn(
     assert actions[-2:] == ["grant", "withdraw"]
     steps = [one["payload"]["steps"] for one in plain.events("consent_recorded")]
     assert set(steps) == {1}
+
+
+def asked_after(page: Page, act: Callable[[], object]) -> tuple[dict, dict]:
+    """What the next ad request says, and what it is answered."""
+    with page.expect_response("**/v1/ads/request") as answered:
+        act()
+    return answered.value.request.post_data_json, answered.value.json()
+
+
+def open_page(page: Page, url: str) -> tuple[dict, dict]:
+    return asked_after(page, lambda: page.goto(url))
+
+
+def test_who_changes_their_mind_is_obeyed_by_the_next_request_of_the_same_page(
+    plain: House, page: Page
+):
+    asked, answer = open_page(page, plain.write("mind.html"))
+    assert not asked.keys() & {"person", "link"}  # undecided: named to nobody
+    assert answer["tier"] == "less-personalised"
+    seen = [asked["visit"]]
+
+    asked, answer = asked_after(page, lambda: choose(page, ASK, "Allow personalised ads"))
+    assert asked["person"] == kept(page)["ringwork-choice"]["person"]
+    assert answer["tier"] == "consented"
+    place = page.locator("[data-ringwork-placement]")
+    expect(place).to_have_attribute("data-ringwork-tier", "consented")
+    seen.append(asked["visit"])
+
+    # Without a reload the frame has become one's own page: one step, and the next request obeys.
+    asked, answer = asked_after(page, lambda: choose(page, ASK, "Use less personalised ads"))
+    assert not asked.keys() & {"person", "link"}
+    assert answer["tier"] == "less-personalised"
+    expect(place).to_have_attribute("data-ringwork-tier", "less-personalised")
+    seen.append(asked["visit"])
+    assert len(set(seen)) == 3  # no visit reaches across a choice
+
+
+@pytest.mark.parametrize("choice", ["Use less personalised ads", "Allow personalised ads"])
+def test_a_named_person_is_named_in_ad_requests_with_consent_alone(
+    plain: House, page: Page, choice: str
+):
+    person = PERSON + choice[0]
+    named = f'data-ringwork-person="{person}"'
+    open_page(page, plain.write(f"named-{choice[0]}.html", attributes=named))
+    asked, _ = asked_after(page, lambda: choose(page, ASK, choice))
+    allowed = choice.startswith("Allow")
+    assert (asked.get("person") == person) == allowed
+    again = reload(page)
+    assert (again.get("person") == person) == allowed
+    assert "ringwork-choice" not in kept(page)  # the server knows, and others use this device too
+
+
+def test_a_person_of_the_publishers_own_id_is_named_by_the_link(plain: House, page: Page):
+    visit = {"publisher": "casa", "person": "customer-17"}
+    link = call(plain.settings, "POST", "/v1/choice/links", visit).json["link"]
+    open_page(page, plain.write("link.html", attributes=f'data-ringwork-link="{link}"'))
+    asked, answer = asked_after(page, lambda: choose(page, ASK, "Allow personalised ads"))
+    assert (asked["link"], "person" in asked) == (link, False)
+    assert answer["tier"] == "consented"
+
+
+def test_a_page_that_learns_late_where_its_person_stands_asks_once(plain: House, page: Page):
+    """What the state changes before the first request changes that request, and makes no other."""
+    person = f'data-ringwork-person="{PERSON}late"'
+    open_page(page, plain.write("late.html", attributes=person))
+    choose(page, ASK, "Allow personalised ads")
+    asked: list[dict] = []
+    page.on(
+        "request",
+        lambda one: "/v1/ads/request" in one.url and asked.append(one.post_data_json),
+    )
+    page.reload()
+    expect(page.locator("[data-ringwork-tier=consented]")).to_have_count(1)
+    assert [one["person"] for one in asked] == [f"{PERSON}late"]
 
 
 def test_a_withdrawal_elsewhere_is_learnt_at_the_next_page(plain: House, page: Page):

@@ -1,11 +1,12 @@
 /* Ringwork tag: fills <div data-ringwork-placement="ID"> with the ads of that placement.
    It sets no cookie, reads nothing about the person, and talks to one origin only. It keeps nothing
    either, unless the page says data-ringwork-visit="session": then a random key, for 90 minutes.
-   Where the consent tag is on the page, that needs consent, and requests say what was chosen. */
+   Where the consent tag is on the page, that needs consent, and requests say what was chosen, and
+   by whom where it matters; when the choice changes, all places are filled again. */
 (() => {
   "use strict";
   const script = document.currentScript;
-  const origin = new URL(script.src).origin;
+  const { origin } = new URL(script.src);
   const { ringworkVisit, ringworkClick } = script.dataset;
   const VISIT_MS = 90 * 60_000;
   const SEEN_MS = 1000; // MRC: half of an ad's pixels for one second on end,
@@ -88,7 +89,7 @@
     why.title = ad.why;
     why.href = `${origin}/why/${ad.impression_id}`;
     why.target = "_blank";
-    why.rel = "noopener noreferrer";
+    why.rel = "noreferrer"; // and with it noopener
     line.append(`${iframe.title}. `, why);
     return [iframe, line];
   };
@@ -103,13 +104,16 @@
     return found;
   };
 
+  let turn = 0; // of the person's choice, which may change while the page is open
   const fill = async (place) => {
+    const asked = turn;
     place.dataset.ringworkState = "asked";
-    let state = "empty"; // an ad server that is down must not break the page
+    let ads = [], tier = "", passback; // an ad server that is down must not break the page
     try {
-      const { mayStore = true, signals } = (await window.ringworkConsent?.said()) ?? {};
+      const { mayStore = true, ...said } = (await window.ringworkConsent?.said()) ?? {};
+      if (asked < turn) return;
       visit ??= visitKey(mayStore);
-      const answer = await fetch(origin + "/v1/ads/request", {
+      const reply = await fetch(origin + "/v1/ads/request", {
         method: "POST",
         credentials: "omit",
         headers: { "content-type": "application/json" },
@@ -118,33 +122,32 @@
           page: { url: location.origin + location.pathname },
           key_values: keyValues(place),
           visit,
-          signals,
+          ...said, // signals; person or link where the answer depends on it
         }),
       });
-      const { ads, passback } = answer.ok ? await answer.json() : { ads: [] };
-      const shown = ads.filter((ad) => ad.markup);
-      if (shown.length) {
-        place.replaceChildren(...shown.flatMap(show));
-        state = "shown";
-      } else if (passback) {
-        place.innerHTML = passback; // a sandboxed frame already, with scripts and no origin
-        state = "passback";
-      }
+      if (reply.ok) ({ ads, tier = "", passback } = await reply.json());
     } catch {}
+    if (asked < turn) return; // what an earlier choice brings is not shown
+    const shown = ads.filter((ad) => ad.markup).flatMap(show);
+    const state = shown[0] ? "shown" : passback ? "passback" : "empty";
+    if (state === "passback") place.innerHTML = passback; // sandboxed, with scripts and no origin
+    else if (shown[0] || turn) place.replaceChildren(...shown);
+    place.dataset.ringworkTier = tier;
     place.dataset.ringworkState = state;
   };
+  const fillAll = (places) => document.querySelectorAll(places).forEach(fill);
 
-  const fillAll = () => {
-    for (const place of document.querySelectorAll("[data-ringwork-placement]")) {
-      if (!place.dataset.ringworkState) fill(place);
-    }
-  };
-
-  const start = () => {
+  const start = () => fillAll("[data-ringwork-placement]:not([data-ringwork-state])");
+  const begin = () => {
     // A page that is fetched ahead is shown to nobody yet.
-    if (document.prerendering) document.addEventListener("prerenderingchange", fillAll);
-    else fillAll();
+    if (document.prerendering) document.addEventListener("prerenderingchange", start);
+    else start();
   };
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
-  else start();
+  addEventListener("ringwork-choice", () => {
+    turn += 1;
+    visit = null; // two visits, which nobody can put together
+    fillAll("[data-ringwork-state]");
+  });
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
+  else begin();
 })();

@@ -1,8 +1,8 @@
 /* Ringwork consent tag. Before ringwork.js:
      <script src="https://ADS/ringwork-consent.js" data-ringwork-publisher="ID"></script>
    Asks in <div data-ringwork-ask> when it is right to ask, shows what holds in
-   <div data-ringwork-mine>, and tells ad requests and __tcfapi/__gpp what was chosen.
-   It sets no cookie. Until somebody chooses it keeps nothing on the device; then the choice itself
+   <div data-ringwork-mine>, and tells ad requests and __tcfapi/__gpp what was chosen. When the
+   choice changes, the window gets the event "ringwork-choice". It sets no cookie. Until somebody chooses it keeps nothing on the device; then the choice itself
    (a refusal must be remembered not to be asked for again), and a random number only with consent. */
 (() => {
   "use strict";
@@ -22,12 +22,15 @@
       return {}; // storage is refused, or holds another's value
     }
   })();
-  const isKept = kept.choice && (kept.until_ms < 0 || Date.now() < kept.until_ms);
+  // Of whom the page names the server knows: on a device that others use too, nothing is kept.
+  const isNamed = Boolean(given.ringworkLink || given.ringworkPerson);
+  const isKept = !isNamed && kept.choice && (kept.until_ms < 0 || Date.now() < kept.until_ms);
   const keep = (value) => {
     try {
+      if (value?.choice !== "personalised") sessionStorage.removeItem("ringwork-visit");
+      if (isNamed) return;
       if (value) localStorage.setItem(KEY, JSON.stringify(value));
       else localStorage.removeItem(KEY);
-      if (!value || value.choice !== "personalised") sessionStorage.removeItem("ringwork-visit");
     } catch {} // then it is asked again next time
   };
 
@@ -36,8 +39,8 @@
     const text = btoa(String.fromCharCode(...bytes));
     return "r." + text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
   };
-  const isNamed = Boolean(given.ringworkLink || given.ringworkPerson);
   const person = given.ringworkPerson || (isKept && kept.person) || drawn();
+  const who = given.ringworkLink ? { link: given.ringworkLink } : { person };
 
   let stands = { choice: isKept ? kept.choice : "undecided", ask: !isKept, until_ms: 0 };
   if (isKept) Object.assign(stands, { until_ms: kept.until_ms, signals: kept.signals });
@@ -48,10 +51,10 @@
     if (news.choice === "undecided") keep(null);
     else {
       const { choice, until_ms, signals } = news;
-      const mayName = choice === "personalised" && !isNamed;
-      keep({ choice, until_ms, signals, ...(mayName && { person }) });
+      keep({ choice, until_ms, signals, ...(choice === "personalised" && { person }) });
     }
     tell();
+    if (isNew) dispatchEvent(new Event("ringwork-choice"));
     return isNew;
   };
 
@@ -59,7 +62,7 @@
   const address = (page) => {
     const members = {
       publisher: given.ringworkPublisher,
-      ...(given.ringworkLink ? { link: given.ringworkLink } : { person }),
+      ...who,
       origin: location.origin,
       locale: given.ringworkLocale ?? document.documentElement.lang,
       site: given.ringworkSite,
@@ -198,10 +201,12 @@
     },
     said: async () => {
       await within(ready, null);
-      return {
-        mayStore: stands.choice === "personalised", // TCF purpose 1
-        signals: isOther ? await ofOther() : stands.signals,
-      };
+      const signals = isOther ? await ofOther() : stands.signals;
+      const mayStore = stands.choice === "personalised"; // TCF purpose 1
+      // Data minimisation (GDPR 5(1)(c)): who refused or has not chosen is named to nobody, as no
+      // answer would depend on it. To name a subscriber keeps ads away.
+      const isNeeded = mayStore || stands.choice === "subscribe";
+      return { mayStore, signals, ...(isNeeded && who) };
     },
   };
   if (cmp.id && !isOther) answerApis();
