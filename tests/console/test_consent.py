@@ -455,7 +455,11 @@ def test_every_tier_is_shown_with_what_was_served() -> None:
     # 182,440 of 433,214 requests; 147,906 of 182,440 slots; 24 s over 182,440.
     assert (full.percent, full.filled, full.eligible) == ("42.1", "81.1", "21.9")
     assert full.decided_ns == 131_550
-    assert (subscriber.requests, subscriber.filled, subscriber.decided_ns) == (20_311, MISSING, None)
+    assert (subscriber.requests, subscriber.filled, subscriber.decided_ns) == (
+        20_311,
+        MISSING,
+        None,
+    )
     assert overview_of(tiers={}, ads_free_requests=0).tiers == []
 
 
