@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
+import time
 from pathlib import Path
 
 import msgspec
@@ -18,11 +19,15 @@ from ringwork.ads.model import Excluded, Targeting
 from ringwork.ads.requests import NewAdvertiser, NewCampaign, NewCreative, NewPublisher
 from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
+from ringwork.consent import tcf
+from ringwork.consent.vendors import NOBODY, Vendors
 from ringwork.kernel.clock import SystemClock
 from ringwork.kernel.entropy import SystemEntropy
 from ringwork.kernel.ledger import Transfer
 from ringwork.kernel.money import Money
 
+VENDOR_ID = 20
+"""Ours, in the vendor list that consent strings name."""
 SEED = 17
 CATEGORIES = [f"{number}" for number in range(100, 400)]
 REGIONS = [
@@ -140,9 +145,34 @@ def store(count: int, cache: Path) -> Path:
     return made
 
 
+def consents(count: int) -> list[str]:
+    """TC strings of a week, as long as real ones, that let vendor ``VENDOR_ID`` select and measure."""
+    rng, today_ms = random.Random(SEED + 2), int(time.time()) // 86_400 * 86_400_000
+    made = []
+    for number in range(count):
+        ids = {VENDOR_ID, *rng.sample(range(1, 1_500), 700)}
+        vendors = Vendors.of((id, id) for id in sorted(ids))
+        day_ms = today_ms - number % 7 * 86_400_000
+        made.append(
+            tcf.encode(
+                tcf.TcString(
+                    version=2, created=day_ms, last_updated=day_ms, cmp_id=31, cmp_version=1,
+                    consent_screen=1, consent_language="PT", vendor_list_version=190,
+                    policy_version=5, is_service_specific=True, use_non_standard_texts=False,
+                    special_feature_optins=(), purpose_consents=(2, 7),
+                    purpose_legitimate_interests=(), purpose_one_treatment=False,
+                    publisher_country_code="PT", vendor_consents=vendors,
+                    vendor_legitimate_interests=NOBODY, segments=(1,), vendors_disclosed=vendors,
+                )
+            )
+        )  # fmt: skip
+    return made
+
+
 def requests(count: int) -> list[bytes]:
-    """Bid requests of one banner, about 1 KB, from many sites, regions and devices."""
+    """Bid requests of one banner, about 2 KB with their consent, from many sites and devices."""
     rng = random.Random(SEED + 1)
+    strings = consents(200)
     kinds = {"phone": 4, "tablet": 5, "computer": 2, "tv": 3, "other": 8}
     made = []
     for number in range(count):
@@ -169,7 +199,10 @@ def requests(count: int) -> list[bytes]:
                         "ip": "198.51.100.0", "devicetype": kinds[rng.choice(DEVICES)], "geo": geo,
                         "language": "pt", "js": 1, "dnt": 0, "lmt": 0,
                     },
-                    "user": {"id": "55816b39711f9b5acf3b90e313ed29e51665623f"},
+                    "user": {
+                        "id": "55816b39711f9b5acf3b90e313ed29e51665623f",
+                        "consent": strings[number % len(strings)],
+                    },
                     "regs": {"coppa": 0, "gdpr": 1, "gpp_sid": [2], "us_privacy": "1---"},
                     "bcat": rng.sample(CATEGORIES, 2), "badv": ["competitor.example"],
                     "source": {"fd": 0, "tid": f"tid-{number}"},

@@ -23,7 +23,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from benchmarks.ads.market_of_ads import requests, store
+from benchmarks.ads.market_of_ads import VENDOR_ID, requests, store
 from benchmarks.machine import ROOT_CACHE
 
 BODIES = 2_000
@@ -76,6 +76,7 @@ class Served:
             **os.environ,
             "RINGWORK_LOGGING__LEVEL": "warning",
             "RINGWORK_CONSOLE__ENABLED": "false",
+            "RINGWORK_CHOICE__VENDOR_ID": str(VENDOR_ID),
         }
         self.process = subprocess.Popen(
             [sys.executable, *commands[name]],

@@ -234,7 +234,7 @@ def test_every_route_names_a_scope_or_is_open_on_purpose(tmp_path):
                 if handler.http_methods != {"OPTIONS"} and "scope" not in handler.opt:
                     open_to_all.add(route.path)
         assert open_to_all == {
-            "/", "/healthz", "/readyz", "/openapi.json", "/ads.txt", "/app-ads.txt", "/sellers.json", "/why/{impression_id:str}",
+            "/", "/healthz", "/readyz", "/openapi.json", "/ads.txt", "/app-ads.txt", "/sellers.json", "/.well-known/gpc.json", "/why/{impression_id:str}",
             "/console/sign-in", "/console/static/{name:path}", "/v1/payment-notices",
         }  # fmt: skip
 

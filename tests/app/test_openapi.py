@@ -17,7 +17,13 @@ BEACONS = {f"/{letter}/{{token}}" for letter in "bvwcnl"}
 SCRIPTS = {"/ringwork.js", "/ringworkBidAdapter.js", "/ringwork-consent.js"}
 CHOICE = {"/choice", *(f"/choice/{page}" for page in ("embed", "mine", "mine-embed", "state"))}
 LANES = {"/openrtb2/auction", "/v1/ads/request", "/vast/{placement}", *SCRIPTS, *BEACONS, *CHOICE}
-FILES = {"/ads.txt", "/app-ads.txt", "/sellers.json", "/why/{impression_id}"}
+FILES = {
+    "/.well-known/gpc.json",
+    "/ads.txt",
+    "/app-ads.txt",
+    "/sellers.json",
+    "/why/{impression_id}",
+}
 UNDOCUMENTED = {"/metrics", "/openapi.json", "/"}
 """For monitoring, the document itself, and the way to the console."""
 
@@ -164,7 +170,7 @@ def test_real_answers_are_as_documented(tmp_path, document):
             "/healthz", "/readyz", "/v1/keys", "/v1/log/events", "/v1/ledger/trial-balance",
             "/v1/ledger/totals", "/v1/advertisers", "/v1/campaigns", "/v1/creatives",
             "/v1/publishers", "/v1/placements", "/v1/sites", "/v1/audiences", "/v1/invoices",
-            "/v1/report-schedules", "/sellers.json", "/v1/consent-proof-runs",
+            "/v1/report-schedules", "/sellers.json", "/.well-known/gpc.json", "/v1/consent-proof-runs",
         ):  # fmt: skip
             assert (await check("GET", path)).status_code == 200
         for template, id in (

@@ -496,3 +496,15 @@ def test_a_folder_without_a_vendor_list_stops_the_start(tmp_path, files, message
     )
     with pytest.raises(ConfigurationError, match=message):
         create(settings)
+
+
+def test_the_site_says_since_when_it_honours_gpc(tmp_path):
+    async def scenario(client: Client) -> None:
+        answer = await client.outside.get("/.well-known/gpc.json")
+        assert answer.json() == {"gpc": True, "lastUpdate": "2026-01-02"}
+
+    own = ConsentSettings(gpc_since="2026-01-02")
+    serve(tmp_path / "data", scenario, settings={"consent": own})
+    broken = Settings(data=str(tmp_path / "x"), consent=ConsentSettings(gpc_since="2026-02-30"))
+    with pytest.raises(ConfigurationError, match="gpc_since"):
+        create(broken)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Set
 from contextlib import ExitStack
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
@@ -37,7 +38,7 @@ from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
 from ringwork.app.traffic import networks
 from ringwork.consent import http as consent_http
-from ringwork.consent import http_proof_runs
+from ringwork.consent import http_gpc, http_proof_runs
 from ringwork.consent.choice import http as choice_http
 from ringwork.consent.choice.paths import CHOICE_PATHS
 from ringwork.consent.proving import Proving
@@ -150,6 +151,7 @@ def application(platform: Platform) -> Application:
             *choice_page.routes(),
             *subscriptions_http.routes(platform.subscribing.api(platform.execute)),
             *consent_http.ledger_routes(consent_api(platform)),
+            *http_gpc.gpc_routes(_gpc_since(settings)),
             *http_proof_runs.proof_run_routes(
                 platform.memory.consent_proofs, platform.execute, platform.journal.settled
             ),
@@ -175,6 +177,14 @@ def application(platform: Platform) -> Application:
         concurrency_max=settings.http.concurrency_max,
     )
     return Application(platform, fast, log_api, litestar)
+
+
+def _gpc_since(settings: Settings) -> date:
+    given = settings.consent.gpc_since
+    try:
+        return date.fromisoformat(given)
+    except ValueError:
+        raise ConfigurationError(f"consent.gpc_since: expected a day, got {given!r}") from None
 
 
 def clock_of(settings: Settings) -> Clock:

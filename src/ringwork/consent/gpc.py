@@ -22,7 +22,7 @@ def is_on(value: str | int | bool | None) -> bool:
     return str(value).strip() == "1" if not isinstance(value, bool) else value
 
 
-class Statement(Struct, frozen=True, rename="camel"):
+class GpcStatement(Struct, frozen=True, rename="camel"):
     """The body of ``/.well-known/gpc.json``: that the site honours the signal, since when."""
 
     last_update: date

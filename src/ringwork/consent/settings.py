@@ -36,6 +36,14 @@ class ConsentSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         Meta(description="Folder of Global Vendor Lists, version 3 (*.json); empty: none."),
     ] = ""
 
+    gpc_since: Annotated[
+        str,
+        Meta(
+            pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+            description="Day since which Sec-GPC is honoured, for /.well-known/gpc.json.",
+        ),
+    ] = "2026-11-27"
+
     @property
     def lock_us(self) -> int:
         """The re-ask lock in microseconds."""
