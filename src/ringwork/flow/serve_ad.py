@@ -167,6 +167,7 @@ class ServeAd:
                     served += [sold for _, sold in cleared if sold is not None]
                     stages.end("clear")
                     left = left[len(cleared) :]
+            assert not page.reads or terms.tier == "consented", "nobody else's history is read"
             if personal is not None:
                 self._behaviour.record(command, personal, page)
             if outside is not None:
