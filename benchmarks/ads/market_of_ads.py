@@ -203,7 +203,7 @@ def requests(count: int) -> list[bytes]:
                         "id": "55816b39711f9b5acf3b90e313ed29e51665623f",
                         "consent": strings[number % len(strings)],
                     },
-                    "regs": {"coppa": 0, "gdpr": 1, "gpp_sid": [2], "us_privacy": "1---"},
+                    "regs": {"coppa": 0, "gdpr": 1, "us_privacy": "1---"},
                     "bcat": rng.sample(CATEGORIES, 2), "badv": ["competitor.example"],
                     "source": {"fd": 0, "tid": f"tid-{number}"},
                 }

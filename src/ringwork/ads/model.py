@@ -552,7 +552,7 @@ BASIC_ADVERTISING: Final = 2
 """DSA extension: basic advertising, as in purpose 2 of TCF; no profile, no precise place."""
 
 
-class Used(Struct, frozen=True):
+class Used(Struct, frozen=True, gc=False):
     """What of the viewer an ad was chosen by."""
 
     parameters: tuple[int, ...] = ()
@@ -586,7 +586,7 @@ class Served(Struct, frozen=True, kw_only=True):
     """What of the viewer was used to choose it."""
 
 
-class Answered(Struct, frozen=True):
+class Answered(Struct, frozen=True, gc=False):
     """What came of a request."""
 
     tier: Tier

@@ -32,6 +32,8 @@ FEATURES: Final[Mapping[str, str]] = {
     "audiences": "what you did there, for audiences that advertisers choose",
     "impressions": "which ads you saw, so that you do not see one too often",
 }
+_BASIC: Final = Used((BASIC_ADVERTISING,))
+_NOTHING: Final = Used()
 AudienceName = Callable[[str], str]
 """An audience's id -> its name."""
 
@@ -54,8 +56,9 @@ def used_of(context: Context, campaign_id: str, reads: Mapping[str, int]) -> Use
 
     Nothing that was read of a person reaches an outside bidder.
     """
-    read = {} if is_external(campaign_id) else reads
-    return Used(user_parameters(context, read), read)
+    if reads and not is_external(campaign_id):
+        return Used(user_parameters(context, reads), reads)
+    return _BASIC if user_parameters(context, {}) else _NOTHING
 
 
 def chosen_by(

@@ -54,7 +54,7 @@ REASONS: Final = {
 """Code -> meaning, in the order of the rules."""
 
 
-class Judgement(Struct, frozen=True):
+class Judgement(Struct, frozen=True, gc=False):
     """The tier and why, before a grant is made."""
 
     tier: Tier

@@ -7,8 +7,6 @@ an adapter denies its tables to every other (ads specification, walls 2 and 3).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Annotated, Final, Literal, Protocol, get_args
 
@@ -75,11 +73,19 @@ def may_read_history() -> bool:
     return _tier.get() == "consented"
 
 
-@contextmanager
-def working_for(tier: Tier) -> Iterator[None]:
-    """What runs inside belongs to a request of this tier."""
-    token = _tier.set(tier)
-    try:
-        yield
-    finally:
-        _tier.reset(token)
+class working_for:  # noqa: N801  # a context manager, named for how it reads
+    """What runs inside belongs to a request of this tier.
+
+    A class and no generator: every ad request enters one.
+    """
+
+    __slots__ = ("_tier", "_token")
+
+    def __init__(self, tier: Tier) -> None:
+        self._tier = tier
+
+    def __enter__(self) -> None:
+        self._token = _tier.set(self._tier)
+
+    def __exit__(self, *error: object) -> None:
+        _tier.reset(self._token)

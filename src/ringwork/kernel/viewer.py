@@ -61,7 +61,7 @@ PropertyOf = Annotated[
 ]
 
 
-class Viewer(Struct, frozen=True, kw_only=True):
+class Viewer(Struct, frozen=True, kw_only=True, gc=False):
     """Whom a request is for."""
 
     person: str = ""
