@@ -145,8 +145,8 @@ def store(count: int, cache: Path) -> Path:
     return made
 
 
-def consents(count: int) -> list[str]:
-    """TC strings of a week, as long as real ones, that let vendor ``VENDOR_ID`` select and measure."""
+def consents(count: int, purposes: tuple[int, ...] = (2, 7)) -> list[str]:
+    """TC strings of a week, as long as real ones, that let vendor ``VENDOR_ID`` do what is for ``purposes``."""
     rng, today_ms = random.Random(SEED + 2), int(time.time()) // 86_400 * 86_400_000
     made = []
     for number in range(count):
@@ -159,7 +159,7 @@ def consents(count: int) -> list[str]:
                     version=2, created=day_ms, last_updated=day_ms, cmp_id=31, cmp_version=1,
                     consent_screen=1, consent_language="PT", vendor_list_version=190,
                     policy_version=5, is_service_specific=True, use_non_standard_texts=False,
-                    special_feature_optins=(), purpose_consents=(2, 7),
+                    special_feature_optins=(), purpose_consents=purposes,
                     purpose_legitimate_interests=(), purpose_one_treatment=False,
                     publisher_country_code="PT", vendor_consents=vendors,
                     vendor_legitimate_interests=NOBODY, segments=(1,), vendors_disclosed=vendors,

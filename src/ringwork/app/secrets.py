@@ -78,8 +78,10 @@ class Pseudonyms:
     """Subject -> 16 bytes, keyed, so that the log and its readers never hold the subject itself."""
 
     def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+        self._keyed = hmac.new(secret, digestmod=sha256)
 
     def __call__(self, subject: str) -> bytes:
         """HMAC-SHA-256 of the subject, first 16 bytes."""
-        return hmac.digest(self._secret, subject.encode(), sha256)[:16]
+        keyed = self._keyed.copy()  # its key is laid out already: an ad request needs one of these
+        keyed.update(subject.encode())
+        return keyed.digest()[:16]
