@@ -406,14 +406,16 @@ def test_a_withdrawal_while_outside_bidders_think_ends_the_grant(tmp_path):
     async def scenario(client: Client) -> None:
         await open_shop(client)
         await audience(client)
+        await post(client, body("grant", "measure", person=ANNA))
         running = asyncio.create_task(ask(client, person=ANNA))
         await asked.wait()
-        await post(client, body("withdraw", "advertise", person=ANNA))
+        await post(client, body("withdraw", "advertise", "measure", person=ANNA))
         may_answer.set()
         answer = await running
         (cleared,) = await auctions(client)
         assert answer["tier"] == cleared.tier == "less-personalised"
         assert cleared.tier_reasons[0] == "grant-ended"
+        assert not cleared.measurable, "measurement was withdrawn as well"
         assert (cleared.reads, answer["ads"][0]["ad"]) == ({}, "c.a")
         assert client.app.platform.denied.total == 1
 

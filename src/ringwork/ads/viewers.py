@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from ringwork.ads.model import Publisher, Site
 from ringwork.ads.openrtb.structs import BidRequest
-from ringwork.kernel.viewer import EXCHANGE, NOBODY, Property, Signals, Viewer
+from ringwork.kernel.viewer import EXCHANGE, Property, Signals, Viewer
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -124,14 +124,3 @@ def _in_headers(headers: Headers) -> tuple[bool, bool]:
         elif name == _DNT:
             dnt = dnt or value == b"1"
     return gpc, dnt
-
-
-__all__ = [
-    "NOBODY",
-    "PageSignals",
-    "Viewer",
-    "rules_of",
-    "signals_of_bid",
-    "signals_of_page",
-    "viewer_of_bid",
-]

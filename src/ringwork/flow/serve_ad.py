@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final, Protocol
 
-from msgspec.structs import replace
-
 from ringwork.ads.behavioural.service import Behaviour, PersonalAsk
 from ringwork.ads.contexts import slot_context, visit_context
 from ringwork.ads.events import AnswerTimed, AuctionCleared, SlotOutcome
@@ -114,7 +112,7 @@ class ServeAd:
         """What the person's grant opens.
 
         Where it holds no more (withdrawn a moment ago, or outside bidders took too long), nothing:
-        the request goes on as one of a person who did not consent.
+        the request goes on as one of a person who allowed nothing, measurement included.
         """
         now_s = self._journal.clock.wall_us() // 1_000_000
         try:
@@ -122,7 +120,8 @@ class ServeAd:
                 return terms, self._behaviour.personal_context(ask, grant, now_s=now_s)
         except GrantRefused as refused:
             reasons = (f"grant-{refused.reason}", *terms.reasons)
-            return replace(terms, tier="less-personalised", reasons=reasons, grant=None), None
+            less = Terms("less-personalised", reasons, visit_window_s=terms.visit_window_s)
+            return less, None
 
     async def _sell(
         self,
