@@ -45,7 +45,7 @@ clean: ## remove what was built; .venv and data directories stay
 .venv/.bench: .venv/.ready requirements/bench.txt requirements/peers.txt
 	$(BIN)/pip install -qq --require-hashes -r requirements/bench.txt
 	rm -rf .venv/peers
-	$(BIN)/pip install -qq --require-hashes --target .venv/peers -r requirements/peers.txt
+	$(BIN)/pip install -qq --no-deps --require-hashes --target .venv/peers -r requirements/peers.txt
 	@touch $@
 
 chromium:
