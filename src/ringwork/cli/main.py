@@ -46,6 +46,7 @@ COMMANDS: Final = {
     "keys": ("keys:app", "Make, list and revoke API keys."),
     "ads": ("ads:app", "Advertisers, campaigns, creatives, publishers, placements."),
     "consent": ("consent:app", "Consent: what signals say, people decided, and subscribers pay."),
+    "fairness": ("fairness:app", "Housing, employment and credit ads: measure, steer, prove."),
     "log": ("log:app", "Check, export and salvage the event log."),
     "trace": ("trace:trace", "Show what a request caused, as a tree."),
     "access": (

@@ -1,0 +1,11 @@
+"""``ringwork fairness``: tables, checks, simulation, reports and the audit of HEC delivery."""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+app = App(
+    name="fairness",
+    help="Housing, employment and credit ads: measure, steer, prove.",
+    help_format="plaintext",
+)

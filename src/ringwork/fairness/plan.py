@@ -1,0 +1,157 @@
+"""The compliance plan: what is promised, as data (YAML), with presets that name their sources.
+
+No threshold, date, partition or epsilon stands in code. ``load_plan`` reads a file or a preset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from ringwork.fairness.model import PPM, Partition
+from ringwork.kernel.errors import Fault, Invalid
+
+Ppm = Annotated[int, Meta(ge=0, le=PPM)]
+Category = Literal["HOUSING", "EMPLOYMENT", "CREDIT"]
+Unit = Literal["person-ad", "person-ad-day"]
+
+
+class AttributePlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One attribute: its groups in order, and whether a proxy measures it."""
+
+    groups: Annotated[tuple[str, ...], Meta(min_length=2, max_length=16)]
+    measured: Literal["declared", "proxy", "survey"]
+
+
+class PrivacyPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is protected and how much of it may be learned (specification 4.7)."""
+
+    unit: Unit = "person-ad-day"
+    contributions_max: Annotated[int, Meta(ge=1, le=1000)] = 1
+    """Impressions of one unit that enter the sums; further ones are billed and not counted."""
+    episodes: Annotated[int, Meta(ge=1, le=4096)] = 64
+    """Releases of one ad, declared up front."""
+    sigma: Annotated[float, Meta(gt=0, le=1e6)] = 4.0
+    """Standard deviation of the noise of one step, on a sum whose impression counts one."""
+    delta: Annotated[str, Meta(pattern=r"^[0-9]+e-[0-9]+$")] = "1e-6"
+    epsilon_max: Annotated[float, Meta(gt=0)] = 4.0
+    """Replace adjacency; a flight whose declared releases cost more is refused (I9)."""
+
+
+class ControlPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How ads are steered, and what share is left alone to know what steering costs."""
+
+    controller: str = "dual"
+    target_ppm: Ppm = 50_000
+    control_arm_ppm: Ppm = 20_000
+    stale_after_s: Annotated[int, Meta(ge=1)] = 7 * 86_400
+    """A release older than this steers no more: shift 0, counted."""
+
+
+class Period(Struct, frozen=True, forbid_unknown_fields=True):
+    """One reporting period: both days belong to it."""
+
+    name: str
+    start: date
+    end: date
+
+
+class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is measured, promised and reported, for which ads, where."""
+
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    source: str
+    """Where the figures come from, with a date."""
+    jurisdiction: Annotated[str, Meta(pattern=r"^[A-Z]{2}$")]
+    categories: Annotated[tuple[Category, ...], Meta(min_length=1, max_length=3)]
+    attributes: Annotated[dict[str, AttributePlan], Meta(min_length=1, max_length=8)]
+    intersections: tuple[tuple[str, ...], ...] = ()
+    thresholds_ppm: Annotated[tuple[Ppm, ...], Meta(min_length=1, max_length=16)]
+    minimum_impressions: Annotated[tuple[int, ...], Meta(min_length=1, max_length=16)]
+    inclusive: bool = True
+    """Whether "at least" and "at most" hold their bounds: sources disagree."""
+    periods: tuple[Period, ...] = ()
+    eligible_window_days: Annotated[int, Meta(ge=1, le=365)] = 30
+    kappa_ppm: tuple[Ppm, ...] = (0, 50_000, 100_000, 150_000)
+    """Degrees of miscalibration that the band covers."""
+    privacy: PrivacyPlan = field(default_factory=PrivacyPlan)
+    control: ControlPlan = field(default_factory=ControlPlan)
+
+    def partition(self, attribute: str) -> Partition:
+        """The groups of an attribute. KeyError for one that the plan does not name."""
+        plan = self.attributes[attribute]
+        return Partition(
+            attribute=attribute, groups=plan.groups, is_estimated=plan.measured != "declared"
+        )
+
+
+def load_plan(name: str) -> Plan:
+    """The preset of this name, or the YAML file at this path. Raises Invalid: plan-invalid."""
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"}:
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            raise Invalid("plan-invalid", f"{name}: {error.strerror}") from None
+        return parse_plan(text, where=name)
+    found = presets()
+    if name not in found:
+        raise Invalid(
+            "plan-invalid", f"expected a .yaml file or one of {', '.join(found)}; got {name!r}"
+        )
+    return parse_plan(found[name], where=name)
+
+
+def presets() -> Mapping[str, bytes]:
+    """The packaged plans by name."""
+    folder = files("ringwork.fairness") / "presets"
+    return {
+        one.name.removesuffix(".yaml"): one.read_bytes()
+        for one in sorted(folder.iterdir(), key=lambda one: one.name)
+        if one.name.endswith(".yaml")
+    }
+
+
+def parse_plan(text: bytes, *, where: str) -> Plan:
+    """A plan from YAML; Invalid (plan-invalid) says where it is wrong."""
+    try:
+        plan = msgspec.yaml.decode(text, type=Plan)
+    except msgspec.DecodeError as error:
+        raise Invalid("plan-invalid", f"{where}: {error}") from None
+    faults = list(_faults(plan))
+    if faults:
+        raise Invalid("plan-invalid", f"{where}: {faults[0].detail}", errors=faults)
+    return plan
+
+
+def _faults(plan: Plan) -> list[Fault]:
+    faults = []
+    for number, names in enumerate(plan.intersections):
+        unknown = set(names) - set(plan.attributes)
+        if unknown or len(set(names)) < 2:
+            faults.append(
+                Fault(
+                    f"/intersections/{number}",
+                    f"expected two or more attributes of the plan, got {list(names)}",
+                )
+            )
+    for name, attribute in plan.attributes.items():
+        try:
+            Partition(attribute=name, groups=attribute.groups)
+        except ValueError as error:
+            faults.append(Fault(f"/attributes/{name}/groups", str(error)))
+    for number, period in enumerate(plan.periods):
+        if period.end < period.start:
+            faults.append(
+                Fault(
+                    f"/periods/{number}",
+                    f"expected an end on or after {period.start}, got {period.end}",
+                )
+            )
+    return faults
