@@ -21,6 +21,7 @@ from ringwork.consent.choice.http import SLUGS as CHOICE_SLUGS
 from ringwork.consent.http import SLUGS as CONSENT_SLUGS
 from ringwork.consent.subscriptions import Plan, PlanPrice
 from ringwork.consent.subscriptions.http import SLUGS as SUBSCRIPTION_SLUGS
+from ringwork.fairness.slugs import SLUGS as FAIRNESS_SLUGS
 from ringwork.consent.subscriptions.requests import NewSubscription
 from ringwork.kernel.config import load
 from ringwork.kernel.setting import settings_of
@@ -51,6 +52,7 @@ def test_every_endpoint_event_setting_metric_slug_and_command_is_in_the_referenc
                 **LEDGER_SLUGS,
                 **ADS_SLUGS,
                 **CONSENT_SLUGS,
+                **FAIRNESS_SLUGS,
                 **CHOICE_SLUGS,
                 **SUBSCRIPTION_SLUGS,
             }
@@ -106,6 +108,7 @@ def test_the_slugs_in_the_code_are_all_documented() -> None:
         *ADS_SLUGS,
         *REPORT_SLUGS,
         *CONSENT_SLUGS,
+        *FAIRNESS_SLUGS,
         *CHOICE_SLUGS,
         *SUBSCRIPTION_SLUGS,
     }

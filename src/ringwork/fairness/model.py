@@ -1,8 +1,8 @@
 """Groups, and what may be said of them; pure.
 
 ``Direct`` is a figure of a declared attribute (sex, age), ``Proxied`` one of an estimated attribute
-(race and ethnicity). ``Proxied`` has no single number, on purpose: whoever prints or compares it has
-to say which of its two it means.
+(race and ethnicity). ``Proxied`` has no single number, on purpose: whoever prints or compares it
+has to say which of its two it means.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Proxied(Struct, frozen=True, kw_only=True):
 
     ``interval`` belongs to the de-attenuated figure and assumes calibrated posteriors; ``band`` is
     the widest interval over the plan's degrees of miscalibration (None where a survey measured the
-    blur). ``deattenuated`` is None where the blur cannot be inverted: then the interval alone holds.
+    blur). ``deattenuated`` is None where the blur cannot be inverted: only the interval holds then.
     """
 
     proxy: float

@@ -1,21 +1,20 @@
 """The compliance plan: what is promised, as data (YAML), with presets that name their sources.
 
-No threshold, date, partition or epsilon stands in code. ``load_plan`` reads a file or a preset.
+No threshold, date, partition or epsilon stands in code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
 
 from ringwork.fairness.model import PPM, Partition
-from ringwork.kernel.errors import Fault, Invalid
+from ringwork.kernel.errors import Fault, Refused
 
 Ppm = Annotated[int, Meta(ge=0, le=PPM)]
 Category = Literal["HOUSING", "EMPLOYMENT", "CREDIT"]
@@ -91,20 +90,11 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         )
 
 
-def load_plan(name: str) -> Plan:
-    """The preset of this name, or the YAML file at this path. Raises Invalid: plan-invalid."""
-    path = Path(name)
-    if path.suffix in {".yaml", ".yml"}:
-        try:
-            text = path.read_bytes()
-        except OSError as error:
-            raise Invalid("plan-invalid", f"{name}: {error.strerror}") from None
-        return parse_plan(text, where=name)
+def preset(name: str) -> Plan:
+    """A packaged plan. Raises Refused: plan-invalid, with the names there are."""
     found = presets()
     if name not in found:
-        raise Invalid(
-            "plan-invalid", f"expected a .yaml file or one of {', '.join(found)}; got {name!r}"
-        )
+        raise _refused(f"expected one of {', '.join(found)}; got {name!r}")
     return parse_plan(found[name], where=name)
 
 
@@ -119,15 +109,19 @@ def presets() -> Mapping[str, bytes]:
 
 
 def parse_plan(text: bytes, *, where: str) -> Plan:
-    """A plan from YAML; Invalid (plan-invalid) says where it is wrong."""
+    """A plan from YAML; Refused (plan-invalid, 422) says where it is wrong."""
     try:
         plan = msgspec.yaml.decode(text, type=Plan)
     except msgspec.DecodeError as error:
-        raise Invalid("plan-invalid", f"{where}: {error}") from None
-    faults = list(_faults(plan))
+        raise _refused(f"{where}: {error}") from None
+    faults = _faults(plan)
     if faults:
-        raise Invalid("plan-invalid", f"{where}: {faults[0].detail}", errors=faults)
+        raise _refused(f"{where}: {faults[0].detail}", faults)
     return plan
+
+
+def _refused(detail: str, faults: Sequence[Fault] = ()) -> Refused:
+    return Refused("plan-invalid", detail, errors=faults, status=422, title="The plan is not valid")
 
 
 def _faults(plan: Plan) -> list[Fault]:

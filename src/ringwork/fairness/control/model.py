@@ -65,10 +65,10 @@ class Controller(Protocol):
 
     name: str
 
-    def start(self, ad: AdContext) -> Any:  # noqa: ANN401  # its own state, opaque to all others
+    def start(self, ad: AdContext) -> Any:  # its own state, opaque to all others
         """The state of an ad that has delivered nothing."""
         ...
 
-    def step(self, state: Any, measured: Measurement) -> tuple[Any, Shift]:  # noqa: ANN401
+    def step(self, state: Any, measured: Measurement) -> tuple[Any, Shift]:
         """The state and the shift after a release."""
         ...

@@ -1,0 +1,11 @@
+"""The problems that the fairness part answers with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+SLUGS: Final[Mapping[str, tuple[int, str]]] = {
+    "plan-invalid": (422, "The compliance plan is not valid; `errors` points at what."),
+}
+"""Slug: status, and when it is answered."""
