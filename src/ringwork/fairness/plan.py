@@ -38,6 +38,8 @@ class PrivacyPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Releases of one ad, declared up front."""
     sigma: Annotated[float, Meta(gt=0, le=1e6)] = 4.0
     """Standard deviation of the noise of one step, on a sum whose impression counts one."""
+    people_sigma: Annotated[float, Meta(gt=0, le=1e6)] | None = 8.0
+    """Of the sums over unique people, released once, with the last episode; null: never."""
     delta: Annotated[str, Meta(pattern=r"^[0-9]+e-[0-9]+$")] = "1e-6"
     epsilon_max: Annotated[float, Meta(gt=0)] = 4.0
     """Replace adjacency; a flight whose declared releases cost more is refused (I9)."""

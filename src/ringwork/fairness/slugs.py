@@ -7,5 +7,10 @@ from typing import Final
 
 SLUGS: Final[Mapping[str, tuple[int, str]]] = {
     "plan-invalid": (422, "The compliance plan is not valid; `errors` points at what."),
+    "budget-exceeded": (
+        409,
+        "The declared releases of an ad would cost more than its plan allows.",
+    ),
+    "budget-spent": (409, "The privacy budget of the ad is spent; its last release stands."),
 }
 """Slug: status, and when it is answered."""

@@ -1,0 +1,248 @@
+"""The meter for arrays: a day of impressions, or a partition of a stream, at once.
+
+It counts what ``meter.Meter`` counts. A stream is divided by person, every part counted by an
+``Ingest`` of its own, and their sums added: caps and first touches are per person. Loops are
+compiled where numba is installed (the extra ``fast``), else NumPy and Python; the answers are the
+same.
+"""
+
+from __future__ import annotations
+
+import functools
+from types import ModuleType
+from typing import Final
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import ArrayLike, NDArray
+
+from ringwork.fairness.measure.sums import Layout, Rows, Sums
+from ringwork.fairness.plan import PrivacyPlan
+
+_CHUNK: Final = 1 << 22
+"""Impressions between two flushes: 2**22 * 256 stays below the 2**31 of an int32 sum."""
+_TABLE_MIN: Final = 1 << 10
+PEOPLE_MAX: Final = 1 << 31
+ADS_MAX: Final = 1 << 20
+DAYS_MAX: Final = (1 << 13) - 1
+"""A unit is person, ad and day in one word: 31 + 20 + 13 bits, the day from 1 so that none is 0."""
+CAP_MAX: Final = 255
+_PADDING: Final = 8
+
+
+@functools.cache
+def warm() -> ModuleType:
+    """The loops, ready to run. The first call compiles them or reads the cache: at start."""
+    try:
+        from ringwork.fairness.measure import ingest_compiled  # noqa: PLC0415 # numba: seconds
+    except ModuleNotFoundError as missing:
+        if missing.name != "numba":
+            raise
+        from ringwork.fairness.measure import ingest_plain  # noqa: PLC0415
+
+        return ingest_plain
+    return ingest_compiled
+
+
+class _Admissions:
+    """Which keys came how often, up to a cap."""
+
+    __slots__ = ("_given", "_table", "_used")
+
+    def __init__(self) -> None:
+        self._table = np.zeros(_TABLE_MIN, np.uint64)
+        self._given = np.zeros(_TABLE_MIN, np.uint8)
+        self._used = 0
+
+    def admit(self, keys: NDArray[np.uint64], cap: int, is_admitted: NDArray[np.bool_]) -> None:
+        """Clear ``is_admitted`` where a key came ``cap`` times before."""
+        size = len(self._table)
+        while 2 * (self._used + len(keys)) > size:
+            size *= 2
+        if size > len(self._table):
+            table, given = np.zeros(size, np.uint64), np.zeros(size, np.uint8)
+            warm().move(self._table, self._given, table, given)
+            self._table, self._given = table, given
+        self._used += warm().admit(self._table, self._given, keys, cap, is_admitted)
+
+
+class Counted(Struct, frozen=True, kw_only=True):
+    """What became of a batch."""
+
+    impressions: int
+    """Of new ids."""
+    duplicates: int
+    uncounted: int
+    """Beyond the cap."""
+
+
+class Ingest:
+    """Sums of many ads over people who are known beforehand.
+
+    ``rows`` are the vectors of all people (``Layout.rows``); a person is a position in it. A *line*
+    is a segment of an ad, with its own sums; ``ad_of`` [lines] says which ad each belongs to
+    (default: every line is an ad). ValueError for bounds that a key cannot hold.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        privacy: PrivacyPlan,
+        *,
+        rows: Rows,
+        lines: int,
+        ad_of: ArrayLike | None = None,
+    ) -> None:
+        layout.check(rows)
+        if not (1 <= lines <= ADS_MAX and len(rows) <= PEOPLE_MAX):
+            raise ValueError(f"expected 1 to {ADS_MAX} lines and at most {PEOPLE_MAX} people")
+        if privacy.contributions_max > CAP_MAX:
+            raise ValueError(f"contributions_max: expected at most {CAP_MAX} in bulk")
+        self._width = layout.width
+        padded = -(-layout.width // _PADDING) * _PADDING
+        self._rows = np.zeros((len(rows), padded), np.uint16)
+        self._rows[:, : layout.width] = rows
+        self._ad_of = np.arange(lines) if ad_of is None else np.asarray(ad_of, np.int64)
+        if (
+            self._ad_of.shape != (lines,)
+            or not ((self._ad_of >= 0) & (self._ad_of < ADS_MAX)).all()
+        ):
+            raise ValueError(f"ad_of: expected {lines} ads below {ADS_MAX}")
+        self._privacy = privacy
+        self._ids, self._units, self._touches = _Admissions(), _Admissions(), _Admissions()
+        self._has_zero_id = False
+        self._scratch = np.zeros((lines, padded), np.int32)
+        self._clear()
+
+    def add(
+        self,
+        *,
+        ids: NDArray[np.uint64],
+        lines: NDArray[np.int32],
+        people: NDArray[np.int32],
+        days: NDArray[np.int32],
+        prices_nanos: NDArray[np.int64] | None = None,
+    ) -> Counted:
+        """Count a batch. ``days`` are from any fixed day on. ValueError for one out of range."""
+        count = len(ids)
+        for name, values, top in (
+            ("lines", lines, len(self._ad_of)),
+            ("people", people, len(self._rows)),
+            ("days", days, DAYS_MAX),
+        ):
+            if len(values) != count or not ((values >= 0) & (values < top)).all():
+                raise ValueError(f"{name}: expected {count} numbers from 0 to {top - 1}")
+        done = [
+            self._add(
+                ids[part],
+                lines[part],
+                people[part],
+                days[part],
+                None if prices_nanos is None else prices_nanos[part],
+            )
+            for part in (slice(at, at + _CHUNK) for at in range(0, count, _CHUNK))
+        ]
+        return Counted(
+            impressions=sum(one.impressions for one in done),
+            duplicates=sum(one.duplicates for one in done),
+            uncounted=sum(one.uncounted for one in done),
+        )
+
+    def take(self) -> list[Sums]:
+        """Per line what was counted since it was last taken; caps and ids are remembered."""
+        taken = [
+            Sums(
+                impressions=impressions,
+                spend_nanos=spend,
+                uncounted=uncounted,
+                people=people,
+                vector=tuple(vector),
+                people_vector=tuple(people_vector),
+            )
+            for impressions, spend, uncounted, people, vector, people_vector in zip(
+                self._impressions.tolist(),
+                self._spend.tolist(),
+                self._uncounted.tolist(),
+                self._people.tolist(),
+                self._sums[:, : self._width].tolist(),
+                self._people_sums[:, : self._width].tolist(),
+                strict=True,
+            )
+        ]
+        self._clear()
+        return taken
+
+    def _clear(self) -> None:
+        lines, padded = self._scratch.shape
+        self._impressions, self._uncounted, self._people, self._spend = (
+            np.zeros(lines, np.int64) for _ in range(4)
+        )
+        self._sums = np.zeros((lines, padded), np.int64)
+        self._people_sums = np.zeros((lines, padded), np.int64)
+
+    def _add(
+        self,
+        ids: NDArray[np.uint64],
+        lines: NDArray[np.int32],
+        people: NDArray[np.int32],
+        days: NDArray[np.int32],
+        prices_nanos: NDArray[np.int64] | None,
+    ) -> Counted:
+        total = len(self._ad_of)
+        is_new = self._new(ids)
+        self._impressions += np.bincount(lines[is_new], minlength=total)
+        if prices_nanos is not None:
+            np.add.at(self._spend, lines[is_new], prices_nanos[is_new])
+        is_daily = self._privacy.unit == "person-ad-day"
+        person = people.astype(np.uint64) << np.uint64(33)
+        of_ad = person | (self._ad_of[lines].astype(np.uint64) << np.uint64(13)) | np.uint64(1)
+        is_counted = is_new.copy()
+        units = of_ad + days.astype(np.uint64) if is_daily else of_ad
+        self._units.admit(units, self._privacy.contributions_max, is_counted)
+        self._uncounted += np.bincount(lines[is_new & ~is_counted], minlength=total)
+        self._flush(self._sums, lines[is_counted], people[is_counted])
+        # See Meter: a first touch is of the segment where the unit is a day, else of the ad.
+        is_first = is_counted.copy()
+        touched = of_ad
+        if is_daily:
+            touched = person | (lines.astype(np.uint64) << np.uint64(13)) | np.uint64(1)
+        self._touches.admit(touched, 1, is_first)
+        self._people += np.bincount(lines[is_first], minlength=total)
+        self._flush(self._people_sums, lines[is_first], people[is_first])
+        new = int(is_new.sum())
+        return Counted(
+            impressions=new,
+            duplicates=len(ids) - new,
+            uncounted=new - int(is_counted.sum()),
+        )
+
+    def _flush(
+        self, sums: NDArray[np.int64], lines: NDArray[np.int32], people: NDArray[np.int32]
+    ) -> None:
+        warm().add_rows(self._scratch, lines, people, self._rows)
+        sums += self._scratch
+        self._scratch[:] = 0
+
+    def _new(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which ids did not come before. 0 is an empty place of the table, so it is noted apart."""
+        is_new = np.ones(len(ids), np.bool_)
+        zeros = np.flatnonzero(ids == 0)
+        is_new[zeros] = False
+        self._ids.admit(ids, 1, is_new)
+        if len(zeros) and not self._has_zero_id:
+            self._has_zero_id = True
+            is_new[zeros[0]] = True
+        return is_new
+
+
+def predicted(
+    cells: NDArray[np.int32], mix: NDArray[np.float64], *, block: int = 4096
+) -> NDArray[np.float64]:
+    """[ads, K] the groups that wins by cluster [ads, clusters] would have at P(group | cluster).
+
+    It costs no privacy: the wins carry no group, and ``mix`` [clusters, K] was released before.
+    """
+    found = np.empty((len(cells), mix.shape[1]))
+    for at in range(0, len(cells), block):
+        found[at : at + block] = cells[at : at + block].astype(np.float64) @ mix
+    return found
