@@ -75,7 +75,7 @@ def test_a_release_that_was_not_declared_is_refused() -> None:
 def test_a_flight_that_costs_more_than_the_plan_allows_is_refused() -> None:
     ledger = BudgetLedger(by_the_release)
     dear = msgspec.structs.replace(PRIVACY, episodes=5)
-    with pytest.raises(Refused, match="cost at most epsilon 4; 5 of 1 sums at sigma 4 cost 5.00"):
+    with pytest.raises(Refused, match=r"cost at most epsilon 4; 5 of 1 sums at sigma 4 cost 5\.00"):
         ledger.declare("a", privacy=dear, vectors=1)
     with pytest.raises(NotFound, match="'a' declared no releases"):
         ledger.standing("a")

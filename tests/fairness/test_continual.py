@@ -168,6 +168,11 @@ def test_wrong_shapes_are_refused() -> None:
         stream().noise_covariance([9])
 
 
+def test_a_plans_sigma_is_read_as_it_is_written() -> None:
+    assert stream(sigma=5.66).state.sigma == "283/50"
+    assert stream(sigma=4.0).state.sigma == "4"
+
+
 def test_exact_sums_are_in_no_repr() -> None:
     sums = stream(steps=2)
     sums.add([123456789])

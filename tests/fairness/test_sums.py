@@ -119,6 +119,18 @@ def test_two_estimated_attributes_cross_within_one_unit() -> None:
     assert np.abs(cells - np.outer(race[0], language[0] / 256.0).ravel()).max() < 1
 
 
+def test_intersections_wider_than_the_bound_are_refused() -> None:
+    plan = preset("united-states")
+    wide = {
+        name: msgspec.structs.replace(
+            plan.attributes["sex"], groups=tuple(f"{name}{k}" for k in range(16))
+        )
+        for name in "abc"
+    }
+    with pytest.raises(ValueError, match="expected at most 4096 sums, got 4148"):
+        Layout.of(msgspec.structs.replace(plan, attributes=wide, intersections=(("a", "b", "c"),)))
+
+
 @pytest.mark.parametrize(
     ("sexes", "races", "says"),
     [
@@ -439,7 +451,7 @@ def test_compiled_and_plain_count_alike(monkeypatch, name) -> None:
         monkeypatch.setattr(bulk, "warm", lambda module=module: module)
         one = Ingest(layout, plan.privacy, rows=rows, lines=40)
         told = [one.add(**random_batch(seed)) for seed in (1, 2)]
-        found.append((told, one.take(), one._units._table.tolist(), one._ids._given.tolist()))
+        found.append((told, one.take(), one._units._table.tolist(), one._ids._table.tolist()))
     assert found[0] == found[1]
     assert found[0][0][0].duplicates > 0 < found[0][0][0].uncounted
 
@@ -450,11 +462,12 @@ def test_rows_are_added_at_every_width(width) -> None:
     rows = rng.integers(0, 257, (50, width)).astype(np.uint16)
     ads, people = (rng.integers(0, top, 500).astype(np.int32) for top in (9, 50))
     expected = np.zeros((9, width), int)
-    for ad, person in zip(ads, people, strict=True):
+    is_in = rng.random(500) < 0.7
+    for ad, person in zip(ads[is_in], people[is_in], strict=True):
         expected[ad] += rows[person]
     for module in (ingest_compiled, ingest_plain):
         sums = np.zeros((9, width), np.int32)
-        module.add_rows(sums, ads, people, rows)
+        module.add_rows(sums, ads, people, rows, is_in)
         assert (sums == expected).all()
         cells = np.zeros((9, 50), np.int32)
         module.add_cells(cells, ads, people)
@@ -464,6 +477,7 @@ def test_rows_are_added_at_every_width(width) -> None:
 
 def test_sums_do_not_overflow_between_flushes(monkeypatch) -> None:
     monkeypatch.setattr(bulk, "_CHUNK", 100)
+    monkeypatch.setattr(bulk, "_FLUSH", 250)
     one = Ingest(SMALL, PrivacyPlan(contributions_max=255), rows=PEOPLE, lines=1)
     told = one.add(
         ids=np.arange(1000, dtype=np.uint64),

@@ -19,8 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 from ringwork.fairness.measure.sums import Layout, Rows, Sums
 from ringwork.fairness.plan import PrivacyPlan
 
-_CHUNK: Final = 1 << 22
-"""Impressions between two flushes: 2**22 * 256 stays below the 2**31 of an int32 sum."""
+_CHUNK: Final = 1 << 16
+"""Impressions at once: their keys and flags, 3 MiB, stay in the cache from loop to loop."""
+_FLUSH: Final = (1 << 23) - 1
+"""Impressions between two flushes: 256 of each stay below the 2**31 of an int32 sum."""
 _TABLE_MIN: Final = 1 << 10
 PEOPLE_MAX: Final = 1 << 31
 ADS_MAX: Final = 1 << 20
@@ -45,25 +47,37 @@ def warm() -> ModuleType:
 
 
 class _Admissions:
-    """Which keys came how often, up to a cap."""
+    """Which keys came how often, up to a cap. ``expected`` keys fit without growing."""
 
-    __slots__ = ("_given", "_table", "_used")
+    __slots__ = ("_cap", "_given", "_table", "_used")
 
-    def __init__(self) -> None:
-        self._table = np.zeros(_TABLE_MIN, np.uint64)
-        self._given = np.zeros(_TABLE_MIN, np.uint8)
+    def __init__(self, cap: int, expected: int) -> None:
+        self._cap = cap
         self._used = 0
+        self._table, self._given = self._empty(_TABLE_MIN, expected)
 
-    def admit(self, keys: NDArray[np.uint64], cap: int, is_admitted: NDArray[np.bool_]) -> None:
-        """Clear ``is_admitted`` where a key came ``cap`` times before."""
-        size = len(self._table)
-        while 2 * (self._used + len(keys)) > size:
-            size *= 2
-        if size > len(self._table):
-            table, given = np.zeros(size, np.uint64), np.zeros(size, np.uint8)
+    def admit(self, keys: NDArray[np.uint64], is_admitted: NDArray[np.bool_]) -> None:
+        """Clear ``is_admitted`` where a key came as often as it may before."""
+        if 2 * (self._used + len(keys)) > len(self._table):
+            table, given = self._empty(len(self._table), self._used + len(keys))
             warm().move(self._table, self._given, table, given)
             self._table, self._given = table, given
-        self._used += warm().admit(self._table, self._given, keys, cap, is_admitted)
+        if self._cap == 1:
+            self._used += warm().admit_once(self._table, keys, is_admitted)
+        else:
+            self._used += warm().admit(self._table, self._given, keys, self._cap, is_admitted)
+
+    def _empty(self, least: int, keys: int) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
+        """A table of a power of two, at least half empty when it holds so many keys."""
+        size = least
+        while 2 * keys > size:
+            size *= 2
+        # NumPy asks for huge pages for ``empty`` and not for ``zeros``, where the first write to each
+        # page cost 9 us: four million ids took 4.1 s so, and take 0.5 s now.
+        table, given = np.empty(size, np.uint64), np.empty(size if self._cap > 1 else 0, np.uint8)
+        table.fill(0)
+        given.fill(0)
+        return table, given
 
 
 class Counted(Struct, frozen=True, kw_only=True):
@@ -81,7 +95,8 @@ class Ingest:
 
     ``rows`` are the vectors of all people (``Layout.rows``); a person is a position in it. A *line*
     is a segment of an ad, with its own sums; ``ad_of`` [lines] says which ad each belongs to
-    (default: every line is an ad). ValueError for bounds that a key cannot hold.
+    (default: every line is an ad). ``expected`` impressions are remembered without growing (24
+    bytes each, at least twice). ValueError for bounds that a key cannot hold.
     """
 
     def __init__(
@@ -92,6 +107,7 @@ class Ingest:
         rows: Rows,
         lines: int,
         ad_of: ArrayLike | None = None,
+        expected: int = 0,
     ) -> None:
         layout.check(rows)
         if not (1 <= lines <= ADS_MAX and len(rows) <= PEOPLE_MAX):
@@ -109,9 +125,13 @@ class Ingest:
         ):
             raise ValueError(f"ad_of: expected {lines} ads below {ADS_MAX}")
         self._privacy = privacy
-        self._ids, self._units, self._touches = _Admissions(), _Admissions(), _Admissions()
+        self._ids = _Admissions(1, expected)
+        self._units = _Admissions(privacy.contributions_max, expected)
+        self._touches = _Admissions(1, expected)
         self._has_zero_id = False
-        self._scratch = np.zeros((lines, padded), np.int32)
+        self._open = np.zeros((2, lines, padded), np.int32)
+        """Of impressions, of people: since the last flush."""
+        self._pending = 0
         self._clear()
 
     def add(
@@ -150,6 +170,7 @@ class Ingest:
 
     def take(self) -> list[Sums]:
         """Per line what was counted since it was last taken; caps and ids are remembered."""
+        self._flush()
         taken = [
             Sums(
                 impressions=impressions,
@@ -159,13 +180,11 @@ class Ingest:
                 vector=tuple(vector),
                 people_vector=tuple(people_vector),
             )
-            for impressions, spend, uncounted, people, vector, people_vector in zip(
-                self._impressions.tolist(),
+            for (impressions, uncounted, people), spend, vector, people_vector in zip(
+                self._counts.tolist(),
                 self._spend.tolist(),
-                self._uncounted.tolist(),
-                self._people.tolist(),
-                self._sums[:, : self._width].tolist(),
-                self._people_sums[:, : self._width].tolist(),
+                self._sums[0, :, : self._width].tolist(),
+                self._sums[1, :, : self._width].tolist(),
                 strict=True,
             )
         ]
@@ -173,12 +192,9 @@ class Ingest:
         return taken
 
     def _clear(self) -> None:
-        lines, padded = self._scratch.shape
-        self._impressions, self._uncounted, self._people, self._spend = (
-            np.zeros(lines, np.int64) for _ in range(4)
-        )
-        self._sums = np.zeros((lines, padded), np.int64)
-        self._people_sums = np.zeros((lines, padded), np.int64)
+        self._counts = np.zeros((len(self._ad_of), 3), np.int64)
+        self._spend = np.zeros(len(self._ad_of), np.int64)
+        self._sums = np.zeros(self._open.shape, np.int64)
 
     def _add(
         self,
@@ -188,27 +204,26 @@ class Ingest:
         days: NDArray[np.int32],
         prices_nanos: NDArray[np.int64] | None,
     ) -> Counted:
-        total = len(self._ad_of)
         is_new = self._new(ids)
-        self._impressions += np.bincount(lines[is_new], minlength=total)
         if prices_nanos is not None:
             np.add.at(self._spend, lines[is_new], prices_nanos[is_new])
         is_daily = self._privacy.unit == "person-ad-day"
         person = people.astype(np.uint64) << np.uint64(33)
         of_ad = person | (self._ad_of[lines].astype(np.uint64) << np.uint64(13)) | np.uint64(1)
         is_counted = is_new.copy()
-        units = of_ad + days.astype(np.uint64) if is_daily else of_ad
-        self._units.admit(units, self._privacy.contributions_max, is_counted)
-        self._uncounted += np.bincount(lines[is_new & ~is_counted], minlength=total)
-        self._flush(self._sums, lines[is_counted], people[is_counted])
+        self._units.admit(of_ad + days.astype(np.uint64) if is_daily else of_ad, is_counted)
         # See Meter: a first touch is of the segment where the unit is a day, else of the ad.
-        is_first = is_counted.copy()
         touched = of_ad
         if is_daily:
             touched = person | (lines.astype(np.uint64) << np.uint64(13)) | np.uint64(1)
-        self._touches.admit(touched, 1, is_first)
-        self._people += np.bincount(lines[is_first], minlength=total)
-        self._flush(self._people_sums, lines[is_first], people[is_first])
+        is_first = is_counted.copy()
+        self._touches.admit(touched, is_first)
+        if self._pending + len(ids) > _FLUSH:
+            self._flush()
+        self._pending += len(ids)
+        warm().tally(self._counts, lines, is_new, is_counted, is_first)
+        warm().add_rows(self._open[0], lines, people, self._rows, is_counted)
+        warm().add_rows(self._open[1], lines, people, self._rows, is_first)
         new = int(is_new.sum())
         return Counted(
             impressions=new,
@@ -216,19 +231,18 @@ class Ingest:
             uncounted=new - int(is_counted.sum()),
         )
 
-    def _flush(
-        self, sums: NDArray[np.int64], lines: NDArray[np.int32], people: NDArray[np.int32]
-    ) -> None:
-        warm().add_rows(self._scratch, lines, people, self._rows)
-        sums += self._scratch
-        self._scratch[:] = 0
+    def _flush(self) -> None:
+        """From narrow sums, which the cache holds twice as many of, to wide ones."""
+        self._sums += self._open
+        self._open[:] = 0
+        self._pending = 0
 
     def _new(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Which ids did not come before. 0 is an empty place of the table, so it is noted apart."""
         is_new = np.ones(len(ids), np.bool_)
         zeros = np.flatnonzero(ids == 0)
         is_new[zeros] = False
-        self._ids.admit(ids, 1, is_new)
+        self._ids.admit(ids, is_new)
         if len(zeros) and not self._has_zero_id:
             self._has_zero_id = True
             is_new[zeros[0]] = True

@@ -16,18 +16,30 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.int32]
     Keys = NDArray[np.uint64]
     Counts = NDArray[np.uint16]
+    Flags = NDArray[np.bool_]
 
 _WORD: Final = (1 << 64) - 1
 
 
-def add_rows(sums: NDArray[np.int32], ads: Numbers, people: Numbers, rows: Counts) -> None:
+def add_rows(
+    sums: NDArray[np.int32], ads: Numbers, people: Numbers, rows: Counts, is_in: Flags
+) -> None:
     """See ``ingest_compiled.add_rows``."""
+    ads, people = ads[is_in], people[is_in]
     if not len(ads):
         return
     order = np.argsort(ads, kind="stable")
     first = np.flatnonzero(np.diff(ads[order], prepend=-1))
     added = np.add.reduceat(rows[people[order]], first, axis=0, dtype=np.int32)
     sums[ads[order[first]]] += added
+
+
+def tally(
+    counts: NDArray[np.int64], ads: Numbers, is_new: Flags, is_counted: Flags, is_first: Flags
+) -> None:
+    """See ``ingest_compiled.tally``."""
+    for column, these in enumerate((is_new, is_new & ~is_counted, is_first)):
+        counts[:, column] += np.bincount(ads[these], minlength=len(counts))
 
 
 def add_cells(cells: NDArray[np.int32], ads: Numbers, clusters: Numbers) -> None:
@@ -62,6 +74,11 @@ def admit(
     return new
 
 
+def admit_once(table: Keys, keys: Keys, is_admitted: NDArray[np.bool_]) -> int:
+    """See ``ingest_compiled.admit_once``."""
+    return admit(table, np.zeros(len(table), np.uint8) + (table != 0), keys, 1, is_admitted)
+
+
 def move(
     table: Keys, given: NDArray[np.uint8], larger: Keys, larger_given: NDArray[np.uint8]
 ) -> None:
@@ -71,4 +88,6 @@ def move(
         at = slot(int(table[i]), mask)
         while larger[at]:
             at = (at + 1) & mask
-        larger[at], larger_given[at] = table[i], given[i]
+        larger[at] = table[i]
+        if len(given):
+            larger_given[at] = given[i]

@@ -104,8 +104,9 @@ class ContinualSum:
 
     A coordinate counts in ``units``: 1 for people, 256 for posteriors in 256ths. ``sigma`` is the
     noise of a step on a coordinate whose unit is one, and is scaled with the unit; so a
-    contribution of norm one costs the same whatever its unit. A step is drawn once: after a crash
-    ``restore`` takes the released values from the log, and asking again gives the same bytes.
+    contribution of norm one costs the same whatever its unit. A float is read as it is written:
+    5.66 is 283/50. A step is drawn once: after a crash ``restore`` takes the released values from
+    the log, and asking again gives the same bytes.
 
     ValueError for no steps, no coordinates, or more of them than the bounds.
     """
@@ -116,7 +117,7 @@ class ContinualSum:
         self,
         *,
         steps: int,
-        sigma: int | Fraction,
+        sigma: float | Fraction,
         pool: NoisePool,
         units: Sequence[int] = (1,),
     ) -> None:
@@ -125,7 +126,7 @@ class ContinualSum:
         if not 1 <= len(units) <= WIDTH_MAX or min(units) < 1:
             raise ValueError(f"units: expected 1 to {WIDTH_MAX} whole numbers from 1 up")
         self._pool = pool
-        self._sigma = Fraction(sigma)
+        self._sigma = Fraction(str(sigma))
         self._state = ContinualState(steps=steps, sigma=str(self._sigma), units=tuple(units))
 
     @classmethod
