@@ -126,22 +126,18 @@ class Meter:
             self._units -= sum(map(len, known.units.values()))
 
     def dump(self) -> bytes:
-        """The state, for a snapshot; equal meters dump equal bytes (order of ids included)."""
+        """The state, for a snapshot; equal meters (ids in the same order) dump equal bytes."""
         state = self._state
-        return msgspec.msgpack.encode(
-            (
-                list(state.ids),
-                {
-                    name: (
-                        ad.units,
-                        {at: sorted(of) for at, of in ad.people.items()},
-                        ad.released_us,
-                        ad.open,
-                    )
-                    for name, ad in sorted(state.ads.items())
-                },
+        ads = {
+            name: (
+                ad.units,
+                {segment: sorted(people) for segment, people in ad.people.items()},
+                ad.released_us,
+                ad.open,
             )
-        )
+            for name, ad in state.ads.items()
+        }
+        return msgspec.msgpack.encode((list(state.ids), ads), order="deterministic")
 
     def load(self, state: bytes) -> None:
         """Take back what ``dump`` gave."""
