@@ -315,6 +315,14 @@ def test_duplicates_and_order_within_an_episode_change_nothing(events, privacy, 
     random.shuffle(again)
     for one in again:
         mixed.add(one, row(one.person[0]))
+    # All but the order of ids is the same, to the byte.
+    ids = [msgspec.msgpack.decode(one.dump())[0] for one in (straight, mixed)]
+    assert sorted(ids[0]) == sorted(ids[1])
+    states = [
+        msgspec.msgpack.decode(one.dump(), type=tuple[list, msgspec.Raw])
+        for one in (straight, mixed)
+    ]
+    assert bytes(states[0][1]) == bytes(states[1][1])
     for ad in "ab":
         assert mixed.take(ad, 0, until_us=0) == straight.take(ad, 0, until_us=0)
 

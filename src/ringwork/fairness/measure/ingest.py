@@ -72,8 +72,8 @@ class _Admissions:
         size = least
         while 2 * keys > size:
             size *= 2
-        # NumPy asks for huge pages for ``empty`` and not for ``zeros``: the first write to each page
-        # cost 9 us there, and four million ids 4.1 s instead of 0.5.
+        # NumPy asks for huge pages for ``empty`` and not for ``zeros``: there the first write to a
+        # page cost 9 us, and four million ids 4.1 s instead of 0.5.
         table, given = np.empty(size, np.uint64), np.empty(size if self._cap > 1 else 0, np.uint8)
         table.fill(0)
         given.fill(0)

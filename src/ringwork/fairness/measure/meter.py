@@ -130,14 +130,14 @@ class Meter:
         state = self._state
         ads = {
             name: (
-                ad.units,
-                {segment: sorted(people) for segment, people in ad.people.items()},
-                ad.released_us,
-                ad.open,
+                {day: dict(sorted(ad.units[day].items())) for day in sorted(ad.units)},
+                {segment: sorted(ad.people[segment]) for segment in sorted(ad.people)},
+                dict(sorted(ad.released_us.items())),
+                {segment: ad.open[segment] for segment in sorted(ad.open)},
             )
-            for name, ad in state.ads.items()
+            for name, ad in sorted(state.ads.items())
         }
-        return msgspec.msgpack.encode((list(state.ids), ads), order="deterministic")
+        return msgspec.msgpack.encode((list(state.ids), ads))
 
     def load(self, state: bytes) -> None:
         """Take back what ``dump`` gave."""
