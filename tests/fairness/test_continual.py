@@ -147,7 +147,14 @@ def test_no_more_is_released_than_was_declared() -> None:
     assert sums.prefix_sums(1) == [1]
 
 
-@pytest.mark.parametrize("increment", [[1, 2], [-1], [], [(1 << 40) + 1]])
+def test_all_increments_together_are_bounded() -> None:
+    sums = stream(steps=2)
+    assert sums.add([1 << 40]) == [1 << 40]
+    with pytest.raises(ValueError, match=r"sums up to 2\*\*40 over all steps"):
+        sums.add([1])
+
+
+@pytest.mark.parametrize("increment", [[1, 2], [-1], [], [(1 << 40) + 1], [1 << 80]])
 def test_a_wrong_increment_is_refused_and_draws_nothing(increment) -> None:
     sums = stream(steps=2)
     with pytest.raises(ValueError, match="increment: expected"):
@@ -176,4 +183,5 @@ def test_a_plans_sigma_is_read_as_it_is_written() -> None:
 def test_exact_sums_are_in_no_repr() -> None:
     sums = stream(steps=2)
     sums.add([123456789])
-    assert "123456789" not in repr(sums.state)
+    assert repr(sums.state) == "ContinualState(steps=2)"
+    assert "123456789" not in repr(sums)

@@ -19,10 +19,11 @@ import functools
 from collections.abc import Sequence
 from fractions import Fraction
 from math import inf, isqrt, nextafter
+from operator import mul
 from typing import Final
 
 import numpy as np
-from msgspec import Struct, field
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from ringwork.fairness.privacy.samplers import NoisePool
@@ -84,19 +85,20 @@ def noise_covariance(sigma: float, steps: Sequence[int], *, of: int) -> NDArray[
     return sigma**2 * (rows @ rows.T)
 
 
-class ContinualState(Struct, kw_only=True):
+class ContinualState(Struct, frozen=True, kw_only=True):
     """All of a stream, to be stored. ``increments`` are exact: they never leave the enclave."""
 
     steps: int
     sigma: str
     """A fraction: "4" or "283/50"."""
     units: tuple[int, ...]
-    increments: list[tuple[int, ...]] = field(default_factory=list)
-    released: list[tuple[int, ...]] = field(default_factory=list)
-    """w per step: public, and all that later answers are made of."""
+    increments: bytes
+    """Per released step one row of int64, little-endian, a number per coordinate."""
+    released: bytes
+    """The same of w: public, and all that later answers are made of."""
 
     def __repr__(self) -> str:
-        return f"ContinualState(steps={self.steps}, released={len(self.released)})"
+        return f"ContinualState(steps={self.steps})"
 
 
 class ContinualSum:
@@ -105,13 +107,17 @@ class ContinualSum:
     A coordinate counts in ``units``: 1 for people, 256 for posteriors in 256ths. ``sigma`` is the
     noise of a step on a coordinate whose unit is one, and is scaled with the unit; so a
     contribution of norm one costs the same whatever its unit. A float is read as it is written:
-    5.66 is 283/50. A step is drawn once: after a crash ``restore`` takes the released values from
-    the log, and asking again gives the same bytes.
+    5.66 is 283/50.
+
+    A step is drawn once. Who releases it appends ``released[-1]`` to the log first and answers
+    then; where that fails the step stays as it was drawn, and after a crash ``restore`` takes from
+    the log what was released. Asking again gives the same bytes. A stream keeps 16 bytes per step
+    and coordinate: 23 kB at the end of 64 steps of 23 sums.
 
     ValueError for no steps, no coordinates, or more of them than the bounds.
     """
 
-    __slots__ = ("_pool", "_sigma", "_state")
+    __slots__ = ("_increments", "_pool", "_released", "_sigma", "_steps", "_units")
 
     def __init__(
         self,
@@ -126,29 +132,41 @@ class ContinualSum:
         if not 1 <= len(units) <= WIDTH_MAX or min(units) < 1:
             raise ValueError(f"units: expected 1 to {WIDTH_MAX} whole numbers from 1 up")
         self._pool = pool
+        self._steps = steps
         self._sigma = Fraction(str(sigma))
-        self._state = ContinualState(steps=steps, sigma=str(self._sigma), units=tuple(units))
+        self._units = tuple(units)
+        self._increments = np.empty((0, len(units)), np.int64)
+        self._released = np.empty((0, len(units)), np.int64)
 
     @classmethod
     def of(cls, state: ContinualState, pool: NoisePool) -> ContinualSum:
         """A stream that goes on where ``state`` was stored."""
         stream = cls(steps=state.steps, sigma=Fraction(state.sigma), units=state.units, pool=pool)
-        stream._state = state
+        rows = (-1, len(state.units))
+        stream._increments = np.frombuffer(state.increments, "<i8").reshape(rows).astype(np.int64)
+        stream._released = np.frombuffer(state.released, "<i8").reshape(rows).astype(np.int64)
         return stream
 
     @property
     def state(self) -> ContinualState:
-        return self._state
+        """To be stored."""
+        return ContinualState(
+            steps=self._steps,
+            sigma=str(self._sigma),
+            units=self._units,
+            increments=self._increments.astype("<i8").tobytes(),
+            released=self._released.astype("<i8").tobytes(),
+        )
 
     @property
     def step(self) -> int:
         """How many steps are released."""
-        return len(self._state.released)
+        return len(self._released)
 
     @property
-    def released(self) -> Sequence[tuple[int, ...]]:
+    def released(self) -> list[list[int]]:
         """Per released step its w: what an event keeps."""
-        return self._state.released
+        return self._released.tolist()
 
     def add(self, increment: Sequence[int]) -> list[int]:
         """Release one more step: the noisy running sums after it, in the coordinates' units.
@@ -156,33 +174,24 @@ class ContinualSum:
         ``increment`` is what was added since the last step. Refused (budget-spent) after the last
         declared step; ValueError for another width, a negative sum, or one beyond 2**40.
         """
-        state = self._state
-        if self.step == state.steps:
+        if self.step == self._steps:
             raise Refused(
                 "budget-spent",
-                f"expected at most {state.steps} releases, as declared; all are made",
+                f"expected at most {self._steps} releases, as declared; all are made",
                 status=SLUGS["budget-spent"][0],
             )
-        self._check(increment)
-        exact = self._grid_values([*state.increments, tuple(increment)])
-        noise = [0] * len(exact)
-        for unit in sorted(set(state.units)):
-            places = [at for at, one in enumerate(state.units) if one == unit]
-            drawn = self._pool.discrete_gaussian(
-                self._sigma * unit * 2**GRID_BITS, size=len(places)
-            )
-            for at, value in zip(places, drawn.tolist(), strict=True):
-                noise[at] = value
-        self.restore(increment, [x + z for x, z in zip(exact, noise, strict=True)])
+        rows = self._with(increment)
+        # (C x) of the newest step: whole numbers, at most 2**20 times the sum of a column.
+        f = np.array(coefficients(self._steps)[: len(rows)][::-1], np.int64)
+        self.restore(increment, (f @ rows + self._noise()).tolist())
         return self.prefix_sums(self.step)
 
     def restore(self, increment: Sequence[int], values: Sequence[int]) -> None:
         """Take a step as it was released (from the log), with what was added in it."""
-        assert self.step < self._state.steps, "a log holds no more steps than were declared"
-        assert len(values) == len(self._state.units)
-        self._check(increment)
-        self._state.increments.append(tuple(increment))
-        self._state.released.append(tuple(values))
+        assert self.step < self._steps, "a log holds no more steps than were declared"
+        assert len(values) == len(self._units)
+        self._increments = self._with(increment)
+        self._released = np.vstack([self._released, np.array(values, np.int64)])
 
     def prefix_sums(self, step: int) -> list[int]:
         """The noisy running sums after a released step, rounded to the coordinates' units.
@@ -192,13 +201,11 @@ class ContinualSum:
         """
         if not 1 <= step <= self.step:
             raise ValueError(f"step: expected 1 to {self.step}, got {step}")
-        g = _inverse(self._state.steps)
+        g = _inverse(self._steps)[:step][::-1]
         bits = _INVERSE_BITS + GRID_BITS
         half = 1 << (bits - 1)
-        columns = zip(*self._state.released[:step], strict=True)
         return [
-            (sum(g[step - 1 - k] * w for k, w in enumerate(column)) + half) >> bits
-            for column in columns
+            (sum(map(mul, g, column)) + half) >> bits for column in self._released[:step].T.tolist()
         ]
 
     def noise_covariance(self, steps: Sequence[int] | None = None) -> NDArray[np.float64]:
@@ -207,21 +214,24 @@ class ContinualSum:
         Multiply by the unit's square for another. Default: all steps released so far.
         """
         these = range(1, self.step + 1) if steps is None else steps
-        return noise_covariance(float(self._sigma), list(these), of=self._state.steps)
+        return noise_covariance(float(self._sigma), list(these), of=self._steps)
 
-    def _check(self, increment: Sequence[int]) -> None:
-        width = len(self._state.units)
-        if len(increment) != width or min(increment) < 0:
-            raise ValueError(f"increment: expected {width} sums from 0 up, got {len(increment)}")
-        columns = zip(*self._state.increments, tuple(increment), strict=True)
-        if max(map(sum, columns)) > SUM_MAX:
+    def _with(self, increment: Sequence[int]) -> NDArray[np.int64]:
+        """The increments and one more."""
+        width = len(self._units)
+        if len(increment) != width or min(increment) < 0 or max(increment) > SUM_MAX:
+            raise ValueError(f"increment: expected {width} sums from 0 to 2**40")
+        rows: NDArray[np.int64] = np.vstack([self._increments, np.array(increment, np.int64)])
+        if rows.sum(axis=0).max() > SUM_MAX:
             raise ValueError("increment: expected sums up to 2**40 over all steps")
+        return rows
 
-    def _grid_values(self, increments: Sequence[tuple[int, ...]]) -> list[int]:
-        """(C x) of the newest step, in grid steps."""
-        f = coefficients(self._state.steps)
-        newest = len(increments) - 1
-        return [
-            sum(f[newest - k] * x for k, x in enumerate(column))
-            for column in zip(*increments, strict=True)
-        ]
+    def _noise(self) -> NDArray[np.int64]:
+        """Of one step: a draw per coordinate, in grid steps."""
+        units = np.array(self._units)
+        noise = np.empty(len(units), np.int64)
+        for unit in sorted(set(self._units)):
+            places = np.flatnonzero(units == unit)
+            sigma = self._sigma * unit * 2**GRID_BITS
+            noise[places] = self._pool.discrete_gaussian(sigma, size=len(places))
+        return noise
