@@ -1,0 +1,1 @@
+"""The auction simulator that judges controllers on the truth, which only an invented world has."""

@@ -1,0 +1,312 @@
+"""Flights of a world's ads under a controller: auctions, releases with privacy noise, steps.
+
+The controller gets what a platform's would: cells of (cluster, value bin), and releases of noisy
+sums, de-attenuated with the confusion matrix that the platform believes. The truth is for the score.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import Final
+
+import numpy as np
+from msgspec import Struct
+
+from ringwork.fairness.bench import loops
+from ringwork.fairness.bench.model import Floats, Opportunities, SimulatedAd, World
+from ringwork.fairness.control.model import (
+    AdContext,
+    Controller,
+    Measurement,
+    Release,
+    Shift,
+    Traffic,
+    incidence,
+)
+
+BINS: Final = 12
+FORECAST: Final = 200
+"""Opportunities of the past that every policy may look at before it bids, without any group."""
+FIRST_EPISODES: Final = (30, 60, 120)
+STEP_WINS: Final = 30
+STEP_SHARE: Final = 0.08
+"""Steps between releases: every so many impressions, or this share of them for large ads."""
+SURVEYED: Final = 500_000
+"""Impressions in the contingency table of groups and clusters."""
+CELL_NOISE: Final = 12.0
+"""Standard deviation of the noise on each of its cells."""
+
+
+class Privacy(Struct, frozen=True, kw_only=True):
+    """The plan's noise: standard deviation per step, and releases declared up front."""
+
+    sigma: float = 4.0
+    episodes: int = 64
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What became of one ad."""
+
+    ad: SimulatedAd
+    impressions: int
+    spent: float
+    value: float
+    truth: Floats
+    """[G] impressions by true group."""
+    seen: Floats
+    """[A] shares as the proxy saw them at the end, without noise."""
+    estimated: Floats
+    """[A] deviation of the last release, de-attenuated."""
+    releases: int
+
+
+def contingency(world: World, seed: int) -> Floats:
+    """[G, C] P(cluster | group) as one noisy release of soft sums gives it, blur taken out."""
+    rng = np.random.default_rng([seed, 13])
+    sexes, races = world.blocks
+    overall = np.mean([ad.eligible for ad in world.ads], axis=0)
+    drawn = rng.multinomial(SURVEYED, overall)
+    sums = np.zeros((sexes, races, world.cluster.shape[1]))
+    for group, count in enumerate(drawn):
+        by_cluster = rng.multinomial(count, world.cluster[group])
+        blurred = world.pool[group % races].mean(axis=0, dtype=np.float64)
+        sums[group // races] += blurred[:, None] * by_cluster[None, :]
+    sums += rng.normal(0, CELL_NOISE, sums.shape)
+    inverse = np.linalg.inv(world.claimed_confusion)
+    groups = np.einsum("rk,skc->src", inverse.T, sums).reshape(sexes * races, -1)
+    groups = np.maximum(groups, 1.0)
+    return groups / groups.sum(axis=1, keepdims=True)
+
+
+@cache
+def _kernel(steps: int) -> Floats:
+    """f_k of the square-root factorisation: its prefix is what a step's noise adds to a sum."""
+    out = np.ones(steps)
+    for k in range(1, steps):
+        out[k] = out[k - 1] * (2 * k - 1) / (2 * k)
+    return out
+
+
+class Flight:
+    """One ad, from its first opportunity to its last."""
+
+    def __init__(
+        self,
+        world: World,
+        number: int,
+        chances: Opportunities,
+        clusters: Floats,
+        privacy: Privacy,
+        seed: int,
+    ) -> None:
+        self.ad = ad = world.ads[number]
+        self._world = world
+        self._privacy = privacy
+        self._clusters = clusters
+        self._size = len(chances.group)
+        groups, count = world.cluster.shape
+        sexes, races = world.blocks
+        self._scale = float(chances.value[:FORECAST].mean(dtype=np.float64))
+        values = chances.value / np.float32(self._scale)
+        logs = np.log(values[:FORECAST].astype(np.float64))
+        spread = max(float(logs.std()), 0.1)
+        self.edges = float(logs.mean()) + spread * np.linspace(-2, 2, BINS - 1)
+        bins = np.searchsorted(self.edges, np.log(values)).astype(np.uint8)
+        self._chances = (
+            chances.group,
+            chances.cluster,
+            chances.member,
+            chances.sex_known,
+            bins,
+            values,
+            chances.price,
+        )
+        self._cells = (
+            np.zeros((count, BINS)),
+            np.zeros((count, BINS)),
+            np.zeros(count),
+            np.zeros(count),
+            np.zeros(2),
+        )
+        self._sums = (np.zeros(groups), np.zeros(races), np.zeros(sexes))
+        self._state = np.array([1.0, ad.budget, 0.0, 0.0, 0.0, 0.0])
+        self._rng = np.random.default_rng([seed, number, 17])
+        self._noise: list[Floats] = []
+        self._eligible = incidence(world.blocks) @ ad.eligible
+        self._release: Release | None = None
+        self._forecast()
+        self.context = AdContext(
+            ad_id=ad.ad_id,
+            blocks=world.blocks,
+            eligible=ad.eligible,
+            clusters=clusters,
+            value_edges=self.edges,
+            expected_impressions=self._expected(),
+            tau=0.05,
+        )
+
+    def _forecast(self) -> None:
+        """Cells of the past, which every policy starts from."""
+        opportunities, _, log_value, log_price, squares = self._cells
+        _, cluster, _, _, bins, value, price = (one[:FORECAST] for one in self._chances)
+        np.add.at(opportunities, (cluster, bins), 1.0)
+        np.add.at(log_value, cluster, np.log(value))
+        np.add.at(log_price, cluster, np.log(price))
+        squares += float((np.log(value) ** 2).sum()), float((np.log(price) ** 2).sum())
+
+    def _expected(self) -> float:
+        """Impressions of the flight if nobody steers, and the pace for it: by the forecast."""
+        value, price = (one[:FORECAST].astype(float) for one in self._chances[-2:])
+        order = np.argsort(-value / price)
+        spent = np.cumsum(price[order])
+        won = int(np.searchsorted(spent, self.ad.budget / self._size * len(value)))
+        won = min(max(won, 1), len(value) - 1)
+        self._state[loops.PACE] = float((value / price)[order[won]])
+        return won / len(value) * self._size
+
+    def run(self, controller: Controller | None) -> Outcome:
+        """To the end. Without a controller nothing shifts."""
+        play = loops.engine()
+        table = np.zeros(self._cells[0].shape, np.float32)
+        is_multiplier = False
+        state = None if controller is None else controller.start(self.context)
+        next_release = float(FIRST_EPISODES[0])
+        eta = 0.3 / math.sqrt(self._size)
+        while self._state[loops.POSITION] < self._size:
+            until = next_release
+            if controller is not None:
+                shift = controller.step(state, self._measured())
+                table, is_multiplier = shift.table(self._clusters), shift.is_multiplier
+                if is_multiplier:
+                    table = np.exp(-table)
+                self._pace(shift)
+                wins = self._state[loops.WINS]
+                until = min(next_release, wins + max(STEP_WINS, STEP_SHARE * wins))
+            play(
+                self._chances,
+                table,
+                is_multiplier,
+                until,
+                self.ad.budget_factor,
+                eta,
+                self._state,
+                self._cells,
+                self._sums,
+                self._world.pool,
+            )
+            if self._state[loops.WINS] >= next_release:
+                next_release = self._released()
+        return self._outcome()
+
+    def _pace(self, shift: Shift) -> None:
+        """Take over the controller's pace, once it knows better than the pacer."""
+        if shift.pace is not None:
+            early = self._state[loops.POSITION] < 2 * FORECAST
+            share = 1.0 if early else 0.5
+            self._state[loops.PACE] += share * (shift.pace - self._state[loops.PACE])
+
+    def _measured(self) -> Measurement:
+        opportunities, wins, log_value, log_price, squares = self._cells
+        return Measurement(
+            impressions=float(self._state[loops.WINS]),
+            opportunities_left=self._size - float(self._state[loops.POSITION]),
+            budget_left=float(self._state[loops.LEFT]),
+            traffic=Traffic(
+                opportunities=opportunities,
+                wins=wins,
+                log_value=log_value,
+                log_price=log_price,
+                log_value_square=float(squares[0]),
+                log_price_square=float(squares[1]),
+            ),
+            release=self._release,
+        )
+
+    def _released(self) -> float:
+        """Release noisy sums; returns at how many impressions the next is due."""
+        steps = len(self._noise)
+        count = float(self._state[loops.WINS])
+        if steps < self._privacy.episodes:
+            self._release = self._measure(count)
+            steps += 1
+        if steps >= self._privacy.episodes:
+            return math.inf
+        if steps < len(FIRST_EPISODES):
+            return float(FIRST_EPISODES[steps])
+        rest = self.context.expected_impressions - FIRST_EPISODES[-1]
+        return count + max(50.0, rest / (self._privacy.episodes - len(FIRST_EPISODES)))
+
+    def _measure(self, count: float) -> Release:
+        sexes, races = self._world.blocks
+        sigma = self._privacy.sigma
+        self._noise.append(self._rng.normal(0, sigma, sexes + races))
+        kernel = _kernel(self._privacy.episodes)[: len(self._noise)]
+        noise = kernel[::-1] @ np.array(self._noise)
+        variance = sigma * sigma * float(kernel @ kernel) / count**2
+        _, soft, sex = self._sums
+        confusion = self._world.claimed_confusion
+        inverse = np.linalg.inv(confusion)
+        eligible = self._eligible
+        noisy = soft + noise[sexes:]
+        noisy -= (noisy.sum() - count) / races  # how many there were is known: they are billed
+        proxy = noisy / count - confusion.T @ eligible[sexes:]
+        declared = np.maximum(sex + noise[:sexes], 1.0)
+        known = float(declared.sum())
+        deviation = np.concatenate((declared / known - eligible[:sexes], inverse.T @ proxy))
+        covariance = np.zeros((sexes + races, sexes + races))
+        flat = np.eye(sexes) - 1 / sexes
+        missing = max(0.0, 1 - known / count)
+        covariance[:sexes, :sexes] = flat * (variance + missing / (4 * count))
+        within = self._within(confusion, eligible[sexes:])
+        centred = np.eye(races) - 1 / races
+        covariance[sexes:, sexes:] = inverse.T @ (within / count + variance * centred) @ inverse
+        return Release(
+            impressions=count,
+            deviation=deviation,
+            covariance=covariance,
+            proxy_deviation=np.concatenate((deviation[:sexes], proxy)),
+            wins=self._cells[1].copy(),
+        )
+
+    def _within(self, confusion: Floats, eligible: Floats) -> Floats:
+        """[R, R] W: noise of one person's posterior around its group's mean."""
+        pool = self._world.pool.astype(np.float64)
+        second = np.einsum("r,rpj,rpk->jk", eligible / pool.shape[1], pool, pool, optimize=True)
+        found = second - confusion.T @ np.diag(eligible) @ confusion
+        values, vectors = np.linalg.eigh((found + found.T) / 2)
+        out: Floats = (vectors * np.maximum(values, 0.0)) @ vectors.T
+        return out
+
+    def _outcome(self) -> Outcome:
+        truth, soft, sex = self._sums
+        count = float(self._state[loops.WINS])
+        shares = np.concatenate((sex / max(sex.sum(), 1.0), soft / max(count, 1.0)))
+        zeros = np.zeros(len(self._eligible))
+        return Outcome(
+            ad=self.ad,
+            impressions=int(count),
+            spent=float(self._state[loops.SPENT]),
+            value=float(self._state[loops.VALUE]) * self._scale,
+            truth=truth,
+            seen=shares,
+            estimated=zeros if self._release is None else self._release.deviation,
+            releases=len(self._noise),
+        )
+
+
+def simulate(
+    world: World,
+    controller: Controller | None,
+    chances: Sequence[Opportunities],
+    *,
+    seed: int,
+    privacy: Privacy,
+) -> list[Outcome]:
+    """Every ad of the world under one controller, on the same opportunities for each."""
+    clusters = contingency(world, seed)
+    return [
+        Flight(world, number, chances[number], clusters, privacy, seed).run(controller)
+        for number in range(len(world.ads))
+    ]

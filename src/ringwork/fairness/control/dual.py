@@ -1,0 +1,171 @@
+"""The default controller: re-solves the dual of what is left of the flight at every step.
+
+Where the releases of a small ad come too late, its cells steer it (``response``); where the cells
+mislead, releases correct them (``estimate``); ``lagrangian`` finds the cheapest shift that ends
+within the band, and an ad that is large enough to be known stops at the band's edge instead of
+paying for zero. Re-solving is Jasin and Kumar (2012), the form that of dual mirror descent for
+regularised online allocation (Balseiro, Lu and Mirrokni 2021) with the regulariser of the band.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from msgspec import Struct
+
+from ringwork.fairness.control import response
+from ringwork.fairness.control.estimate import Standing, known_at_the_end, standing
+from ringwork.fairness.control.lagrangian import Problem, brought, solve
+from ringwork.fairness.control.model import (
+    AdContext,
+    Floats,
+    Measurement,
+    Shift,
+    incidence,
+    records,
+    spans,
+)
+
+CARRIED_MOST: Final = 0.15
+"""No more than this is to be made good per impression that is left: near the end, little is."""
+SLIP_HALF_LIFE: Final = 400.0
+"""Impressions after which an old slip counts half."""
+SLIP_PRIOR: Final = 100.0
+"""Impressions without a slip that are believed beforehand."""
+QUANTILE: Final = 4.0
+"""Standard errors between the edge of the band and the aim."""
+
+
+class DualState(Struct):
+    """What goes on from step to step."""
+
+    ad: AdContext
+    incidence: Floats
+    eligible: Floats
+    """[A]"""
+    prices: Floats
+    pace: float
+    bid: Floats
+    """[C, B] the bids of the present shift, in units of price."""
+    planned: Floats
+    """[A] excess that the present shift was to bring."""
+    wins: Floats
+    """[C, B] when it was set."""
+    slip: Floats
+    """[A] sum of what came beside the plan, impressions times excess; old ones fade."""
+    slip_weight: float
+
+
+class Dual:
+    """Additive shifts from the dual of what is left."""
+
+    name = "dual"
+
+    def __init__(self, *, quantile: float = QUANTILE) -> None:
+        self._quantile = quantile
+
+    def start(self, ad: AdContext) -> DualState:
+        columns = incidence(ad.blocks)
+        value = response.middles(ad.value_edges)
+        return DualState(
+            ad=ad,
+            incidence=columns,
+            eligible=columns @ ad.eligible,
+            prices=np.zeros(len(columns)),
+            pace=1.0,
+            bid=np.repeat(value[None, :], ad.clusters.shape[1], axis=0),
+            planned=np.zeros(len(columns)),
+            wins=np.zeros((ad.clusters.shape[1], len(value))),
+            slip=np.zeros(len(columns)),
+            slip_weight=SLIP_PRIOR,
+        )
+
+    def step(self, state: DualState, measured: Measurement) -> Shift:
+        ad, traffic = state.ad, measured.traffic
+        learned = response.fit(ad, traffic)
+        cells = learned.share.reshape(len(ad.eligible), -1)
+        stands, selection = None, np.zeros(len(state.eligible))
+        if measured.impressions:
+            won = state.incidence @ response.won(learned, state.bid).reshape(cells.shape)
+            wins = traffic.wins.ravel()
+            stands = standing(ad.blocks, won, state.eligible, wins, measured.release)
+            self._note_slip(state, won, traffic.wins)
+            # Groups whose places are cheaper are won more often than their cells say.
+            selection = (won - state.incidence @ cells) @ wins / wins.sum() + stands.bias
+            selection = selection + state.slip / state.slip_weight
+        excess = state.incidence @ cells - (state.eligible - selection)[:, None]
+        problem = self._problem(ad, learned, excess, stands, measured)
+        found = solve(problem, state.prices, state.pace)
+        state.prices, state.pace = found.prices, found.pace
+        bias = np.zeros_like(found.prices) if stands is None else stands.bias
+        state.planned = brought(problem, found) - state.slip / state.slip_weight - bias
+        by_group = (
+            found.prices @ state.incidence
+            - found.prices @ (state.eligible - selection)
+            - found.rebate
+        )
+        telling = (ad.eligible[:, None] * learned.likelihood).T
+        shift = Shift(prices=found.prices, records=records(telling, by_group), pace=found.pace)
+        worth = response.middles(ad.value_edges) - shift.table(ad.clusters)
+        state.bid = np.maximum(worth, 1e-6) / found.pace
+        return shift
+
+    def _note_slip(self, state: DualState, won: Floats, wins: Floats) -> None:
+        """What the wins since the last step, by their cells, brought beside what was planned.
+
+        Cells alone show it, so it costs no privacy: prices by cell are not quite log-normal, and
+        the pace moves within a step.
+        """
+        since = (wins - state.wins).ravel()
+        count = float(since.sum())
+        state.wins = wins.copy()
+        if count and state.prices.any():
+            fade = 0.5 ** (count / SLIP_HALF_LIFE)
+            came = won @ since - count * state.eligible
+            beside = came - count * state.planned
+            state.slip = state.slip * fade + beside
+            state.slip_weight = SLIP_PRIOR + (state.slip_weight - SLIP_PRIOR) * fade + count
+
+    def _problem(
+        self,
+        ad: AdContext,
+        learned: response.Response,
+        excess: Floats,
+        stands: Standing | None,
+        measured: Measurement,
+    ) -> Problem:
+        traffic = measured.traffic
+        left = max(measured.opportunities_left, 1.0)
+        so_far = max(float(traffic.opportunities.sum()), 1.0)
+        carried, delivered = np.zeros(len(excess)), 0.0
+        if stands is not None:
+            to_come = max(left * measured.impressions / so_far, 1.0)
+            owed = stands.deviation * measured.impressions / to_come
+            eased = max(float(np.abs(owed).max()) / CARRIED_MOST, 1.0)
+            carried = stands.deviation * measured.impressions / left / eased
+            delivered = measured.impressions / left / eased
+        return Problem(
+            blocks=ad.blocks,
+            weight=(traffic.opportunities / so_far).ravel(),
+            value=np.tile(response.middles(ad.value_edges), ad.clusters.shape[1]),
+            excess=excess,
+            log_price=np.tensordot(learned.price, learned.share, axes=1).ravel(),
+            price_spread=learned.price_spread,
+            budget=measured.budget_left / left,
+            carried=carried,
+            delivered=delivered,
+            tau=self._aims(ad, stands, measured),
+        )
+
+    def _aims(self, ad: AdContext, stands: Standing | None, measured: Measurement) -> Floats:
+        """How much of the band may be used, by attribute: what will be known at the end decides."""
+        out = np.zeros(len(ad.blocks))
+        if stands is None or measured.release is None:
+            return out
+        final = max(ad.expected_impressions, measured.impressions)
+        known = known_at_the_end(ad.blocks, stands.scatter, final, measured.release)
+        error = np.sqrt(np.maximum(np.diag(known), 0.0))
+        for number, span in enumerate(spans(ad.blocks)):
+            out[number] = max(0.0, ad.tau - self._quantile * 0.5 * float(error[span].sum()))
+        return out
