@@ -138,7 +138,7 @@ def run(quick: bool) -> list[Goal]:
     if surname_list() is None:
         print("left out: RINGWORK_WHEELS names no folder that holds the surname list")
         return []
-    worlds, ads = (3, 150) if quick else (12, 300)
+    worlds, ads = (6, 120) if quick else (40, 150)
     exactly = people("calibrated", "name_likelihood")
     regional = people("regional", "cfpb")
     agree(exactly)

@@ -93,17 +93,40 @@ def test_the_filter_is_the_joint_gaussian_when_it_remembers_all(seed: int, relea
         assert spread[at, at] == pytest.approx(variance, rel=1e-5)
 
 
-def test_four_steps_of_memory_lose_little() -> None:
-    steps = np.full(64, 40)
-    variances = []
-    for memory in (4, 64):
-        model = both(root_toeplitz(64, 4.0), memory=memory)
-        ad = Filter(model, ELIGIBLE, expected_impressions=2_560)
-        for step in steps:
-            ad.advance(int(step))
-            ad.release(ELIGIBLE)
-        variances.append(np.diag(ad.measurement(progress=1, spent=1).covariance))
-    assert variances[0] == pytest.approx(variances[1], rel=0.04)
+def test_eight_steps_of_memory_lose_little_where_each_release_adds_least() -> None:
+    """The filter is linear: its weights, under the true law, give the error that it really makes."""
+    size, releases = 5, 64
+    noise = root_toeplitz(releases, 4.0)
+    total = np.arange(1, releases + 1) * size
+    actual = {}
+    for memory in (8, releases):
+        model = both(noise, memory=memory, drift=0.0)
+        ads = FilterBatch(
+            model, np.tile(ELIGIBLE, (releases, 1)), np.full(releases, releases * size)
+        )
+        every = np.arange(releases)
+        one = np.linalg.pinv(model.of_shares) @ np.ones(4)
+        for at in range(
+            releases
+        ):  # ad number ``at`` shows a deviation of one in that release alone
+            ads.advance(every, np.full(releases, size))
+            ads.release(every, ELIGIBLE + np.outer(every == at, one / total[at]))
+        weights = ads._mean[:, :, 0]
+        stated = ads._covariance[0, :, 0, 0]
+        for direction in range(4):
+            of_s = model.prior[direction] * np.outer(total, total)
+            of_s = of_s + model.sampling(ELIGIBLE)[direction] * np.minimum.outer(total, total)
+            of_seen = of_s + model.within[direction] * np.minimum.outer(total, total)
+            of_seen += model.privacy[direction] * noise
+            gain = weights[:, direction]
+            error = of_s[-1, -1] - 2 * gain @ of_s[:, -1] + gain @ of_seen @ gain
+            actual[memory, direction] = error
+            if memory == releases:
+                assert error == pytest.approx(stated[direction], rel=1e-3)
+            else:
+                assert 0.99 < error / stated[direction] < 1.12
+    for direction in range(4):
+        assert actual[8, direction] < 1.05 * actual[releases, direction]
 
 
 def drawn_ads(rng, count: int, steps: int, size: int, sigma: float):
