@@ -33,6 +33,8 @@ Floats = NDArray[np.float64]
 SIZES: Final = (300, 1_000, 5_000)
 NOISE: Final = (0.0, 5.8, 8.0)
 ERROR_GOALS: Final = {300: 1.0, 1_000: 0.45, 5_000: 0.25}
+ISSUE: Final = {1_000: 0.40}
+"""The issue asks for more than the specification at this size."""
 STRETCH: Final = {300: 0.50, 1_000: 0.35, 5_000: 0.20}
 KAPPA_PPM: Final = (0, 50_000, 100_000, 150_000)
 SKEW: Final = 0.06
@@ -202,6 +204,9 @@ def _error_goals(case: str, found: Score, size: int, noise: float) -> list[Goal]
     peer = {"peer": f"plain M^-1: {plain:.2f} x proxy", "ratio": round(ratio, 3)}
     name = f"G6 RMSE over the proxy's, {case}"
     goals = [{**result(name, ratio, ERROR_GOALS[size], "x", at_most=True), **peer}]
+    if size in ISSUE:
+        asked = result(f"{name}, as the issue asks", ratio, ISSUE[size], "x", at_most=True)
+        goals.append({**asked, **peer})
     if noise == 0:
         stretch = result(f"{name}, stretch", ratio, STRETCH[size], "x", at_most=True)
         goals.append({**stretch, **peer})

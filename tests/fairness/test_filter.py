@@ -1,12 +1,15 @@
 """Between releases: against the joint Gaussian written out whole, and against the raw release."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ringwork.fairness import measure
+from ringwork.fairness.measure import filter_plain
 from ringwork.fairness.measure.confusion import implied, within_groups
 from ringwork.fairness.measure.filter import Blurred, Filter, FilterBatch, FilterModel
 from tests.fairness.calibrated_world import MIX, people
@@ -276,3 +279,36 @@ def test_many_at_a_time_are_the_same_as_one_by_one() -> None:
         assert alone.impressions == other.impressions
         for name in ("deviation", "covariance", "proxy_deviation", "rate_deviation"):
             assert getattr(alone, name) == pytest.approx(getattr(other, name), abs=1e-12)
+
+
+def test_without_numba_the_plain_steps_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.delitem(sys.modules, "ringwork.fairness.measure.filter_compiled", raising=False)
+    monkeypatch.delattr(measure, "filter_compiled", raising=False)
+    assert both(root_toeplitz(2, 4.0), compiled=True).steps is filter_plain
+
+
+def test_compiled_steps_are_the_plain_ones() -> None:
+    noise = root_toeplitz(12, 4.0)
+    pair = []
+    for compiled in (False, True):
+        draw = np.random.default_rng(62)
+        batch = FilterBatch(
+            both(noise, compiled=compiled), np.tile(ELIGIBLE, (7, 1)), np.full(7, 900)
+        )
+        every = np.arange(7)
+        for turn in range(12):
+            batch.advance(every, draw.integers(0, 80, 7), draw.normal(0, 0.02, (7, 6)))
+            shares = ELIGIBLE + draw.normal(0, 0.05, (7, 6))
+            if turn == 4:
+                shares[3, :2] = np.nan
+            batch.release(every, shares)
+        pair.append(batch)
+    halves = np.full(7, 0.5)
+    one, other = (
+        list(batch.measurements(np.arange(7), progress=halves, spent=halves)) for batch in pair
+    )
+    assert pair[1]._model.steps is not pair[0]._model.steps
+    for left, right in zip(one, other, strict=True):
+        for name in ("deviation", "covariance", "rate_deviation"):
+            assert getattr(left, name) == pytest.approx(getattr(right, name), rel=1e-9, abs=1e-12)

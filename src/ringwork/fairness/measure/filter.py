@@ -20,13 +20,16 @@ possible that costs one percent or less, from 60 impressions to 5,000.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from contextlib import suppress
+from typing import Final, Protocol
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from ringwork.fairness.control.model import Measurement
+from ringwork.fairness.measure import filter_plain
+from ringwork.fairness.measure.filter_plain import BIAS, NOISE, SUM
 from ringwork.fairness.measure.linear import sum_zero_basis
 
 Floats = NDArray[np.float64]
@@ -35,7 +38,6 @@ Integers = NDArray[np.int64]
 MEMORY: Final = 8
 SPREAD_MIN: Final = 1e-7
 """Added to a prior, so that no direction is without variance; 0.03 percentage points."""
-_SUM, _BIAS, _WITHIN, _NOISE = 0, 1, 2, 3
 
 
 class Blurred(Struct, frozen=True, kw_only=True):
@@ -60,7 +62,8 @@ class FilterModel:
     ``noise_covariance`` [T, T]: of the privacy noise on one cumulative sum over its T releases, in
     impressions squared. ``reference``: impressions of the ads that matter most, the smallest
     that the plan counts. ``drift``: variance that an ad's bias gains over a flight, as a share of
-    the prior's; 0 for a response that never changes.
+    the prior's; 0 for a response that never changes. ``compiled``: run on numba where it is there,
+    for a simulator; the first step of a process waits seconds for it.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class FilterModel:
         memory: int = MEMORY,
         drift: float = 0.25,
         reference: int = 300,
+        compiled: bool = False,
     ) -> None:
         groups = [len(one.spread) for one in attributes]
         self.size = sum(groups)
@@ -95,8 +99,9 @@ class FilterModel:
             self._place(one, rows, columns, noise)
             row, column = rows.stop, columns.stop
         self.drift = drift
-        self.transitions, self.fresh = _autoregression(noise_covariance, memory)
-        self.dimensions = _NOISE + memory
+        self.weights, self.fresh = _autoregression(noise_covariance, memory)
+        self.steps = _steps(compiled=compiled)
+        self.dimensions = NOISE + memory
 
     def _place(self, one: Blurred, rows: slice, columns: slice, noise: float) -> None:
         """``noise``: variance of the privacy noise on one sum, for each impression."""
@@ -122,7 +127,7 @@ class FilterModel:
         """Mean [D, m] and covariance [D, m, m] of an ad that has delivered nothing."""
         directions, size = len(self.prior), self.dimensions
         covariance = np.zeros((directions, size, size))
-        covariance[:, _BIAS, _BIAS] = self.prior
+        covariance[:, BIAS, BIAS] = self.prior
         return np.zeros((directions, size)), covariance
 
     def directions(self, deviation: Floats) -> Floats:
@@ -139,52 +144,42 @@ class FilterModel:
 
 
 def _autoregression(covariance: Floats, memory: int) -> tuple[Floats, Floats]:
-    """[T, m, m] transitions that shift the noise in, and [T] the variance of what is new in it."""
+    """[T, memory] weights of the noise before, newest first, and [T] variance of what is new."""
     steps = len(covariance)
-    size = _NOISE + memory
-    transitions, fresh = np.zeros((steps, size, size)), np.empty(steps)
+    weights, fresh = np.zeros((steps, memory)), np.empty(steps)
     for at in range(steps):
         known = np.arange(max(0, at - memory), at)[::-1]
         weight = np.linalg.lstsq(covariance[np.ix_(known, known)], covariance[known, at])[0]
+        weights[at, : len(known)] = weight
         fresh[at] = max(covariance[at, at] - covariance[at, known] @ weight, 0.0)
-        transitions[at, :_NOISE, :_NOISE] = np.eye(_NOISE)
-        transitions[at, _NOISE, _NOISE : _NOISE + len(known)] = weight
-        for lag in range(1, memory):
-            transitions[at, _NOISE + lag, _NOISE + lag - 1] = 1.0
-    return transitions, fresh
+    return weights, fresh
 
 
-def _advance(
-    mean: Floats, covariance: Floats, step: Floats, rate: Floats, added: Sequence[Floats]
-) -> None:
-    """``step`` impressions [..., 1] at ``rate`` [..., D] plus bias, in place.
+class _Steps(Protocol):
+    """The functions of ``filter_plain``, where their contracts are written."""
 
-    ``added``: variance per impression of s, of the bias and of the noise within groups.
-    """
-    mean[..., _SUM] += step * (rate + mean[..., _BIAS])
-    wide = step[..., None]
-    covariance[..., _SUM, :] += wide * covariance[..., _BIAS, :]
-    covariance[..., _SUM] += wide * covariance[..., _BIAS]
-    for at, variance in enumerate(added):
-        covariance[..., at, at] += step * variance
+    def advance(
+        self,
+        mean: Floats,
+        covariance: Floats,
+        step: Floats,
+        rate: Floats,
+        sampling: Floats,
+        drift: Floats,
+        within: Floats,
+    ) -> None: ...
+    def observe(
+        self, mean: Floats, covariance: Floats, seen: Floats, weights: Floats, fresh: Floats
+    ) -> None: ...
 
 
-def _observe(
-    mean: Floats, covariance: Floats, seen: Floats, transition: Floats, fresh: Floats
-) -> tuple[Floats, Floats]:
-    """After a release that shows ``seen`` [..., D] (NaN where nobody of a known group was)."""
-    mean = (transition @ mean[..., None])[..., 0]
-    covariance = transition @ covariance @ transition.swapaxes(-1, -2)
-    covariance[..., _NOISE, _NOISE] += fresh
-    along = covariance[..., _SUM] + covariance[..., _WITHIN] + covariance[..., _NOISE]
-    variance = along[..., _SUM] + along[..., _WITHIN] + along[..., _NOISE]
-    off = seen - (mean[..., _SUM] + mean[..., _WITHIN] + mean[..., _NOISE])
-    useful = (variance > 0) & ~np.isnan(off)
-    weight = np.where(useful, 1 / np.sqrt(np.where(useful, variance, 1.0)), 0.0)
-    along = along * weight[..., None]
-    mean += along * (np.where(useful, off, 0.0) * weight)[..., None]
-    covariance -= along[..., :, None] * along[..., None, :]
-    return mean, covariance
+def _steps(*, compiled: bool) -> _Steps:
+    if compiled:
+        with suppress(ImportError):  # without the extra ``fast`` the twin gives the same answers
+            from ringwork.fairness.measure import filter_compiled  # noqa: PLC0415
+
+            return filter_compiled
+    return filter_plain
 
 
 class Filter:
@@ -193,11 +188,11 @@ class Filter:
     def __init__(self, model: FilterModel, eligible: Floats, *, expected_impressions: int) -> None:
         if eligible.shape != (model.size,) or expected_impressions < 1:
             raise ValueError(f"expected {model.size} shares and one impression or more to come")
-        self._model = model
-        self._mean, self._covariance = model.start()
-        self._drift = model.prior * (model.drift / expected_impressions)
+        mean, covariance = model.start()
+        self._model, self._mean, self._covariance = model, mean[None], covariance[None]
+        self._drift = model.prior[None] * (model.drift / expected_impressions)
         self._baseline = np.zeros(model.size)
-        self._rate = np.zeros(len(model.prior))
+        self._rate = np.zeros((1, len(model.prior)))
         self._seen = np.zeros(model.size)
         self.impressions = 0
         self.releases = 0
@@ -206,7 +201,7 @@ class Filter:
     def rebase(self, eligible: Floats) -> None:
         """A new audience from now on; what was delivered keeps the baseline that it had."""
         self._eligible = eligible
-        self._added = (self._model.sampling(eligible), self._drift, self._model.within)
+        self._sampling = self._model.sampling(eligible)[None]
 
     def advance(self, impressions: int, predicted: Floats | None = None) -> None:
         """``impressions`` more were delivered.
@@ -214,12 +209,20 @@ class Filter:
         ``predicted`` [A]: deviation to expect of them by the clusters that won, true groups; None
         keeps the last. A step back (a late or repeated count) is none.
         """
-        step = max(impressions, 0)
+        model, step = self._model, max(impressions, 0)
         if predicted is not None:
-            self._rate = self._model.of_groups @ predicted
+            self._rate = (model.of_groups @ predicted)[None]
         self.impressions += step
         self._baseline += step * self._eligible
-        _advance(self._mean, self._covariance, np.array([float(step)]), self._rate, self._added)
+        model.steps.advance(
+            self._mean,
+            self._covariance,
+            np.array([float(step)]),
+            self._rate,
+            self._sampling,
+            self._drift,
+            model.within,
+        )
 
     def release(self, shares: Floats) -> None:
         """A release of delivered shares [A], noisy and cumulative.
@@ -227,15 +230,16 @@ class Filter:
         NaN in an attribute of which nobody is known: it is not measured this time. ValueError for
         more releases than the noise was declared for.
         """
-        if self.releases >= len(self._model.fresh):
-            raise ValueError(f"expected {len(self._model.fresh)} releases, got one more")
+        model, at = self._model, self.releases
+        if at >= len(model.fresh):
+            raise ValueError(f"expected {len(model.fresh)} releases, got one more")
         deviation = self.impressions * shares - self._baseline
-        self._mean, self._covariance = _observe(
+        model.steps.observe(
             self._mean,
             self._covariance,
-            self._model.directions(deviation),
-            self._model.transitions[self.releases],
-            self._model.fresh[self.releases] * self._model.privacy,
+            model.directions(deviation)[None],
+            model.weights[at : at + 1],
+            (model.fresh[at] * model.privacy)[None],
         )
         self._seen = np.nan_to_num(deviation / max(self.impressions, 1))
         self.releases += 1
@@ -243,15 +247,15 @@ class Filter:
     def measurement(self, *, progress: float, spent: float) -> Measurement:
         """The best knowledge of the ad now, for a controller."""
         model, count = self._model, max(self.impressions, 1)
-        spread = self._covariance[:, _SUM, _SUM] / count**2
+        spread = self._covariance[0, :, SUM, SUM] / count**2
         return Measurement(
             impressions=self.impressions,
             progress=progress,
             spent=spent,
-            deviation=model.to_groups @ self._mean[:, _SUM] / count,
+            deviation=model.to_groups @ self._mean[0, :, SUM] / count,
             covariance=(model.to_groups * spread) @ model.to_groups.T,
             proxy_deviation=self._seen,
-            rate_deviation=model.to_groups @ (self._rate + self._mean[:, _BIAS]),
+            rate_deviation=model.to_groups @ (self._rate[0] + self._mean[0, :, BIAS]),
         )
 
 
@@ -296,8 +300,15 @@ class FilterBatch:
         self.impressions[ads] += step
         self._baseline[ads] += step[:, None] * self._eligible[ads]
         mean, covariance = self._mean[ads], self._covariance[ads]
-        added = (self._sampling[ads], self._drift[ads], self._model.within)
-        _advance(mean, covariance, step[:, None].astype(np.float64), self._rate[ads], added)
+        self._model.steps.advance(
+            mean,
+            covariance,
+            step.astype(np.float64),
+            self._rate[ads],
+            self._sampling[ads],
+            self._drift[ads],
+            self._model.within,
+        )
         self._mean[ads], self._covariance[ads] = mean, covariance
 
     def release(self, ads: Integers, shares: Floats) -> None:
@@ -307,13 +318,15 @@ class FilterBatch:
             raise ValueError(f"expected {len(self._model.fresh)} releases, got one more")
         count = self.impressions[ads][:, None]
         deviation = count * shares - self._baseline[ads]
-        self._mean[ads], self._covariance[ads] = _observe(
-            self._mean[ads],
-            self._covariance[ads],
+        mean, covariance = self._mean[ads], self._covariance[ads]
+        self._model.steps.observe(
+            mean,
+            covariance,
             self._model.directions(deviation),
-            self._model.transitions[at][:, None],
+            self._model.weights[at],
             self._model.fresh[at][:, None] * self._model.privacy,
         )
+        self._mean[ads], self._covariance[ads] = mean, covariance
         self._seen[ads] = np.nan_to_num(deviation / np.maximum(count, 1))
         self.releases[ads] += 1
 
@@ -323,10 +336,10 @@ class FilterBatch:
         """See ``Filter.measurement``; one for each ad, in the order of ``ads``."""
         model = self._model
         count = np.maximum(self.impressions[ads], 1)[:, None]
-        spread = self._covariance[ads][:, :, _SUM, _SUM] / count**2
-        deviation = self._mean[ads][:, :, _SUM] @ model.to_groups.T / count
+        spread = self._covariance[ads][:, :, SUM, SUM] / count**2
+        deviation = self._mean[ads][:, :, SUM] @ model.to_groups.T / count
         covariance = np.einsum("ad,nd,bd->nab", model.to_groups, spread, model.to_groups)
-        rate = (self._rate[ads] + self._mean[ads][:, :, _BIAS]) @ model.to_groups.T
+        rate = (self._rate[ads] + self._mean[ads][:, :, BIAS]) @ model.to_groups.T
         for at, ad in enumerate(ads):
             yield Measurement(
                 impressions=int(self.impressions[ad]),
