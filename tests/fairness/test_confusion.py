@@ -153,3 +153,13 @@ def test_answers_must_be_groups() -> None:
     posterior = np.array([[0.9, 0.1], [0.2, 0.8]])
     with pytest.raises(Refused, match="0 to 1"):
         survey_blur(posterior, np.array([0, 2]), SeededEntropy(1))
+
+
+def test_a_survey_of_too_few_is_refused_and_one_of_few_is_not() -> None:
+    """One answer of a group is missing from 37 % of the bootstraps, one of each of 2 from most."""
+    posterior = np.array([[0.9, 0.1]] * 5 + [[0.2, 0.8]])
+    blur = survey_blur(posterior, np.array([0] * 5 + [1]), SeededEntropy(1))
+    assert blur.pool_size == 6
+    thin = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
+    with pytest.raises(Refused, match="half of the bootstraps"):
+        survey_blur(thin, np.arange(3), SeededEntropy(1))

@@ -144,6 +144,8 @@ def test_a_segment_twice_is_a_duplicate_and_not_added() -> None:
     once = seen((60, 40), 100, (0.5, 0.5))
     with pytest.raises(ValueError, match="each segment once"):
         deattenuated([once, once], identity_blur())
+    with pytest.raises(ValueError, match="a unit >= 1"):
+        msgspec.structs.replace(once, unit=0)
 
 
 @given(
@@ -295,6 +297,18 @@ def test_em_has_come_to_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.sqrt(np.trace(after)) == pytest.approx(np.sqrt(np.trace(at_last)), rel=0.05)
 
 
+def test_many_ads_are_thinned_evenly_for_the_prior_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    observed, _ = some_ads(70, 1_000)
+    blur = world()[2]
+    monkeypatch.setattr(exact, "PRIOR_ADS_MAX", 35)
+    monkeypatch.setattr(shrink, "PRIOR_ADS_MAX", 35)
+    thinned = deattenuated(observed, blur)
+    assert prior_of(observed, blur).covariance_ppb == prior_of(observed[::2], blur).covariance_ppb
+    assert len(thinned) == 70
+    for one, other in zip(thinned, shrink.deattenuated(observed, blur), strict=True):
+        assert abs(one.deattenuated_ppb - other.deattenuated_ppb) <= 1
+
+
 def test_few_ads_use_the_prior_that_is_given() -> None:
     observed, _ = some_ads(29, 1_000)
     blur = world()[2]
@@ -362,8 +376,9 @@ def test_miscalibration_of_all_or_less_than_none_is_refused() -> None:
 
 
 def test_a_blur_of_other_groups_is_named() -> None:
-    with pytest.raises(ValueError, match="the 4 groups of the blur"):
-        deattenuated([seen((6, 4), 10, (0.5, 0.5))], world()[2], prior=PRIOR)
+    for path in (deattenuated, shrink.deattenuated):
+        with pytest.raises(ValueError, match="the 4 groups of the blur"):
+            path([seen((6, 4), 10, (0.5, 0.5))], world()[2], prior=PRIOR)
     with pytest.raises(ValueError, match="within_ppb: expected 2 rows"):
         identity_blur(within_ppb=((1, 2),))
 
