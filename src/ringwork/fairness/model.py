@@ -87,7 +87,7 @@ class Interval(Struct, frozen=True):
 
 
 class Direct(Struct, frozen=True, kw_only=True):
-    """Variance of a declared attribute, in [0, 1], with the interval of noise and sampling."""
+    """Variance of a declared attribute, in [0, 1], with the interval that privacy noise leaves."""
 
     value: float
     interval: Interval

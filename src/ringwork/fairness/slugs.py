@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from typing import Final
 
 SLUGS: Final[Mapping[str, tuple[int, str]]] = {
+    "audience-empty": (422, "Nobody of a known group is eligible for the ad."),
+    "blur-unusable": (
+        422,
+        "What the proxy says of people does not tell their groups apart, or the survey lacks some.",
+    ),
     "plan-invalid": (422, "The compliance plan is not valid; `errors` points at what."),
     "budget-exceeded": (
         409,
