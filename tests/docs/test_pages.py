@@ -21,8 +21,8 @@ from ringwork.consent.choice.http import SLUGS as CHOICE_SLUGS
 from ringwork.consent.http import SLUGS as CONSENT_SLUGS
 from ringwork.consent.subscriptions import Plan, PlanPrice
 from ringwork.consent.subscriptions.http import SLUGS as SUBSCRIPTION_SLUGS
-from ringwork.fairness.slugs import SLUGS as FAIRNESS_SLUGS
 from ringwork.consent.subscriptions.requests import NewSubscription
+from ringwork.fairness.slugs import SLUGS as FAIRNESS_SLUGS
 from ringwork.kernel.config import load
 from ringwork.kernel.setting import settings_of
 from ringwork.web.metrics import NAMES

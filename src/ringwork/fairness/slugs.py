@@ -7,5 +7,11 @@ from typing import Final
 
 SLUGS: Final[Mapping[str, tuple[int, str]]] = {
     "plan-invalid": (422, "The compliance plan is not valid; `errors` points at what."),
+    "record-invalid": (422, "What was to be written to the audit log is no record of its version."),
+    "log-broken": (
+        409,
+        "The audit log does not hold together; `ringwork fairness audit` says where.",
+    ),
+    "log-key": (409, "The key is not the one that the audit log is signed with now."),
 }
 """Slug: status, and when it is answered."""
