@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import io
 import random
+from functools import cache
 from typing import BinaryIO
 
+import numpy as np
+
 from ringwork.fairness.log import LogWriter, Signer
+from ringwork.fairness.measure import exact
 from ringwork.fairness.records import (
     Ad,
     Budget,
     Control,
     Eligible,
     Genesis,
+    Model,
     Override,
     Plan,
+    Prior,
     Reach,
     Release,
     Tables,
@@ -28,17 +34,20 @@ RACE = ("white", "black", "hispanic", "other")
 RACE_MIX = (620_000_000, 140_000_000, 170_000_000, 70_000_000)
 
 
-def begun(file: BinaryIO, *, period: str = "2026-1", seed: bytes = SEED) -> Trail:
-    """A log with its genesis, tables and plan."""
+def begun(
+    file: BinaryIO, *, period: str = "2026-1", seed: bytes = SEED, with_model: bool = True
+) -> Trail:
+    """A log with its genesis, tables, plan, and what race is corrected with."""
     signer = Signer(seed)
     trail = Trail(LogWriter(file, signer))
-    genesis = Genesis(
-        public_key=signer.public, log="test", software_version="0.0", entropy="test"
-    )
+    genesis = Genesis(public_key=signer.public, log="test", software_version="0.0", entropy="test")
     trail.record(genesis, time_us=START_US)
     tables = Tables(name="demo", sha256="ab" * 32, rows=2000, demo_tables=True)
     trail.record(tables, time_us=START_US + 1)
     trail.record(plan(period), time_us=START_US + 2)
+    if with_model:
+        trail.record(model(), time_us=START_US + 3)
+        trail.record(default_prior(period), time_us=START_US + 4)
     return trail
 
 
@@ -57,6 +66,50 @@ def plan(period: str = "2026-1") -> Plan:
         cap=1,
         kappa_ppm=(0, 50_000, 100_000, 150_000),
     )
+
+
+@cache
+def model() -> Model:
+    """How a calibrated proxy blurs: learned on an invented pool, as specification 4.6 has it."""
+    rng = np.random.default_rng(5)
+    pool = rng.dirichlet(np.array(RACE_MIX) / 1e9 * 1.6, 4000)
+
+    def blur(weight: np.ndarray) -> np.ndarray:
+        weighted = pool * weight[:, None]
+        return (weighted.T @ pool) / weighted.sum(0)[:, None]
+
+    matrix, count = blur(np.ones(len(pool))), len(pool)
+    inverse = np.linalg.inv(matrix)
+    draws = [
+        np.linalg.inv(blur(rng.multinomial(count, np.full(count, 1 / count)).astype(float)))
+        for _ in range(30)
+    ]
+    within = pool.T @ pool / count - matrix.T @ np.diag(pool.mean(0)) @ matrix
+
+    def whole(table: np.ndarray, unit: float) -> tuple[tuple[int, ...], ...]:
+        return tuple(tuple(round(one * unit) for one in row) for row in table.tolist())
+
+    return Model(
+        attribute="race",
+        M_ppb=whole(matrix, 1e9),
+        inverse_ppb=whole(inverse, 1e9),
+        within_ppb=whole(within, 1e9),
+        inverse_covariance=whole(np.cov(np.array([one.ravel() for one in draws]).T), 1e12),
+        pool_size=count,
+        source="implied",
+        condition_milli=round(1000 * float(np.linalg.cond(matrix))),
+        draws_sha256=exact.DRAWS_SHA256,
+    )
+
+
+def default_prior(period: str = "2026-1") -> Prior:
+    """Deviations of about five points, before any ad has been seen."""
+    spread, groups = 2_500_000, len(RACE)
+    rows = [
+        tuple(spread - spread // groups if i == j else -spread // groups for j in range(groups))
+        for i in range(groups)
+    ]
+    return Prior(period=period, attribute="race", T_ppb=tuple(rows), ads=0)
 
 
 def ad(name: str, segment: int = 0, female_ppb: int = 510_000_000, by_people: bool = True) -> Ad:
@@ -133,6 +186,7 @@ def made(
                 shift = Control(ad=name, episode=episode, lambda_micro=(1200, -1200, 0, 3, 4, -7))
                 trail.record(shift, time_us=now)
             trail.writer.checkpoint(time_us=now)
+        trail.learn_priors(time_us=now)
         if not period:
             paused = Override(
                 ad="ad-0", action="pause", who="m.ortega", reason="complaint 17 is looked into"

@@ -19,7 +19,7 @@ from msgspec import Struct
 from ringwork.fairness.coverage import wrong_in
 from ringwork.fairness.log import Broken, Chain, Head, Record, Unreadable, lines
 from ringwork.fairness.recompute import Recomputation
-from ringwork.fairness.records import AnyBody, Figure, Override, Report, read_body
+from ringwork.fairness.records import AnyBody, Control, Figure, Genesis, Override, Report, read_body
 
 SOUND, DIFFERS, BROKEN, UNREADABLE = range(4)
 """Verdicts, which are the exit codes of the command."""
@@ -81,17 +81,25 @@ class Auditor:
         self.report: Report | None = None
         """The newest one."""
         self.overrides: list[tuple[int, Override]] = []
+        self.held: Counter[str] = Counter()
+        """Decisions that a controller held, by ad."""
+        self.time_us = 0
+        """Of the newest record."""
         self._chain = Chain()
         self._keys = {one for one in (public_key, head and head.public_key) if one}
         self._published = head
         self._kinds: Counter[str] = Counter()
         self._last: Record | None = None
 
+    @property
+    def genesis(self) -> Genesis | None:
+        return self._chain.genesis
+
     def take(self, line: bytes) -> None:
         """Check one line. Raises Broken (or Unreadable) where nothing after it can be trusted."""
         record = self._chain.follow(line)
         self._hold_against_published(record)
-        self._last = record
+        self._last, self.time_us = record, record.time_us
         self._kinds[record.kind] += 1
         try:
             body = read_body(record.kind, record.body)
@@ -116,14 +124,15 @@ class Auditor:
         match body:
             case Figure():
                 self.found.figures += 1
-                key = body.ad, body.attribute, body.by
-                figure = self.state.figures.get(key)
+                figure = self.state.figure(body.ad, body.attribute, body.by)
                 self.found.figures_unverifiable += figure is not None and not figure.is_verifiable
             case Report():
                 wrong += wrong_in(body, self.state)
                 self.found.reports += 1
                 self.found.coverage_rows += len(body.coverage)
                 self.report = body
+            case Control(held=True):
+                self.held[body.ad] += 1
             case Override():
                 self.overrides.append((record.time_us, body))
                 self.found.overrides += 1

@@ -71,12 +71,13 @@ def is_counted(flight: Flight, minimum: int, *, inclusive: bool) -> bool:
 
 def coverage(state: Recomputation, plan: Plan) -> list[Coverage]:
     """Every row that the plan asks for, in its order."""
-    has_people = any(by == "people" for _, _, by in state.figures)
-    ways: tuple[By, ...] = ("impressions", "people") if has_people else ("impressions",)
+    people = {attribute for _, attribute, by, _ in state.figures() if by == "people"}
+    ways: tuple[By, ...] = ("impressions", "people")
     return [
         coverage_row(state, plan, (by, attribute, threshold, minimum, measure))
         for by in ways
         for attribute in plan.attributes
+        if by == "impressions" or attribute in people
         for threshold in plan.thresholds_ppm
         for minimum in plan.minimum_impressions
         for measure in measures_of(plan, attribute)
@@ -131,7 +132,7 @@ def cost(state: Recomputation) -> Cost | UnsetType:
     """Spend for each 1,000 unique people; unset where no release says how many people."""
     spend, people, is_known = 0, 0, False
     for _, flight in state.of_period():
-        for _, release in flight.segments():
+        for _, release in flight.released():
             if release.people is not UNSET:
                 is_known = True
                 spend, people = spend + release.spend_nanos, people + release.people

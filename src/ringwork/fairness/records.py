@@ -31,8 +31,10 @@ Hex32 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 Vector = Annotated[tuple[Whole, ...], Meta(max_length=4096)]
 Sums = dict[str, Vector]
-Decimal = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(e-?[0-9]+)?$", max_length=32)]
-"""A number that is no integer, as text: a delta is "1e-6", a sigma "4.0"."""
+Number = Annotated[
+    str, Meta(pattern=r"^[0-9]+(/[1-9][0-9]*|(\.[0-9]+)?(e-?[0-9]{1,2})?)$", max_length=32)
+]
+"""A number that is no integer, as text: a delta is "1e-6", a sigma "4.0" or "283/50"."""
 By = Literal["impressions", "people"]
 MeasureName = Literal["proxy", "deattenuated", "interval_upper"]
 
@@ -69,7 +71,7 @@ class Plan(Body, frozen=True, kw_only=True):
     name: str = ""
     period: str = ""
     epsilon_micro: Count = 0
-    delta: Decimal | UnsetType = UNSET
+    delta: Number | UnsetType = UNSET
     T: Count = 0
     """Releases of one ad, declared up front."""
     cap: Count = 0
@@ -97,7 +99,8 @@ class Model(Body, frozen=True, kw_only=True):
     source: Literal["implied", "survey", "both"]
     condition_milli: Count
     draws_sha256: Hex32
-    inverse_covariance_ppb: tuple[Vector, ...] = ()
+    inverse_covariance: tuple[Vector, ...] = ()
+    """In 1e-12: of what is not known of the inverse, row i K + k for its entry (i, k)."""
 
 
 class Eligible(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -167,10 +170,10 @@ class Budget(Body, frozen=True, kw_only=True):
     """Privacy that an ad's releases cost, all of them that were declared."""
 
     ad: Name
-    sigma: Decimal
+    sigma: Number
     events: Count
     epsilon_micro: Count
-    delta: Decimal | UnsetType = UNSET
+    delta: Number | UnsetType = UNSET
     epsilon_add_remove_micro: Count | UnsetType = UNSET
     """``epsilon_micro`` is for replacing a person's attributes; this is for adding the person."""
 

@@ -14,7 +14,17 @@ import msgspec
 from ringwork.fairness.coverage import report_of, wrong_in
 from ringwork.fairness.log import LogWriter, Record, Signer, resume
 from ringwork.fairness.recompute import Recomputation
-from ringwork.fairness.records import AnyBody, By, Figure, Reach, Report, read_body, refused
+from ringwork.fairness.records import (
+    AnyBody,
+    By,
+    Figure,
+    Plan,
+    Prior,
+    Reach,
+    Report,
+    read_body,
+    refused,
+)
 
 
 class Trail:
@@ -72,23 +82,43 @@ class Trail:
                 interval_ppb=found.interval_ppb,
                 band_ppb=found.band_ppb,
             )
-            self.record(figure, time_us=time_us)
+            self.state.keep(ad, attribute, by, found)  # computed once: it takes milliseconds
+            self.writer.append(figure, time_us=time_us)
             stated.append(figure)
         return stated
 
+    def learn_priors(self, *, time_us: int) -> list[Prior]:
+        """Keep what the period's releases so far say of how far ads differ; its figures again.
+
+        For estimated attributes that have a model and enough ads; those of fewer keep the prior
+        they have (of the period before, or the plan's default).
+        """
+        plan = self._plan("priors")
+        learned = [found for one in plan.estimated if (found := self.state.prior(one)) is not None]
+        for prior in learned:
+            self.record(prior, time_us=time_us)
+        if learned:
+            for ad, _ in list(self.state.of_period()):
+                self.figures(ad, time_us=time_us)
+        return learned
+
     def report(self, *, time_us: int, reach: Sequence[Reach] = ()) -> Report:
         """Report the period so far, signed. Refused (record-invalid) without a plan."""
-        if self.state.plan is None:
-            raise refused("report: expected a plan before it")
-        report = report_of(self.state, self.state.plan, reach)
+        report = report_of(self.state, self._plan("report"), reach)
         self.record(report, time_us=time_us)
         return report
 
+    def _plan(self, what: str) -> Plan:
+        if self.state.plan is None:
+            raise refused(f"{what}: expected a plan before")
+        return self.state.plan
+
     def _askable(self, ad: str) -> list[tuple[str, By]]:
         plan, flight = self.state.plan, self.state.flights.get(ad)
-        if plan is None or flight is None or flight.release is None:
+        if plan is None or flight is None or not flight.is_in_period:
             raise refused(f"figures of {ad}: expected a plan, the ad and a release before them")
-        by_people = all(release.people_sums for _, release in flight.segments())
+        releases = [release for _, release in flight.released()]
+        by_people = all(release.people_sums for release in releases)
         ways: tuple[By, ...] = ("impressions", "people") if by_people else ("impressions",)
-        sums = {"impressions": flight.release.sums, "people": flight.release.people_sums}
+        sums = {"impressions": releases[-1].sums, "people": releases[-1].people_sums}
         return [(one, by) for by in ways for one in plan.attributes if one in sums[by]]
