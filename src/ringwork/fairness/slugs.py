@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from typing import Final
 
 SLUGS: Final[Mapping[str, tuple[int, str]]] = {
+    "blur-unusable": (
+        422,
+        "What the proxy says of people does not tell their groups apart, or the survey lacks some.",
+    ),
     "plan-invalid": (422, "The compliance plan is not valid; `errors` points at what."),
     "record-invalid": (422, "What was to be written to the audit log is no record of its version."),
     "log-broken": (
