@@ -10,7 +10,8 @@ from typing import BinaryIO
 import numpy as np
 
 from ringwork.fairness.log import LogWriter, Signer
-from ringwork.fairness.measure import exact
+from ringwork.fairness.measure.confusion import implied_blur
+from ringwork.fairness.recompute import model_of
 from ringwork.fairness.records import (
     Ad,
     Budget,
@@ -26,6 +27,7 @@ from ringwork.fairness.records import (
     Tables,
 )
 from ringwork.fairness.trail import Trail
+from ringwork.kernel.entropy import SeededEntropy
 
 SEED = bytes(range(32))
 OTHER_SEED = bytes(range(1, 33))
@@ -71,35 +73,8 @@ def plan(period: str = "2026-1") -> Plan:
 @cache
 def model() -> Model:
     """How a calibrated proxy blurs: learned on an invented pool, as specification 4.6 has it."""
-    rng = np.random.default_rng(5)
-    pool = rng.dirichlet(np.array(RACE_MIX) / 1e9 * 1.6, 4000)
-
-    def blur(weight: np.ndarray) -> np.ndarray:
-        weighted = pool * weight[:, None]
-        return (weighted.T @ pool) / weighted.sum(0)[:, None]
-
-    matrix, count = blur(np.ones(len(pool))), len(pool)
-    inverse = np.linalg.inv(matrix)
-    draws = [
-        np.linalg.inv(blur(rng.multinomial(count, np.full(count, 1 / count)).astype(float)))
-        for _ in range(30)
-    ]
-    within = pool.T @ pool / count - matrix.T @ np.diag(pool.mean(0)) @ matrix
-
-    def whole(table: np.ndarray, unit: float) -> tuple[tuple[int, ...], ...]:
-        return tuple(tuple(round(one * unit) for one in row) for row in table.tolist())
-
-    return Model(
-        attribute="race",
-        M_ppb=whole(matrix, 1e9),
-        inverse_ppb=whole(inverse, 1e9),
-        within_ppb=whole(within, 1e9),
-        inverse_covariance=whole(np.cov(np.array([one.ravel() for one in draws]).T), 1e12),
-        pool_size=count,
-        source="implied",
-        condition_milli=round(1000 * float(np.linalg.cond(matrix))),
-        draws_sha256=exact.DRAWS_SHA256,
-    )
+    pool = np.random.default_rng(5).dirichlet(np.array(RACE_MIX) / 1e9 * 1.6, 4000)
+    return model_of("race", implied_blur(pool, SeededEntropy(5)))
 
 
 def default_prior(period: str = "2026-1") -> Prior:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ringwork.fairness.audit import Audit, Auditor
 
 Format = Literal["html", "json", "csv", "all"]
+UNREADABLE = 3
 SUFFIXES = ("html", "json", "csv")
 
 
@@ -46,14 +47,19 @@ def audit(
     head
         A line of `log head` that was published elsewhere: the log must hold that record.
     report
-        Write the report that follows from the log to this file (.html, .json or .csv).
+        Write the report that follows from the log to this file (.html, .json or .csv). Of a log
+        that is broken or cannot be read there is none.
     against
         A published report (.json): hold it against what follows from the log.
     """
-    auditor = _audited(log, public_key, head)
+    try:
+        auditor = read_log(log, public_key, head)
+    except OSError as error:
+        print(f"ringwork: {log}: cannot be read: {error.strerror}", file=sys.stderr)
+        return UNREADABLE
     found = auditor.found
     differs = _against(auditor, against) if against is not None else []
-    if report is not None:
+    if report is not None and found.verdict < 2:
         _write(report, _rendered(auditor, _suffix_of(report)))
     shown = {**msgspec.to_builtins(found), "verdict": found.word, "exit": found.verdict}
     if against is not None:
@@ -168,7 +174,7 @@ def budget(log: Path, ad: str | None = None, /, *, options: Options = DEFAULTS) 
     return auditor.found.verdict
 
 
-def _audited(path: Path, public_key: str | None, head: str | None) -> Auditor:
+def read_log(path: Path, public_key: str | None, head: str | None) -> Auditor:
     from ringwork.fairness.audit import audited  # noqa: PLC0415  # loads cryptography
     from ringwork.fairness.log import head_of  # noqa: PLC0415
 
@@ -185,7 +191,7 @@ def _audited(path: Path, public_key: str | None, head: str | None) -> Auditor:
 
 def _readable(path: Path) -> Auditor:
     """An auditor of a log that holds together; else the command ends, with the first record."""
-    auditor = _audited(path, None, None)
+    auditor = read_log(path, None, None)
     if auditor.found.verdict > 1:
         first = auditor.found.findings[0]
         raise RingworkError(f"{path}: {auditor.found.word}: record {first.seq}: {first.detail}")

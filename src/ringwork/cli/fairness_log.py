@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cyclopts import App
 
-from ringwork.cli.fairness_audit import _audited
+from ringwork.cli.fairness_audit import read_log
 from ringwork.cli.options import DEFAULTS, Options
 from ringwork.kernel.errors import ConfigurationError, RingworkError
 
@@ -142,7 +142,7 @@ def rotate_key(
 
 def _held(log: Path) -> Head:
     """The head of a log that holds together; else the command ends with the first record."""
-    found = _audited(log, None, None).found
+    found = read_log(log, None, None).found
     if found.verdict > 1:
         first = found.findings[0]
         raise RingworkError(f"{log}: {found.word}: record {first.seq}: {first.detail}")

@@ -70,13 +70,16 @@ def is_counted(flight: Flight, minimum: int, *, inclusive: bool) -> bool:
 
 
 def coverage(state: Recomputation, plan: Plan) -> list[Coverage]:
-    """Every row that the plan asks for, in its order."""
+    """Every row that the plan asks for, by the names of attributes.
+
+    A plan that was read back has lost the order that they were written in.
+    """
     people = {attribute for _, attribute, by, _ in state.figures() if by == "people"}
     ways: tuple[By, ...] = ("impressions", "people")
     return [
         coverage_row(state, plan, (by, attribute, threshold, minimum, measure))
         for by in ways
-        for attribute in plan.attributes
+        for attribute in sorted(plan.attributes)
         if by == "impressions" or attribute in people
         for threshold in plan.thresholds_ppm
         for minimum in plan.minimum_impressions

@@ -374,6 +374,21 @@ def blur_of(model: Model) -> exact.Blur:
     )
 
 
+def model_of(attribute: str, blur: exact.Blur) -> Model:
+    """A learned blur as the record that figures are recomputed from."""
+    return Model(
+        attribute=attribute,
+        M_ppb=blur.matrix_ppb,
+        inverse_ppb=blur.inverse_ppb,
+        within_ppb=blur.within_ppb,
+        inverse_covariance=blur.inverse_covariance,
+        pool_size=blur.pool_size,
+        source=blur.source,
+        condition_milli=blur.condition_milli,
+        draws_sha256=blur.draws_sha256,
+    )
+
+
 def told(value: object) -> str:
     """A member's value in a sentence."""
     return "nothing" if value is UNSET else "none" if value is None else str(value)

@@ -64,11 +64,15 @@ class Trail:
         """State every figure that the newest release of an ad gives, and keep them.
 
         Left out: attributes of which nobody with a known group was reached, and estimated ones
-        while no model says how their proxy blurs.
+        while no model says how their proxy blurs. Refused (record-invalid) where sums and shares do
+        not fit each other.
         """
         stated = []
         for attribute, by in self._askable(ad):
-            found = self.state.computed(ad, attribute, by)
+            try:
+                found = self.state.computed(ad, attribute, by)
+            except LookupError as error:
+                raise refused(f"figure of {ad}, {attribute} by {by}: {error.args[0]}") from None
             if found.proxy_ppb is None or not found.is_verifiable:
                 continue
             figure = Figure(
@@ -114,11 +118,20 @@ class Trail:
         return self.state.plan
 
     def _askable(self, ad: str) -> list[tuple[str, By]]:
+        """By impressions what the newest release has sums of; by people what all segments have."""
         plan, flight = self.state.plan, self.state.flights.get(ad)
         if plan is None or flight is None or not flight.is_in_period:
             raise refused(f"figures of {ad}: expected a plan, the ad and a release before them")
-        releases = [release for _, release in flight.released()]
-        by_people = all(release.people_sums for release in releases)
-        ways: tuple[By, ...] = ("impressions", "people") if by_people else ("impressions",)
-        sums = {"impressions": releases[-1].sums, "people": releases[-1].people_sums}
-        return [(one, by) for by in ways for one in plan.attributes if one in sums[by]]
+        segments = flight.released()
+        found: list[tuple[str, By]] = []
+        for one in sorted(plan.attributes):
+            if one in segments[-1][1].sums:
+                found.append((one, "impressions"))
+            if all(
+                one in release.people_sums
+                and one in segment.ad.eligible
+                and segment.ad.eligible[one].people_shares_ppb
+                for segment, release in segments
+            ):
+                found.append((one, "people"))
+        return found
