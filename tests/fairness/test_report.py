@@ -217,7 +217,7 @@ def test_what_the_provider_says_takes_the_place_of_what_was_open() -> None:
     assert page.count('class="open"') == 5
 
 
-@pytest.mark.parametrize("text", [b"name: [", b"nome: x", b"name: 3", b"- x"])
+@pytest.mark.parametrize("text", [b"name: [", b"who: x", b"name: 3", b"- x"])
 def test_a_wrong_provider_file_is_told_with_its_name(text: bytes) -> None:
     with pytest.raises(Refused, match=r"p\.yaml"):
         provider_of(text, where="p.yaml")

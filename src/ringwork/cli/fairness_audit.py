@@ -175,6 +175,7 @@ def budget(log: Path, ad: str | None = None, /, *, options: Options = DEFAULTS) 
 
 
 def read_log(path: Path, public_key: str | None, head: str | None) -> Auditor:
+    """An auditor that has read a whole file, with progress; a wrong option is named."""
     from ringwork.fairness.audit import audited  # noqa: PLC0415  # loads cryptography
     from ringwork.fairness.log import head_of  # noqa: PLC0415
 
