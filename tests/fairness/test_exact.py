@@ -21,6 +21,7 @@ from ringwork.fairness.measure.exact import (
     Observed,
     Prior,
     deattenuated,
+    default_prior,
     direct_ppb,
     prior_of,
     proxy_ppb,
@@ -30,13 +31,7 @@ from ringwork.fairness.model import PPB
 from ringwork.kernel.entropy import SeededEntropy
 from tests.fairness.calibrated_world import MIX, ads, people, ppb
 
-PRIOR = Prior(
-    covariance_ppb=tuple(
-        tuple(2_700_000 if i == j else -900_000 for j in range(4)) for i in range(4)
-    ),
-    ads=0,
-)
-"""Six points of standard deviation in every direction that sums to zero."""
+PRIOR = default_prior(4, 60_000)
 
 
 def seen(sums, impressions, eligible, *, ad="a", segment=0, unit=1, noise=0, **rest) -> Observed:
@@ -315,6 +310,11 @@ def test_few_ads_use_the_prior_that_is_given() -> None:
     assert deattenuated(more, blur, prior=wide) == deattenuated(more, blur)
     with pytest.raises(ValueError, match="expected 4 rows"):
         deattenuated(observed, blur, prior=Prior(covariance_ppb=((1, 0), (0, 1)), ads=0))
+
+
+def test_the_default_prior_is_what_the_plan_says() -> None:
+    """Six points of sd: variance .0036, and what one group gains the three others lose."""
+    assert PRIOR.covariance_ppb[0] == (3_600_000, -1_200_000, -1_200_000, -1_200_000)
 
 
 def test_the_prior_of_a_period_finds_how_far_ads_differ() -> None:

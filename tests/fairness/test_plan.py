@@ -80,3 +80,8 @@ def test_an_estimated_figure_has_no_single_number() -> None:
     names = {one for one in dir(Proxied) if not one.startswith("_")}
     assert "value" not in names
     assert not hasattr(Proxied, "__float__")
+
+
+def test_a_degree_of_miscalibration_that_tells_nothing_is_refused() -> None:
+    with pytest.raises(Refused, match="tells nothing"):
+        parse_plan(YAML + b"kappa_ppm: [0, 1000000]\n", where="mine")

@@ -78,7 +78,10 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     periods: tuple[Period, ...] = ()
     eligible_window_days: Annotated[int, Meta(ge=1, le=365)] = 30
     kappa_ppm: tuple[Ppm, ...] = (0, 50_000, 100_000, 150_000)
-    """Degrees of miscalibration that the band covers."""
+    """Degrees of miscalibration that the band covers, each below one."""
+    prior_deviation_ppm: Annotated[int, Meta(ge=1, le=PPM)] = 60_000
+    """How far a group's delivered share strays from the eligible one, as a standard deviation: what
+    an estimate is shrunk towards in a first period of fewer than 30 ads."""
     privacy: PrivacyPlan = field(default_factory=PrivacyPlan)
     control: ControlPlan = field(default_factory=ControlPlan)
 
@@ -140,6 +143,8 @@ def _faults(plan: Plan) -> list[Fault]:
             Partition(attribute=name, groups=attribute.groups)
         except ValueError as error:
             faults.append(Fault(f"/attributes/{name}/groups", str(error)))
+    if PPM in plan.kappa_ppm:
+        faults.append(Fault("/kappa_ppm", f"expected degrees below {PPM}: {PPM} tells nothing"))
     for number, period in enumerate(plan.periods):
         if period.end < period.start:
             faults.append(

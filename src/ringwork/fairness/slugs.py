@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 SLUGS: Final[Mapping[str, tuple[int, str]]] = {
+    "audience-empty": (422, "Nobody of a known group is eligible for the ad."),
     "blur-unusable": (
         422,
         "What the proxy says of people does not tell their groups apart, or the survey lacks some.",

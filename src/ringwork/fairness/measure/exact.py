@@ -59,6 +59,7 @@ __all__ = [
     "Observed",
     "Prior",
     "deattenuated",
+    "default_prior",
     "direct_ppb",
     "prior_of",
     "proxy_ppb",
@@ -157,6 +158,18 @@ def deattenuated(
         for ad, (delta, sigma) in zip(found, estimates, strict=True):
             figures[ad].append(_posterior(delta, sigma, covariance))
     return [estimated(ad, figures.get(ad), blur) for ad in by_ad(observed_ads)]
+
+
+def default_prior(groups: int, deviation_ppm: int) -> Prior:
+    """The plan's: a group's share strays by ``deviation_ppm``, as a standard deviation."""
+    variance = deviation_ppm * deviation_ppm // 1000
+    other = -(variance // (groups - 1))
+    return Prior(
+        covariance_ppb=tuple(
+            tuple(variance if i == j else other for j in range(groups)) for i in range(groups)
+        ),
+        ads=0,
+    )
 
 
 def prior_of(observed_ads: Sequence[Observed], blur: Blur, *, kappa_ppm: int = 0) -> Prior | None:

@@ -1,0 +1,57 @@
+"""Eligible ratios: weighted by what people were shown, in integers that sum to one."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ringwork.fairness.measure.eligible import eligible, in_ppb, recent_impressions
+from ringwork.fairness.model import PPB
+from ringwork.kernel.errors import Refused
+
+WOMAN, MAN, UNKNOWN = [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]
+FOUR = np.array([WOMAN, MAN, MAN, UNKNOWN])
+
+
+def test_by_impressions_and_by_people_by_hand() -> None:
+    """A woman shown 6 ads and two men shown 1 each: 75 % women by impressions, a third by people."""
+    seen = eligible(FOUR, np.array([6, 1, 1, 50]))
+    assert seen.shares_ppb == (750_000_000, 250_000_000)
+    assert (seen.by, seen.people, seen.unknown) == ("impressions", 3, 1)
+    assert eligible(FOUR).shares_ppb == (333_333_333, 666_666_667)
+    assert eligible(FOUR).by == "people"
+
+
+def test_an_audience_that_was_shown_nothing_counts_by_people_and_says_so() -> None:
+    assert eligible(FOUR, np.array([0, 0, 0, 9])).by == "people"
+
+
+def test_a_group_that_is_not_there_has_share_zero() -> None:
+    assert eligible(np.array([WOMAN, WOMAN])).shares_ppb == (PPB, 0)
+
+
+@pytest.mark.parametrize("nobody", [np.empty((0, 2)), np.array([UNKNOWN, UNKNOWN])])
+def test_nobody_of_a_known_group_is_refused(nobody: np.ndarray) -> None:
+    with pytest.raises(Refused, match="audience-empty"):
+        eligible(nobody)
+
+
+def test_the_window_ends_today_and_nothing_of_the_future_counts() -> None:
+    person = np.array([0, 0, 1, 1, 2])
+    day = np.array([70, 71, 100, 101, 100])
+    counts = recent_impressions(person, day, people=4, today=100, window_days=30)
+    assert counts.tolist() == [1, 1, 1, 0]
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=2, max_size=16).filter(any))
+def test_shares_sum_to_one_and_are_off_by_less_than_a_unit(amounts: list[int]) -> None:
+    shares = in_ppb(np.array(amounts, dtype=float))
+    assert sum(shares) == PPB
+    for share, amount in zip(shares, amounts, strict=True):
+        assert abs(share - amount / sum(amounts) * PPB) < 1.01
+
+
+@pytest.mark.parametrize("amounts", [[0.0, 0.0], [1.0, -1.0], [np.nan, 1.0]])
+def test_nothing_to_share_is_an_error(amounts: list[float]) -> None:
+    with pytest.raises(ValueError, match="finite amounts"):
+        in_ppb(np.array(amounts))

@@ -1,0 +1,130 @@
+"""Figures against the reference implementation, and against a log that others wrote."""
+
+import importlib.util
+import json
+
+import msgspec
+import numpy as np
+import pytest
+
+from ringwork.fairness.measure import shrink
+from ringwork.fairness.measure.confusion import implied_blur
+from ringwork.fairness.measure.coverage import AdFigure, AdTotals, coverage
+from ringwork.fairness.measure.exact import Observed, proxy_ppb
+from ringwork.fairness.model import PPB
+from ringwork.fairness.plan import preset
+from ringwork.kernel.entropy import SeededEntropy
+from tests.fairness.calibrated_world import ads, people
+
+
+@pytest.fixture(scope="module")
+def reference(staged_data):
+    path = staged_data / "fairness/reference/deattenuate.py"
+    spec = importlib.util.spec_from_file_location("reference_deattenuate", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_blur_is_the_references(reference) -> None:
+    posterior, _ = people(np.random.default_rng(51), 8_000)
+    theirs = reference.Deattenuator(posterior, np.random.default_rng(1), boots=300)
+    _, within = theirs.eligible(posterior)
+    ours = implied_blur(posterior, SeededEntropy(1), bootstraps=300)
+    assert np.array(ours.matrix_ppb) / PPB == pytest.approx(theirs.M, abs=1e-9)
+    assert np.array(ours.inverse_ppb) / PPB == pytest.approx(theirs.inv, abs=1e-8)
+    assert np.array(ours.within_ppb) / PPB == pytest.approx(within, abs=1e-8)
+    diff = np.array([0.06, -0.03, -0.02, -0.01])
+    covariance = np.array(ours.inverse_covariance).reshape(4, 4, 4, 4) / 1e12
+    unknown = np.einsum("i,j,ikjl->kl", diff, diff, covariance)
+    expected = np.cov(np.array([one.T @ diff for one in theirs.boot]).T)
+    assert np.trace(unknown) == pytest.approx(np.trace(expected), rel=0.3)
+
+
+@pytest.mark.parametrize(
+    ("impressions", "noise"), [(300, 0.0), (300, 8.0), (1_000, 8.0), (5_000, 0.0)]
+)
+def test_figures_and_intervals_are_the_references(
+    reference, impressions: int, noise: float
+) -> None:
+    """Up to its Monte-Carlo error of 4,000 draws, and bootstraps of its own."""
+    rng = np.random.default_rng(52)
+    posterior, group = people(rng, 20_000)
+    observed, _ = ads(rng, posterior, group, count=60, impressions=impressions, noise=noise)
+    theirs = reference.Deattenuator(posterior, rng)
+    _, within = theirs.eligible(posterior)
+    eligible = np.array(observed[0].eligible_ppb) / PPB
+    deltas, sigmas = [], []
+    for one in observed:
+        sums = np.array(one.sums) / 256
+        sums -= (sums.sum() - impressions) / 4
+        spread = within / impressions + noise**2 / impressions**2 * (np.eye(4) - 0.25)
+        delta, sigma = theirs.estimate(sums / impressions - eligible, spread)
+        deltas.append(delta)
+        sigmas.append(sigma)
+    expected = theirs.shrink(deltas, sigmas, rng, draws=4_000)
+    blur = implied_blur(posterior, SeededEntropy(2))
+    found = shrink.deattenuated(observed, blur)
+    ours = np.array([(one.deattenuated_ppb, *one.interval_ppb) for one in found]) / PPB
+    assert np.abs(ours[:, 0] - expected[:, 0]).max() < 0.003
+    assert np.abs(ours[:, 1:] - expected[:, 1:]).max() < 0.012
+    assert np.abs((ours - expected).mean(0)).max() < 0.001
+
+
+def test_figures_and_coverage_of_the_sample_log(staged_data) -> None:
+    records = [
+        json.loads(line)
+        for line in (staged_data / "fairness/log/sample.jsonl").read_text().splitlines()
+    ]
+    bodies = {
+        kind: [r["body"] for r in records if r["kind"] == kind]
+        for kind in ("plan", "ad", "release", "figure", "report")
+    }
+    eligible = {one["ad"]: one["eligible"] for one in bodies["ad"]}
+    sizes = {one["ad"]: one["impressions"] for one in bodies["release"]}
+    figures: dict[str, dict[str, AdFigure]] = {}
+    released = {one["ad"]: one for one in bodies["release"]}
+    for figure in bodies["figure"]:
+        release, attribute = released[figure["ad"]], figure["attribute"]
+        observed = Observed(
+            ad=figure["ad"],
+            segment=0,
+            impressions=release["impressions"],
+            sums=tuple(release["sums"][attribute]),
+            unit=release["unit"][attribute],
+            eligible_ppb=tuple(eligible[figure["ad"]][attribute]["shares_ppb"]),
+            noise_variance=0,
+        )
+        assert proxy_ppb(observed) == figure["proxy_ppb"]
+        figures.setdefault(figure["ad"], {})[attribute] = AdFigure(
+            proxy_ppb=figure["proxy_ppb"],
+            deattenuated_ppb=figure.get("deattenuated_ppb"),
+            upper_ppb=figure.get("interval_ppb", [None, None])[1],
+        )
+    assert len(figures) == 40
+    (plan,) = bodies["plan"]
+    (report,) = bodies["report"]
+    rows = coverage(
+        [
+            AdTotals(ad=ad, impressions=sizes[ad], people=0, spend_nanos=0, figures=found)
+            for ad, found in figures.items()
+        ],
+        msgspec.structs.replace(
+            preset("us-v-meta"),
+            thresholds_ppm=tuple(plan["thresholds_ppm"]),
+            minimum_impressions=tuple(plan["minimum_impressions"]),
+            inclusive=plan["inclusive"],
+        ),
+    )
+    ours = {
+        (one.attribute, one.measure, one.threshold_ppm, one.minimum_impressions): (
+            one.ads,
+            one.within,
+            one.share_ppm,
+        )
+        for one in rows
+    }
+    assert len(report["coverage"]) == 12
+    for row in report["coverage"]:
+        key = (row["attribute"], row["measure"], row["threshold_ppm"], row["minimum_impressions"])
+        assert ours[key] == (row["ads"], row["within"], row["share_ppm"])
