@@ -25,9 +25,9 @@ def within(row, segments, figures):  # None: too few impressions to count
     figure = figures.get((row["attribute"], row.get("by")), {})
     if sum(one["impressions"] for _, one in segments) < row["minimum_impressions"] + strict:
         return None
-    found = figure.get(row["measure"] + "_ppb")  # no point: the interval's end; no figure: outside
-    found = figure.get("interval_ppb", [0, 10**9])[1] if found is None else found
-    return found <= row["threshold_ppm"] * 1000 - strict
+    figure = {**figure, "interval_upper_ppb": figure.get("interval_ppb", [0, None])[1]}
+    found = figure.get(row["measure"] + "_ppb")  # None: nothing is shown, so it is not within
+    return found is not None and found <= row["threshold_ppm"] * 1000 - strict
 
 
 key, prev, period, audiences, ads, active, figures = None, "0" * 64, None, {}, {}, {}, {}

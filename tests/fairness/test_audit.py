@@ -357,6 +357,33 @@ def test_a_record_that_does_not_follow_is_told(bodies: tuple[object, ...], says:
     assert says in told
 
 
+def test_where_the_blur_cannot_be_inverted_there_is_an_interval_and_no_point() -> None:
+    file = io.BytesIO()
+    trail = begun(file)
+    trail.record(msgspec.structs.replace(model(), condition_milli=50_001), time_us=1)
+    trail.record(ad("a"), time_us=1)
+    trail.record(release("a", 1, 1000, random.Random(1)), time_us=1)
+    race = next(one for one in trail.figures("a", time_us=1) if one.attribute == "race")
+    assert race.deattenuated_ppb is None
+    assert b'"deattenuated_ppb":null' in file.getvalue()
+    report = trail.report(time_us=1)
+    within = {
+        row.measure: row.within
+        for row in report.coverage
+        if (row.attribute, row.minimum_impressions, row.threshold_ppm) == ("race", 1000, 100_000)
+    }
+    assert within["deattenuated"] == 0
+    assert found_in(file.getvalue()).word == "sound"
+    assert independent(file.getvalue()).returncode == 0
+
+
+@pytest.mark.parametrize("change", [{"draws_sha256": "00" * 32}, {"within_ppb": ((1,),)}])
+def test_a_model_that_figures_cannot_be_recomputed_with_is_refused(change: dict[str, Any]) -> None:
+    trail = begun(io.BytesIO())
+    with pytest.raises(Refused, match="model of race"):
+        trail.record(msgspec.structs.replace(model(), **change), time_us=1)
+
+
 # ---- coverage -------------------------------------------------------------------------------------
 def three_ads() -> list[object]:
     """0 %, 10 % and 20 % off, of 100, 200 and 50 impressions."""

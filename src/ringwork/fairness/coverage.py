@@ -2,8 +2,9 @@
 
 Coverage(threshold, minimum) = ads with so many impressions and variance within the threshold, of
 all ads with so many impressions (specification 4.1). Where a figure cannot be shown to be within,
-it is not within: an ad whose newest release has no figure counts in the denominator alone, and
-where the blur cannot be inverted the upper end of the interval decides.
+it is not within: an ad whose newest release has no figure counts in the denominator alone, and so
+does one whose blur cannot be inverted under ``deattenuated``. ``interval_upper`` is the upper end
+of the interval. ``measure.coverage`` is the same table from live figures.
 """
 
 from __future__ import annotations
@@ -52,11 +53,9 @@ def value_of(figure: Computed, measure: MeasureName) -> int | None:
     """What is held against the threshold; None: nothing can be shown."""
     if measure == "proxy":
         return figure.proxy_ppb
-    upper = None if figure.interval_ppb is UNSET else figure.interval_ppb[1]
     if measure == "interval_upper":
-        return upper
-    point = figure.deattenuated_ppb
-    return upper if point is None or point is UNSET else point
+        return None if figure.interval_ppb is UNSET else figure.interval_ppb[1]
+    return None if figure.deattenuated_ppb is UNSET else figure.deattenuated_ppb
 
 
 def is_within(value: int, bound: int, *, inclusive: bool) -> bool:
