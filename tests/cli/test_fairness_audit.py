@@ -89,6 +89,19 @@ def test_a_report_is_written_in_three_forms_and_held_against_its_log(
     assert ringwork("fairness", "report", str(log), "--format", "csv").out.startswith("period,")
 
 
+def test_a_report_is_of_the_newest_period_or_the_named_one(
+    ringwork: Ringwork, tmp_path: Path
+) -> None:
+    (tmp_path / "l").write_bytes(made(2, episodes=1, periods=2))
+    report = ("fairness", "report", "l", "--format", "json")
+    assert json.loads(ringwork(*report).out)["period"] == "2026-2"
+    first = json.loads(ringwork(*report, "--period", "2026-1").out)
+    assert first["period"] == "2026-1"
+    assert {one["episode"] for one in first["figures"]} == {1}
+    done = ringwork(*report, "--period", "1999")
+    assert (done.code, "1999" in done.err) == (2, True)
+
+
 def test_a_broken_log_gives_no_report(ringwork: Ringwork, log: Path, tmp_path: Path) -> None:
     log.write_bytes(LOG.replace(b'"seq":3', b'"seq":4', 1))
     out = tmp_path / "x.html"

@@ -377,11 +377,29 @@ def test_where_the_blur_cannot_be_inverted_there_is_an_interval_and_no_point() -
     assert independent(file.getvalue()).returncode == 0
 
 
-@pytest.mark.parametrize("change", [{"draws_sha256": "00" * 32}, {"within_ppb": ((1,),)}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"draws_sha256": "00" * 32},
+        {"within_ppb": ((1,),)},
+        {"inverse_ppb": tuple((a + 100, *rest) for a, *rest in model().inverse_ppb)},
+    ],
+)
 def test_a_model_that_figures_cannot_be_recomputed_with_is_refused(change: dict[str, Any]) -> None:
     trail = begun(io.BytesIO())
     with pytest.raises(Refused, match="model of race"):
         trail.record(msgspec.structs.replace(model(), **change), time_us=1)
+
+
+def test_the_state_of_an_earlier_period_is_that_of_its_end() -> None:
+    first = made(6, episodes=2, periods=1)
+    earlier = audited(io.BytesIO(LOG), period="2026-1")
+    assert earlier.is_past
+    assert earlier.found.word == "sound"
+    assert earlier.found.records == len(ROWS)
+    alone = audited(io.BytesIO(first)).state
+    assert list(earlier.state.figures()) == list(alone.figures())
+    assert not audited(io.BytesIO(LOG), period="2026-2").is_past
 
 
 # ---- coverage -------------------------------------------------------------------------------------

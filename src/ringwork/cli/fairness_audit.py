@@ -73,10 +73,11 @@ def report(
     /,
     *,
     format: Format = "html",  # the option's name
+    period: str | None = None,
     out: Path | None = None,
     options: Options = DEFAULTS,
 ) -> int:
-    """Write the compliance report of a log's newest period, recomputed from it.
+    """Write the compliance report of a period, recomputed from the log.
 
     A log that is broken or cannot be read gives no report; where a figure differs from the stated
     one the report shows the recomputed one, says so, and the command ends with 1.
@@ -89,12 +90,14 @@ def report(
         The log, as JSON lines.
     format
         html, json, csv, or all three.
+    period
+        The period as the plan in the log names it; the newest one by default.
     out
         A file, or the folder for all three; else it is printed.
     """
     if format == "all" and out is None:
         raise ConfigurationError("--format all: name the folder, --out DIR")
-    auditor = _readable(log)
+    auditor = _readable(log, period)
     if out is None:
         sys.stdout.write(_rendered(auditor, format))
         return auditor.found.verdict
@@ -174,7 +177,9 @@ def budget(log: Path, ad: str | None = None, /, *, options: Options = DEFAULTS) 
     return auditor.found.verdict
 
 
-def read_log(path: Path, public_key: str | None, head: str | None) -> Auditor:
+def read_log(
+    path: Path, public_key: str | None, head: str | None, period: str | None = None
+) -> Auditor:
     """An auditor that has read a whole file, with progress; a wrong option is named."""
     from ringwork.fairness.audit import audited  # noqa: PLC0415  # loads cryptography
     from ringwork.fairness.log import head_of  # noqa: PLC0415
@@ -187,17 +192,19 @@ def read_log(path: Path, public_key: str | None, head: str | None) -> Auditor:
         raise ConfigurationError(f"--head: {error}") from None
     key = None if public_key is None else public_key.lower()
     with path.open("rb") as file, counting() as progress:
-        return audited(file, public_key=key, head=published, progress=progress)
+        return audited(file, public_key=key, head=published, period=period, progress=progress)
 
 
-def _readable(path: Path) -> Auditor:
+def _readable(path: Path, period: str | None = None) -> Auditor:
     """An auditor of a log that holds together; else the command ends, with the first record."""
-    auditor = read_log(path, None, None)
+    auditor = read_log(path, None, None, period)
     if auditor.found.verdict > 1:
         first = auditor.found.findings[0]
         raise RingworkError(f"{path}: {auditor.found.word}: record {first.seq}: {first.detail}")
     if auditor.state.plan is None:
         raise RingworkError(f"{path}: no plan record: there is nothing to report")
+    if period not in (None, auditor.state.plan.period):
+        raise RingworkError(f"--period: no plan in {path} names the period {period!r}")
     return auditor
 
 

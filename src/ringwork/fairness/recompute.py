@@ -16,8 +16,9 @@ What the fold asks of a log beyond the words of 4.10:
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from operator import mul
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -209,6 +210,8 @@ class Recomputation:
             return [f"model of {model.attribute}: {error}"]
         if model.draws_sha256 != exact.DRAWS_SHA256:
             return [f"model of {model.attribute}: made with other normal draws than these"]
+        if not _is_inverse(model.inverse_ppb, model.M_ppb):
+            return [f"model of {model.attribute}: the inverse is not that of the matrix"]
         self.models[model.attribute] = model
         return []
 
@@ -358,6 +361,18 @@ def _growth(steps: int) -> list[Fraction]:
         total += int(exactly * GRID + Fraction(1, 2)) ** 2
         found.append(Fraction(total, GRID * GRID))
     return found
+
+
+def _is_inverse(inverse: Sequence[Sequence[int]], matrix: Sequence[Sequence[int]]) -> bool:
+    """Whether their product is one but for the rounding of both to 1e-9."""
+    columns = list(zip(*matrix, strict=True))
+    largest = max(abs(one) for table in (inverse, matrix) for row in table for one in row)
+    slack = (len(matrix) + 1) * (largest + PPB)
+    return all(
+        abs(sum(map(mul, row, column)) - (PPB * PPB if i == j else 0)) <= slack
+        for i, row in enumerate(inverse)
+        for j, column in enumerate(columns)
+    )
 
 
 def blur_of(model: Model) -> exact.Blur:
