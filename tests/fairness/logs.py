@@ -103,6 +103,10 @@ def ad(name: str, segment: int = 0, female_ppb: int = 510_000_000, by_people: bo
     )
 
 
+def budget(name: str) -> Budget:
+    return Budget(ad=name, sigma="4.0", events=64, epsilon_micro=3_650_000, delta="1e-6")
+
+
 def release(name: str, episode: int, impressions: int, rng: random.Random) -> Release:
     """Noisy sums of a skewed delivery: the skew and the noise differ from ad to ad."""
     skew = rng.uniform(-0.15, 0.15)
@@ -143,10 +147,7 @@ def made(
     sizes = {f"ad-{number}": rng.choice([150, 300, 700, 1000, 5000]) for number in range(ads)}
     for name in sizes:
         trail.record(ad(name), time_us=now)
-        trail.record(
-            Budget(ad=name, sigma="4.0", events=64, epsilon_micro=3_650_000, delta="1e-6"),
-            time_us=now,
-        )
+        trail.record(budget(name), time_us=now)
     for period in range(periods):
         if period:
             trail.record(plan(f"2026-{period + 1}"), time_us=now)

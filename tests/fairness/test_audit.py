@@ -27,6 +27,7 @@ from tests.fairness.logs import (
     SEED,
     ad,
     begun,
+    budget,
     made,
     model,
     reach,
@@ -281,11 +282,24 @@ def test_the_noise_of_a_stream_is_that_of_the_square_root_factorisation() -> Non
     assert noise_variance("1/2", 1) * 4 == 1
 
 
-def test_a_budget_gives_the_direct_figure_its_interval() -> None:
-    trail = begun(io.BytesIO(), with_model=False)
+def test_a_declared_figure_has_an_interval_where_a_budget_says_how_large_the_noise_is() -> None:
+    state = state_of(small_plan(), ad("a"), sums(1, 1000, 560, 440))
+    assert state.direct("a", "sex") is None
+    state = state_of(small_plan(), ad("a"), budget("a"), sums(1, 1000, 560, 440))
+    low, high = state.direct("a", "sex") or (0, 0)
+    # Half of the difference of two sums with sd 4 each, of 1,000: sd sqrt(2) 4 / 2 = 2.83 per 1,000.
+    assert (low + high) / 2 == 50_000_000
+    assert (high - low) / 2 == pytest.approx(1.96 * 2_828_427, rel=0.02)
+
+
+def test_race_is_not_corrected_while_the_noise_is_not_known() -> None:
+    trail = begun(io.BytesIO())
     trail.record(ad("a"), time_us=1)
-    trail.record(sums(1, 1000, 510, 490), time_us=1)
-    assert trail.state.direct("a", "sex") == (0, 0)
+    trail.record(release("a", 1, 500, random.Random(1)), time_us=1)
+    assert not trail.state.computed("a", "race").is_verifiable
+    trail.record(budget("a"), time_us=1)
+    trail.record(release("a", 2, 600, random.Random(1)), time_us=1)
+    assert trail.state.computed("a", "race").is_verifiable
 
 
 def test_a_figure_of_race_is_that_of_the_exact_path() -> None:
@@ -362,6 +376,7 @@ def test_where_the_blur_cannot_be_inverted_there_is_an_interval_and_no_point() -
     trail = begun(file)
     trail.record(msgspec.structs.replace(model(), condition_milli=50_001), time_us=1)
     trail.record(ad("a"), time_us=1)
+    trail.record(budget("a"), time_us=1)
     trail.record(release("a", 1, 1000, random.Random(1)), time_us=1)
     race = next(one for one in trail.figures("a", time_us=1) if one.attribute == "race")
     assert race.deattenuated_ppb is None

@@ -22,7 +22,7 @@ from ringwork.fairness.records import Ad, Eligible, Override, Tables
 from ringwork.fairness.rendering import COLUMNS, answer_of, differences, to_csv, to_html, to_json
 from ringwork.fairness.report import document_of
 from ringwork.kernel.errors import Refused
-from tests.fairness.logs import RACE_MIX, ad, begun, made, release
+from tests.fairness.logs import RACE_MIX, ad, begun, budget, made, release
 
 LOG = made(6, episodes=2)
 DOCUMENT = document_of(audited(io.BytesIO(LOG)))
@@ -39,6 +39,7 @@ def hostile() -> Auditor:
         "race": Eligible(shares_ppb=RACE_MIX),
     }
     trail.record(Ad(ad=HOSTILE, advertiser="+1", category="CREDIT", eligible=shares), time_us=1)
+    trail.record(budget(HOSTILE), time_us=1)
     trail.record(release(HOSTILE, 1, 500, random.Random(1)), time_us=1)
     trail.figures(HOSTILE, time_us=1)
     pause = Override(ad=HOSTILE, action="pause", who="<b>", reason="<img src=x onerror=alert(1)>")

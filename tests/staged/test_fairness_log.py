@@ -30,7 +30,9 @@ def test_the_sample_is_sound_and_what_cannot_be_recomputed_is_counted(staged_dat
 def test_its_report_marks_what_is_only_stated(staged_data: Path) -> None:
     log = (staged_data / "fairness/log/sample.jsonl").read_bytes()
     document = document_of(audited(io.BytesIO(log)))
-    assert to_html(document).count("as stated") == 40
+    page = to_html(document)
+    assert page.count("<small>as stated</small>") == 40
+    assert "Of 40 figures the de-attenuated half cannot be recomputed" in page
     assert (
         to_csv(document).count(",false,undecided,false,")
         + to_csv(document).count(",false,inside,false,")

@@ -33,8 +33,9 @@ def audit(
     """Check a fairness log's chain and signatures and recompute every figure in it.
 
     Ends with 0 where it is sound, 1 where a figure differs, 2 where chain or signature are broken,
-    3 where it cannot be read, and names the first record. De-attenuated figures without a model
-    record before them cannot be recomputed: they are counted, and the rest is checked.
+    3 where it cannot be read, and names the first record. De-attenuated figures without a
+    model, prior and budget before them cannot be recomputed: they are counted, and the rest is
+    checked.
 
     Example: ringwork fairness audit fairness.jsonl --public-key 1de94f96...
 
@@ -256,7 +257,7 @@ def _told(found: Audit) -> str:
     lines = [
         f"{found.word.upper()}: {found.records:,} records of log {found.log or '?'}",
         f"figures: {found.figures:,}, of {half:,} the de-attenuated half cannot be recomputed "
-        "(no model record before them); their proxy half was"
+        "(no model, prior or budget before them); their proxy half was"
         if half
         else f"figures: {found.figures:,}, all recomputed",
         f"coverage rows: {found.coverage_rows:,} in {found.reports:,} reports",

@@ -2,9 +2,9 @@
 
 It trusts nothing that the log says of itself but its signed sums. What it needs from elsewhere to
 be of worth: the public key that the log began with, and a head that was published outside. Where an
-estimated figure has no model record before it, its de-attenuated half cannot be recomputed: that is
-counted and said, never passed over; its proxy half and the arithmetic of coverage are checked all
-the same.
+estimated figure has no model, prior or budget record before it, its de-attenuated half cannot be
+recomputed: that is counted and said, never passed over; its proxy half and the arithmetic of
+coverage are checked all the same.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Audit(Struct, kw_only=True):
     kinds: dict[str, int] = {}
     figures: int = 0
     figures_unverifiable: int = 0
-    """Of ``figures``: those whose de-attenuated half has no model to recompute it with."""
+    """Of ``figures``: those whose de-attenuated half lacks what it is recomputed from."""
     coverage_rows: int = 0
     reports: int = 0
     overrides: int = 0

@@ -6,8 +6,8 @@ What the fold asks of a log beyond the words of 4.10:
 - Sums are cumulative since the segment of their ad began, each segment is a stream of its own.
 - A figure is of the newest release of its ad, and stands until the next one.
 - A period holds the ads with a release since the first plan record that names it.
-- The noise of a sum follows from the newest budget record of its ad and the number of releases of
-  the segment: sigma^2 unit^2 (f_0^2 + ... + f_{t-1}^2), f as in 4.7.
+- The noise of a sum follows from the budget record of its ad before it and the number of releases
+  of the segment: sigma^2 unit^2 (f_0^2 + ... + f_{t-1}^2), f as in 4.7.
 - A de-attenuated figure is that of its ad alone, drawn towards the newest prior record: so it does
   not change with what other ads do after it. A prior of the present period that names ads was
   learned from the newest releases of them all.
@@ -57,7 +57,7 @@ class Computed(Struct, frozen=True, kw_only=True):
     interval_ppb: Interval | UnsetType = UNSET
     band_ppb: Interval | UnsetType | None = UNSET
     is_verifiable: bool = True
-    """False: the de-attenuated half is as stated, since no model or prior stands before it."""
+    """False: the de-attenuated half is as stated: no model, prior or budget stands before it."""
 
 
 class Segment(Struct, kw_only=True):
@@ -66,7 +66,8 @@ class Segment(Struct, kw_only=True):
     ad: Ad
     release: Release | None = None
     releases: int = 0
-    sigma: str = "0"
+    sigma: str | None = None
+    """None: no budget record said how large the noise is."""
 
 
 class Flight(Struct, kw_only=True):
@@ -84,6 +85,11 @@ class Flight(Struct, kw_only=True):
     def released(self) -> list[tuple[Segment, Release]]:
         """Segments that have a release, in their order."""
         return [(one, one.release) for one in self.parts if one.release is not None]
+
+    @property
+    def is_noise_known(self) -> bool:
+        """Whether a budget record stood before the newest release of every segment."""
+        return all(segment.sigma is not None for segment, _ in self.released())
 
     @property
     def impressions(self) -> int:
@@ -192,7 +198,7 @@ class Recomputation:
         if not wrong:
             flight.is_in_period = True
             open_.release, open_.releases = release, open_.releases + 1
-            open_.sigma = "0" if flight.budget is None else flight.budget.sigma
+            open_.sigma = None if flight.budget is None else flight.budget.sigma
             self._figures.pop(release.ad, None)
         return wrong
 
@@ -262,7 +268,7 @@ class Recomputation:
         if attribute not in plan.estimated:
             return found
         model, prior = self.models.get(attribute), self.priors.get(attribute)
-        if model is None or prior is None:
+        if model is None or prior is None or not flight.is_noise_known:
             return msgspec.structs.replace(found, is_verifiable=False)
         drawn_to = exact.Prior(covariance_ppb=prior.T_ppb, ads=prior.ads)
         try:
@@ -275,7 +281,12 @@ class Recomputation:
         return msgspec.structs.replace(found, **half)
 
     def direct(self, ad: str, attribute: str, by: By = "impressions") -> Interval | None:
-        """The 95 % interval of a declared attribute's figure; errors as ``computed``."""
+        """The 95 % interval of a declared attribute's figure; errors as ``computed``.
+
+        None where nobody known was reached, or no budget record says how large the noise is.
+        """
+        if not self.flights[ad].is_noise_known:
+            return None
         found = exact.direct_ppb(*self.observed(ad, attribute, by))
         return None if found is None else (found[1], found[2])
 
@@ -333,7 +344,7 @@ def _observed(
     unit, sums = release.unit.get(attribute, 0), of_sums[attribute]
     if unit < 1 or len(shares) != groups or len(sums) not in (groups, groups + 1):
         raise LookupError(f"segment {number}: expected {groups} groups and a unit")
-    noise = noise_variance(segment.sigma, segment.releases)
+    noise = noise_variance(segment.sigma or "0", segment.releases)
     return exact.Observed(
         ad=segment.ad.ad,
         segment=number,

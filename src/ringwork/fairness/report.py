@@ -125,6 +125,8 @@ class Document(Struct, frozen=True, kw_only=True):
     verdict: str
     findings: tuple[str, ...]
     unsigned: int
+    figures_unverifiable: int
+    """Of those shown: the de-attenuated half is as stated."""
     is_test_entropy: bool
     demo_tables: bool
     tables: tuple[Tables, ...]
@@ -161,6 +163,7 @@ def document_of(auditor: Auditor) -> Document:
         verdict=found.word,
         findings=tuple(f"record {one.seq}: {one.detail}" for one in found.findings),
         unsigned=found.unsigned,
+        figures_unverifiable=sum(not one.is_verifiable for *_, one in state.figures()),
         is_test_entropy=genesis.entropy == "test",
         demo_tables=any(one.demo_tables for one in state.tables),
         tables=tuple(state.tables),
@@ -236,8 +239,13 @@ def _span(interval: tuple[int, int] | UnsetType | None) -> Span | None:
 
 
 def _verdict(row: AdFigure, bound_ppb: int) -> Verdict:
-    """By the interval, the band where there is one: what it straddles is undecided."""
+    """By the interval, the band where there is one: what it straddles is undecided.
+
+    A declared figure whose noise is not recorded is taken as it stands, as coverage takes it.
+    """
     span = row.band or row.interval
+    if span is None and row.direct_ppb is not None:
+        span = Span(row.direct_ppb, row.direct_ppb)
     if span is None:
         return "none"
     if span.high_ppb <= bound_ppb:

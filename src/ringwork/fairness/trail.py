@@ -64,8 +64,8 @@ class Trail:
         """State every figure that the newest release of an ad gives, and keep them.
 
         Left out: attributes of which nobody with a known group was reached, and estimated ones
-        while no model says how their proxy blurs. Refused (record-invalid) where sums and shares do
-        not fit each other.
+        while no model, prior or budget says what to correct them with. Refused (record-invalid)
+        where sums and shares do not fit each other.
         """
         stated = []
         for attribute, by in self._askable(ad):
