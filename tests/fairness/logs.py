@@ -9,9 +9,9 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ringwork.fairness.flights import model_of
 from ringwork.fairness.log import LogWriter, Signer
 from ringwork.fairness.measure.confusion import implied_blur
-from ringwork.fairness.recompute import model_of
 from ringwork.fairness.records import (
     Ad,
     Budget,

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from ringwork.fairness.audit import Audit, audited
 from ringwork.fairness.coverage import coverage, excluded, levelling_down
+from ringwork.fairness.flights import blur_of, noise_variance
 from ringwork.fairness.log import Signer, canonical, head_of
 from ringwork.fairness.measure import exact
-from ringwork.fairness.recompute import Recomputation, blur_of, noise_variance
+from ringwork.fairness.recompute import Recomputation
 from ringwork.fairness.records import Coverage, Figure, Plan, Reach, Release
 from ringwork.kernel.errors import Refused
 from tests.fairness.logs import (

@@ -14,8 +14,9 @@ from fractions import Fraction
 
 from msgspec import UNSET, Struct, UnsetType
 
+from ringwork.fairness.flights import Flight
 from ringwork.fairness.model import PPB, PPM
-from ringwork.fairness.recompute import Computed, Flight, Recomputation, told
+from ringwork.fairness.recompute import Computed, Recomputation, told
 from ringwork.fairness.records import (
     By,
     Cost,
