@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
 def variance(segments, attribute, way):  # in 1e-9: half the sum of |delivered - eligible share|
-    total, weight = [0] * 4096, 0
+    total, weight = [0] * 256, 0
     for eligible, release in segments:
         shares = eligible[attribute]["people_shares_ppb" if way else "shares_ppb"]
         sums = release["people_sums" if way else "sums"][attribute]
