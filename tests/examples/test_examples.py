@@ -1,5 +1,6 @@
 """Every example runs as the script it is; those that assert something fail where it does not hold."""
 
+import io
 import runpy
 import sys
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.fairness.logs import made
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SMALL = {"auction_theory.py": ["--auctions", "4000", "--seed", "2"]}
+SMALL = {"auction_theory.py": ["--auctions", "4000", "--seed", "2"], "fairness_audit.py": []}
 
 
 def test_every_example_is_run_here():
@@ -18,6 +21,7 @@ def test_every_example_is_run_here():
 @pytest.mark.parametrize("name", SMALL)
 def test_an_example_runs_as_a_script(name, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [name, *SMALL[name]])
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(made(3, episodes=1))))
     runpy.run_path(str(EXAMPLES / name), run_name="__main__")
     assert capsys.readouterr().out
 

@@ -9,3 +9,8 @@ app = App(
     help="Housing, employment and credit ads: measure, steer, prove.",
     help_format="plaintext",
 )
+app.command("ringwork.cli.fairness_audit:audit", name="audit")
+app.command("ringwork.cli.fairness_audit:report", name="report")
+app.command("ringwork.cli.fairness_audit:dossier", name="dossier")
+app.command("ringwork.cli.fairness_audit:budget", name="budget")
+app.command("ringwork.cli.fairness_log:app", name="log")

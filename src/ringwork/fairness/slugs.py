@@ -17,5 +17,11 @@ SLUGS: Final[Mapping[str, tuple[int, str]]] = {
         "The declared releases of an ad would cost more than its plan allows.",
     ),
     "budget-spent": (409, "The privacy budget of the ad is spent; its last release stands."),
+    "record-invalid": (422, "What was to be written to the audit log is no record of its version."),
+    "log-broken": (
+        409,
+        "The audit log does not hold together; `ringwork fairness audit` says where.",
+    ),
+    "log-key": (409, "The key is not the one that the audit log is signed with now."),
 }
 """Slug: status, and when it is answered."""

@@ -1,0 +1,231 @@
+"""Coverage, what it leaves out, and what it cost: the tables of a report, from recomputed figures.
+
+Coverage(threshold, minimum) = ads with so many impressions and variance within the threshold, of
+all ads with so many impressions (specification 4.1). Where a figure cannot be shown to be within,
+it is not within: an ad whose newest release has no figure counts in the denominator alone, and so
+does one whose blur cannot be inverted under ``deattenuated``. ``interval_upper`` is the upper end
+of the interval. ``measure.coverage`` is the same table from live figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+from msgspec import UNSET, Struct, UnsetType
+
+from ringwork.fairness.flights import Flight
+from ringwork.fairness.model import PPB, PPM
+from ringwork.fairness.recompute import Computed, Recomputation, told
+from ringwork.fairness.records import (
+    By,
+    Cost,
+    Coverage,
+    Excluded,
+    LevellingDown,
+    MeasureName,
+    Plan,
+    Reach,
+    Report,
+)
+
+Row = tuple[str, str, int, int, str]
+
+
+class _Weights(Struct):
+    ads: int = 0
+    impressions: int = 0
+    spend_nanos: int = 0
+
+    def add(self, flight: Flight) -> None:
+        self.ads += 1
+        self.impressions += flight.impressions
+        self.spend_nanos += flight.spend_nanos
+
+
+def measures_of(plan: Plan, attribute: str) -> tuple[MeasureName, ...]:
+    """How an attribute is shown: a declared one directly, an estimated one never by one number."""
+    if attribute in plan.estimated:
+        return "proxy", "deattenuated", "interval_upper"
+    return ("proxy",)
+
+
+def value_of(figure: Computed, measure: MeasureName) -> int | None:
+    """What is held against the threshold; None: nothing can be shown."""
+    if measure == "proxy":
+        return figure.proxy_ppb
+    if measure == "interval_upper":
+        return None if figure.interval_ppb is UNSET else figure.interval_ppb[1]
+    return None if figure.deattenuated_ppb is UNSET else figure.deattenuated_ppb
+
+
+def is_within(value: int, bound: int, *, inclusive: bool) -> bool:
+    """Whether a variance is at most the bound, or below it."""
+    return value < bound or (value == bound and inclusive)
+
+
+def is_counted(flight: Flight, minimum: int, *, inclusive: bool) -> bool:
+    """Whether an ad had at least so many impressions, or more than so many."""
+    return flight.impressions > minimum or (flight.impressions == minimum and inclusive)
+
+
+def coverage(state: Recomputation, plan: Plan) -> list[Coverage]:
+    """Every row that the plan asks for, by the names of attributes.
+
+    A plan that was read back has lost the order that they were written in.
+    """
+    people = {attribute for _, attribute, by, _ in state.figures() if by == "people"}
+    ways: tuple[By, ...] = ("impressions", "people")
+    return [
+        coverage_row(state, plan, (by, attribute, threshold, minimum, measure))
+        for by in ways
+        for attribute in sorted(plan.attributes)
+        if by == "impressions" or attribute in people
+        for threshold in plan.thresholds_ppm
+        for minimum in plan.minimum_impressions
+        for measure in measures_of(plan, attribute)
+    ]
+
+
+def coverage_row(
+    state: Recomputation, plan: Plan, asked: tuple[By, str, int, int, MeasureName]
+) -> Coverage:
+    """One row."""
+    by, attribute, threshold, minimum, measure = asked
+    total, within = _Weights(), _Weights()
+    for name, flight in state.of_period():
+        if is_counted(flight, minimum, inclusive=plan.inclusive):
+            total.add(flight)
+            figure = state.figure(name, attribute, by)
+            value = None if figure is None else value_of(figure, measure)
+            bound = threshold * (PPB // PPM)
+            if value is not None and is_within(value, bound, inclusive=plan.inclusive):
+                within.add(flight)
+    by_spend = share_ppm(within.spend_nanos, total.spend_nanos)
+    by_impressions = share_ppm(within.impressions, total.impressions)
+    return Coverage(
+        attribute=attribute,
+        threshold_ppm=threshold,
+        minimum_impressions=minimum,
+        measure=measure,
+        ads=total.ads,
+        within=within.ads,
+        share_ppm=share_ppm(within.ads, total.ads),
+        by=by,
+        impressions_share_ppm=UNSET if by_impressions is None else by_impressions,
+        spend_share_ppm=UNSET if by_spend is None else by_spend,
+    )
+
+
+def share_ppm(part: int, whole: int) -> int | None:
+    """Rounded half to even; None of nothing."""
+    return round(Fraction(part * PPM, whole)) if whole else None
+
+
+def excluded(state: Recomputation, plan: Plan) -> Excluded:
+    """Ads below the smallest minimum: in no row, always stated."""
+    smallest, found = min(plan.minimum_impressions, default=0), _Weights()
+    for _, flight in state.of_period():
+        if not is_counted(flight, smallest, inclusive=plan.inclusive):
+            found.add(flight)
+    return Excluded(ads=found.ads, impressions=found.impressions, spend_nanos=found.spend_nanos)
+
+
+def cost(state: Recomputation) -> Cost | UnsetType:
+    """Spend for each 1,000 unique people; unset where no release says how many people."""
+    spend, people, is_known = 0, 0, False
+    for _, flight in state.of_period():
+        for _, release in flight.released():
+            if release.people is not UNSET:
+                is_known = True
+                spend, people = spend + release.spend_nanos, people + release.people
+    if not is_known:
+        return UNSET
+    each = round(Fraction(1000 * spend, people)) if people > 0 else None
+    return Cost(spend_nanos=spend, people=people, per_thousand_people_nanos=each)
+
+
+def levelling_down(reach: Sequence[Reach]) -> list[LevellingDown]:
+    """The index of every ad and attribute in ``reach``: L / (L + G) (specification 4.2).
+
+    L is the eligible-weighted fall of reach in groups that were reached more than the mean without
+    control, G the rise in those that were reached less.
+    """
+    rows: dict[tuple[str, str], list[Reach]] = {}
+    for one in reach:
+        rows.setdefault((one.ad, one.attribute), []).append(one)
+    found = []
+    for (ad, attribute), groups in rows.items():
+        total = sum(one.eligible_ppb for one in groups)
+        mean = sum(one.eligible_ppb * one.without_control_ppb for one in groups)
+        lost = gained = 0
+        for one in groups:
+            change = one.eligible_ppb * (one.reach_ppb - one.without_control_ppb)
+            if one.without_control_ppb * total > mean:
+                lost += max(0, -change)
+            elif one.without_control_ppb * total < mean:
+                gained += max(0, change)
+        index = share_ppm(lost, lost + gained)
+        found.append(LevellingDown(ad=ad, attribute=attribute, index_ppm=index))
+    return found
+
+
+def report_of(state: Recomputation, plan: Plan, reach: Sequence[Reach] = ()) -> Report:
+    """What the log's report of the period says; ``reach`` comes from the control arm."""
+    return Report(
+        period=plan.period,
+        coverage=tuple(coverage(state, plan)),
+        excluded=excluded(state, plan),
+        cost=cost(state),
+        reach=tuple(reach),
+        levelling_down=tuple(levelling_down(reach)),
+    )
+
+
+def wrong_in(stated: Report, state: Recomputation) -> list[str]:
+    """What a report says and the log does not give, in words."""
+    plan = state.plan
+    if plan is None:
+        return ["report: expected a plan before it"]
+    wrong = list(_wrong_rows(stated.coverage, coverage(state, plan)))
+    if stated.excluded is not UNSET and stated.excluded != (found := excluded(state, plan)):
+        wrong.append(f"report: excluded: expected {found}, stated {stated.excluded}")
+    if stated.cost is not UNSET:
+        found_cost = cost(state)
+        for member in ("spend_nanos", "people", "per_thousand_people_nanos"):
+            expected = UNSET if found_cost is UNSET else getattr(found_cost, member)
+            if getattr(stated.cost, member) != expected:
+                wrong.append(f"report: cost: {member}: expected {told(expected)}")
+    if tuple(levelling_down(stated.reach)) != stated.levelling_down:
+        wrong.append("report: levelling_down does not follow from reach")
+    return wrong
+
+
+def _wrong_rows(stated: Sequence[Coverage], asked: Sequence[Coverage]) -> Iterator[str]:
+    expected = {_row_of(row): row for row in asked}
+    seen = set()
+    for row in stated:
+        key = _row_of(row)
+        if key not in expected or key in seen:
+            yield f"report: coverage {_named(key)}: no row that the plan asks for once"
+            continue
+        seen.add(key)
+        for member in ("ads", "within", "share_ppm", "impressions_share_ppm", "spend_share_ppm"):
+            came, right = getattr(row, member), getattr(expected[key], member)
+            if came is not UNSET and came != right:
+                yield (
+                    f"report: coverage {_named(key)}: {member}: "
+                    f"expected {told(right)}, stated {told(came)}"
+                )
+    for key in expected.keys() - seen:
+        if key[-1] != "interval_upper":  # may be left out; the pair may not
+            yield f"report: coverage {_named(key)}: missing"
+
+
+def _row_of(row: Coverage) -> Row:
+    return row.by, row.attribute, row.threshold_ppm, row.minimum_impressions, row.measure
+
+
+def _named(key: Row) -> str:
+    by, attribute, threshold, minimum, measure = key
+    return f"{attribute} by {by}, {measure}, {threshold} ppm, {minimum} impressions"

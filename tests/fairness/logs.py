@@ -1,0 +1,196 @@
+"""Whole audit logs for tests and benchmarks, made by the real writer through its public interface."""
+
+from __future__ import annotations
+
+import io
+import random
+from functools import cache
+from typing import BinaryIO
+
+import numpy as np
+
+from ringwork.fairness.flights import model_of
+from ringwork.fairness.log import LogWriter, Signer
+from ringwork.fairness.measure.confusion import implied_blur
+from ringwork.fairness.records import (
+    Ad,
+    Budget,
+    Control,
+    Eligible,
+    Genesis,
+    Model,
+    Override,
+    Plan,
+    Prior,
+    Reach,
+    Release,
+    Tables,
+)
+from ringwork.fairness.trail import Trail
+from ringwork.kernel.entropy import SeededEntropy
+
+SEED = bytes(range(32))
+OTHER_SEED = bytes(range(1, 33))
+START_US = 1_700_000_000_000_000
+RACE = ("white", "black", "hispanic", "other")
+RACE_MIX = (620_000_000, 140_000_000, 170_000_000, 70_000_000)
+
+
+def begun(
+    file: BinaryIO, *, period: str = "2026-1", seed: bytes = SEED, with_model: bool = True
+) -> Trail:
+    """A log with its genesis, tables, plan, and what race is corrected with."""
+    signer = Signer(seed)
+    trail = Trail(LogWriter(file, signer))
+    genesis = Genesis(public_key=signer.public, log="test", software_version="0.0", entropy="test")
+    trail.record(genesis, time_us=START_US)
+    tables = Tables(name="demo", sha256="ab" * 32, rows=2000, demo_tables=True)
+    trail.record(tables, time_us=START_US + 1)
+    trail.record(plan(period), time_us=START_US + 2)
+    if with_model:
+        trail.record(model(), time_us=START_US + 3)
+        trail.record(default_prior(period), time_us=START_US + 4)
+    return trail
+
+
+def plan(period: str = "2026-1") -> Plan:
+    return Plan(
+        name="us-v-meta",
+        attributes={"sex": ("female", "male"), "race": RACE},
+        estimated=("race",),
+        inclusive=True,
+        thresholds_ppm=(100_000, 50_000),
+        minimum_impressions=(300, 1000),
+        period=period,
+        epsilon_micro=4_000_000,
+        delta="1e-6",
+        T=64,
+        cap=1,
+        kappa_ppm=(0, 50_000, 100_000, 150_000),
+    )
+
+
+@cache
+def model() -> Model:
+    """How a calibrated proxy blurs: learned on an invented pool, as specification 4.6 has it."""
+    pool = np.random.default_rng(5).dirichlet(np.array(RACE_MIX) / 1e9 * 1.6, 4000)
+    return model_of("race", implied_blur(pool, SeededEntropy(5)))
+
+
+def default_prior(period: str = "2026-1") -> Prior:
+    """Deviations of about five points, before any ad has been seen."""
+    spread, groups = 2_500_000, len(RACE)
+    rows = [
+        tuple(spread - spread // groups if i == j else -spread // groups for j in range(groups))
+        for i in range(groups)
+    ]
+    return Prior(period=period, attribute="race", T_ppb=tuple(rows), ads=0)
+
+
+def ad(name: str, segment: int = 0, female_ppb: int = 510_000_000, by_people: bool = True) -> Ad:
+    def shares(*ppb: int) -> Eligible:
+        return Eligible(shares_ppb=ppb, people_shares_ppb=ppb if by_people else ())
+
+    return Ad(
+        ad=name,
+        category="HOUSING",
+        advertiser=f"advertiser of {name}",
+        segment=segment,
+        eligible={
+            "sex": shares(female_ppb, 1_000_000_000 - female_ppb),
+            "race": shares(*RACE_MIX),
+        },
+    )
+
+
+def budget(name: str) -> Budget:
+    return Budget(ad=name, sigma="4.0", events=64, epsilon_micro=3_650_000, delta="1e-6")
+
+
+def release(name: str, episode: int, impressions: int, rng: random.Random) -> Release:
+    """Noisy sums of a skewed delivery: the skew and the noise differ from ad to ad."""
+    skew = rng.uniform(-0.15, 0.15)
+    female = round(impressions * (0.5 + skew))
+    known = [female, impressions - female - impressions // 50, impressions // 50]
+    white = round(impressions * (0.62 - skew))
+    race = [white, round(impressions * 0.14), round(impressions * 0.17)]
+    race.append(impressions - sum(race))
+    noise = lambda scale: round(rng.gauss(0, scale))  # noqa: E731
+    return Release(
+        ad=name,
+        episode=episode,
+        final=episode == 3,
+        impressions=impressions,
+        people=round(impressions * 0.8) + noise(6),
+        spend_nanos=impressions * 2_000_000,
+        sums={
+            "sex": tuple(one + noise(6) for one in known),
+            "race": tuple(256 * one + noise(6 * 256) for one in race),
+        },
+        people_sums={"sex": tuple(one * 4 // 5 + noise(6) for one in known)},
+        unit={"sex": 1, "race": 256},
+    )
+
+
+def made(
+    ads: int = 12,
+    *,
+    episodes: int = 2,
+    seed: int = 1,
+    periods: int = 1,
+    with_report: bool = True,
+    key_seed: bytes = SEED,
+) -> bytes:
+    """A complete log: ads with segments, releases, figures, controls, an override, reports."""
+    file = io.BytesIO()
+    trail, rng, now = begun(file, seed=key_seed), random.Random(seed), START_US + 100
+    sizes = {f"ad-{number}": rng.choice([150, 300, 700, 1000, 5000]) for number in range(ads)}
+    for name in sizes:
+        trail.record(ad(name), time_us=now)
+        trail.record(budget(name), time_us=now)
+    for period in range(periods):
+        if period:
+            trail.record(plan(f"2026-{period + 1}"), time_us=now)
+        for step in range(1, episodes + 1):
+            for number, (name, size) in enumerate(sizes.items()):
+                now += 1
+                if step == 2 and number % 5 == 0 and not period:
+                    trail.record(ad(name, segment=1, female_ppb=450_000_000), time_us=now)
+                episode = period * episodes + step
+                trail.record(release(name, episode, size * episode, rng), time_us=now)
+                trail.figures(name, time_us=now)
+                shift = Control(ad=name, episode=episode, lambda_micro=(1200, -1200, 0, 3, 4, -7))
+                trail.record(shift, time_us=now)
+            trail.writer.checkpoint(time_us=now)
+        trail.learn_priors(time_us=now)
+        if not period:
+            paused = Override(
+                ad="ad-0", action="pause", who="m.ortega", reason="complaint 17 is looked into"
+            )
+            trail.record(paused, time_us=now)
+        if with_report:
+            trail.report(time_us=now, reach=reach("ad-0"))
+            trail.writer.checkpoint(time_us=now)
+    return file.getvalue()
+
+
+def reach(name: str) -> list[Reach]:
+    """A quarter of what changed came from reaching fewer women (by hand: L = 1, G = 3)."""
+    return [
+        Reach(
+            ad=name,
+            attribute="sex",
+            group="female",
+            eligible_ppb=500_000_000,
+            reach_ppb=39_000_000,
+            without_control_ppb=40_000_000,
+        ),
+        Reach(
+            ad=name,
+            attribute="sex",
+            group="male",
+            eligible_ppb=500_000_000,
+            reach_ppb=33_000_000,
+            without_control_ppb=30_000_000,
+        ),
+    ]
