@@ -1,18 +1,13 @@
-"""Figures against the reference implementation, and against a log that others wrote."""
+"""Figures against the reference implementation."""
 
 import importlib.util
-import json
 
-import msgspec
 import numpy as np
 import pytest
 
 from ringwork.fairness.measure import shrink
 from ringwork.fairness.measure.confusion import implied_blur
-from ringwork.fairness.measure.coverage import AdFigure, AdTotals, coverage
-from ringwork.fairness.measure.exact import Observed, proxy_ppb
 from ringwork.fairness.model import PPB
-from ringwork.fairness.plan import preset
 from ringwork.kernel.entropy import SeededEntropy
 from tests.fairness.calibrated_world import ads, people
 
@@ -69,62 +64,3 @@ def test_figures_and_intervals_are_the_references(
     assert np.abs(ours[:, 0] - expected[:, 0]).max() < 0.003
     assert np.abs(ours[:, 1:] - expected[:, 1:]).max() < 0.012
     assert np.abs((ours - expected).mean(0)).max() < 0.001
-
-
-def test_figures_and_coverage_of_the_sample_log(staged_data) -> None:
-    records = [
-        json.loads(line)
-        for line in (staged_data / "fairness/log/sample.jsonl").read_text().splitlines()
-    ]
-    bodies = {
-        kind: [r["body"] for r in records if r["kind"] == kind]
-        for kind in ("plan", "ad", "release", "figure", "report")
-    }
-    eligible = {one["ad"]: one["eligible"] for one in bodies["ad"]}
-    sizes = {one["ad"]: one["impressions"] for one in bodies["release"]}
-    figures: dict[str, dict[str, AdFigure]] = {}
-    released = {one["ad"]: one for one in bodies["release"]}
-    for figure in bodies["figure"]:
-        release, attribute = released[figure["ad"]], figure["attribute"]
-        observed = Observed(
-            ad=figure["ad"],
-            segment=0,
-            impressions=release["impressions"],
-            sums=tuple(release["sums"][attribute]),
-            unit=release["unit"][attribute],
-            eligible_ppb=tuple(eligible[figure["ad"]][attribute]["shares_ppb"]),
-            noise_variance=0,
-        )
-        assert proxy_ppb(observed) == figure["proxy_ppb"]
-        figures.setdefault(figure["ad"], {})[attribute] = AdFigure(
-            proxy_ppb=figure["proxy_ppb"],
-            deattenuated_ppb=figure.get("deattenuated_ppb"),
-            upper_ppb=figure.get("interval_ppb", [None, None])[1],
-        )
-    assert len(figures) == 40
-    (plan,) = bodies["plan"]
-    (report,) = bodies["report"]
-    rows = coverage(
-        [
-            AdTotals(ad=ad, impressions=sizes[ad], people=0, spend_nanos=0, figures=found)
-            for ad, found in figures.items()
-        ],
-        msgspec.structs.replace(
-            preset("us-v-meta"),
-            thresholds_ppm=tuple(plan["thresholds_ppm"]),
-            minimum_impressions=tuple(plan["minimum_impressions"]),
-            inclusive=plan["inclusive"],
-        ),
-    )
-    ours = {
-        (one.attribute, one.measure, one.threshold_ppm, one.minimum_impressions): (
-            one.ads,
-            one.within,
-            one.share_ppm,
-        )
-        for one in rows
-    }
-    assert len(report["coverage"]) == 12
-    for row in report["coverage"]:
-        key = (row["attribute"], row["measure"], row["threshold_ppm"], row["minimum_impressions"])
-        assert ours[key] == (row["ads"], row["within"], row["share_ppm"])

@@ -24,7 +24,7 @@ PAID_MOST: Final = 30.0
 """No impression moves the pace by more than so many times the even spend."""
 
 
-def play(  # noqa: PLR0913  # a kernel takes arrays, not objects
+def play(  # noqa: PLR0913, PLR0917  # a kernel takes arrays, not objects
     chances: tuple[Any, ...],
     table: NDArray[np.float32],
     is_multiplier: bool,  # numba takes no keywords

@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 
 class SimulatedAd(Struct, frozen=True, kw_only=True):
-    """One ad of a world. ``eligible`` is of the groups crossed; levels are of mean value and price."""
+    """One ad of a world. ``eligible`` is of crossed groups; levels are of mean value and price."""
 
     ad_id: str
     advertiser: int
@@ -74,7 +74,7 @@ Make = Callable[[int], World]
 
 
 class Opportunities(Struct, frozen=True, kw_only=True):
-    """The chances of one ad in order, the same for every controller: differences are the policy's."""
+    """The chances of one ad in order, alike for every controller: differences are the policy's."""
 
     group: NDArray[np.uint8]
     cluster: NDArray[np.uint8]

@@ -1,7 +1,8 @@
 """Flights of a world's ads under a controller: auctions, releases with privacy noise, steps.
 
 The controller gets what a platform's would: cells of (cluster, value bin), and releases of noisy
-sums, de-attenuated with the confusion matrix that the platform believes. The truth is for the score.
+sums, de-attenuated with the confusion matrix that the platform believes. The truth is for the
+score.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from msgspec import Struct
@@ -25,8 +26,8 @@ from ringwork.fairness.control.model import (
     Traffic,
     incidence,
 )
+from ringwork.fairness.control.steering import VALUE_BINS, bins_of
 
-BINS: Final = 12
 FORECAST: Final = 200
 """Opportunities of the past that every policy may look at before it bids, without any group."""
 FIRST_EPISODES: Final = (30, 60, 120)
@@ -77,7 +78,8 @@ def contingency(world: World, seed: int) -> Floats:
     inverse = np.linalg.inv(world.claimed_confusion)
     groups = np.einsum("rk,skc->src", inverse.T, sums).reshape(sexes * races, -1)
     groups = np.maximum(groups, 1.0)
-    return groups / groups.sum(axis=1, keepdims=True)
+    shares: Floats = groups / groups.sum(axis=1, keepdims=True)
+    return shares
 
 
 @cache
@@ -110,11 +112,8 @@ class Flight:
         sexes, races = world.blocks
         self._scale = float(chances.value[:FORECAST].mean(dtype=np.float64))
         values = chances.value / np.float32(self._scale)
-        logs = np.log(values[:FORECAST].astype(np.float64))
-        spread = max(float(logs.std()), 0.1)
-        self.edges = float(logs.mean()) + spread * np.linspace(-2, 2, BINS - 1)
-        bins = np.searchsorted(self.edges, np.log(values)).astype(np.uint8)
-        self._chances = (
+        bins = bins_of(values)
+        self._chances: tuple[Any, ...] = (
             chances.group,
             chances.cluster,
             chances.member,
@@ -124,8 +123,8 @@ class Flight:
             chances.price,
         )
         self._cells = (
-            np.zeros((count, BINS)),
-            np.zeros((count, BINS)),
+            np.zeros((count, VALUE_BINS)),
+            np.zeros((count, VALUE_BINS)),
             np.zeros(count),
             np.zeros(count),
             np.zeros(2),
@@ -142,7 +141,6 @@ class Flight:
             blocks=world.blocks,
             eligible=ad.eligible,
             clusters=clusters,
-            value_edges=self.edges,
             expected_impressions=self._expected(),
             tau=0.05,
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ringwork.fairness.bench.lp import Cells, best
 from ringwork.fairness.bench.model import Floats, SimulatedAd, World
@@ -47,7 +48,7 @@ class Recipe:
     """How much value grows with the posterior's departure from its group: geography that the proxy
     sees."""
     overconfident: float = 0.0
-    """Share of the claimed confusion matrix that is the identity: the platform believes it knows."""
+    """Share of the identity in the claimed confusion matrix: the platform believes it knows."""
     per_advertiser: int = 1
     shock: bool = False
 
@@ -79,7 +80,7 @@ def make(recipe: Recipe, seed: int) -> World:
     )
 
 
-def _pool(rng: np.random.Generator, race: Floats) -> tuple[Floats, Floats]:
+def _pool(rng: np.random.Generator, race: Floats) -> tuple[NDArray[np.float32], Floats]:
     """Calibrated posteriors whose blur is the proxy's on real names, and their M.
 
     A Dirichlet mixture with the shares as mean: people of it have the race that it says, with the

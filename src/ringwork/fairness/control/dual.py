@@ -26,6 +26,7 @@ from ringwork.fairness.control.model import (
     records,
     spans,
 )
+from ringwork.fairness.control.steering import VALUE_MIDDLES
 
 CARRIED_MOST: Final = 0.15
 """No more than this is to be made good per impression that is left: near the end, little is."""
@@ -67,7 +68,7 @@ class Dual:
 
     def start(self, ad: AdContext) -> DualState:
         columns = incidence(ad.blocks)
-        value = response.middles(ad.value_edges)
+        value = VALUE_MIDDLES
         return DualState(
             ad=ad,
             incidence=columns,
@@ -107,7 +108,7 @@ class Dual:
         )
         telling = (ad.eligible[:, None] * learned.likelihood).T
         shift = Shift(prices=found.prices, records=records(telling, by_group), pace=found.pace)
-        worth = response.middles(ad.value_edges) - shift.table(ad.clusters)
+        worth = VALUE_MIDDLES - shift.table(ad.clusters)
         state.bid = np.maximum(worth, 1e-6) / found.pace
         return shift
 
@@ -148,7 +149,7 @@ class Dual:
         return Problem(
             blocks=ad.blocks,
             weight=(traffic.opportunities / so_far).ravel(),
-            value=np.tile(response.middles(ad.value_edges), ad.clusters.shape[1]),
+            value=np.tile(VALUE_MIDDLES, ad.clusters.shape[1]),
             excess=excess,
             log_price=np.tensordot(learned.price, learned.share, axes=1).ravel(),
             price_spread=learned.price_spread,

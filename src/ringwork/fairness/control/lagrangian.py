@@ -20,7 +20,7 @@ from ringwork.fairness.control.response import normal_cdf
 
 SMOOTH: Final = 0.03
 RIDGE: Final = 3e-4
-"""Keeps prices finite where no shift reaches the band; costs .6 points of deviation at a price of 3."""
+"""Keeps prices finite where no shift reaches the band; at a price of 3 it gives .6 points away."""
 STEP_MOST: Final = 0.5
 ROUNDS: Final = 25
 DONE: Final = 1e-4

@@ -2,9 +2,9 @@
 
 Groups are those of all attributes crossed, in the order of ``itertools.product``: sex 2 and race 4
 make G = 8 groups, and A = 6 shares, attribute after attribute. Opportunities are counted in cells
-of (cluster, value bin): the cluster is what the platform may see of who looks, the bin where the
-value of showing this ad lies among its others. Both are the platform's own knowledge; no cell says
-who belongs to which group.
+of (cluster, value bin): the cluster is what the platform may see of who looks, the bin
+(``steering.bins_of``) where the value of showing this ad lies beside its usual one. Both are the
+platform's own knowledge; no cell says who belongs to which group.
 
 An ad wins where ``value - shift >= what the others bid``. The shift of a cell is additive (the
 Lagrangian of a constraint on shares, specification 4.8; Celis, Mehrotra and Vishnoi 2019), in units
@@ -52,8 +52,6 @@ class AdContext(Struct, frozen=True, kw_only=True):
     """[G] shares of the eligible audience."""
     clusters: Floats
     """[G, C] chance of each cluster given the group, from one release of a contingency table."""
-    value_edges: Floats
-    """[B - 1] borders of the value bins: logarithms, in units of the ad's own value scale."""
     expected_impressions: float
     tau: float
     """The band: the variance of every attribute is to end within it."""

@@ -1,10 +1,10 @@
 """How value and price depend on the group, learned without anybody's group (ecological regression).
 
 The mean log value of a cluster is the mean over its groups of theirs, so a regression of the
-clusters' means on the clusters' group shares gives the groups' levels (Goodman 1953). It holds where value
-depends on the cluster only through the group; where it does not, releases correct what it predicts
-(``estimate``). Prices to beat are treated alike. Within a cluster, high values then tell more of
-the group than the cluster alone does, which is where the cheapest corrections are.
+clusters' means on the clusters' group shares gives the groups' levels (Goodman 1953). It holds
+where value depends on the cluster only through the group; where it does not, releases correct what
+it predicts (``estimate``). Prices to beat are treated alike. Within a cluster, high values then
+tell more of the group than the cluster alone does, which is where the cheapest corrections are.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ import numpy as np
 from msgspec import Struct
 
 from ringwork.fairness.control.model import AdContext, Floats, Traffic, incidence, spans
+from ringwork.fairness.control.steering import VALUE_EDGES
 
 EFFECT: Final = 0.45
 """Prior standard deviation of a group's effect on a logarithm: what response models of ads show."""
 SPREAD_LEAST: Final = 0.1
-_TAIL: Final = 0.3
-"""Beyond the outermost border, the middle of a bin lies so far out."""
 
 
 class Response(Struct, frozen=True, kw_only=True):
@@ -38,12 +37,6 @@ class Response(Struct, frozen=True, kw_only=True):
     """[G, C, B] chance of the group given the cell."""
 
 
-def middles(edges: Floats) -> Floats:
-    """[B] the value that stands for each bin."""
-    inner = (edges[1:] + edges[:-1]) / 2
-    return np.exp(np.concatenate(([edges[0] - _TAIL], inner, [edges[-1] + _TAIL])))
-
-
 def fit(ad: AdContext, traffic: Traffic) -> Response:
     """The levels that explain the clusters' means best, drawn towards no effect."""
     count = traffic.opportunities.sum(axis=1)
@@ -54,7 +47,7 @@ def fit(ad: AdContext, traffic: Traffic) -> Response:
     )
     value, value_spread = _levels(ad, mix, count, traffic.log_value, traffic.log_value_square)
     price, price_spread = _levels(ad, mix, count, traffic.log_price, traffic.log_price_square)
-    borders = (ad.value_edges[None, :] - value[:, None]) / value_spread
+    borders = (np.log(VALUE_EDGES)[None, :] - value[:, None]) / value_spread
     below = np.concatenate(
         (np.zeros((len(value), 1)), normal_cdf(borders), np.ones((len(value), 1))), axis=1
     )
@@ -104,7 +97,8 @@ def won(response: Response, bid: Floats) -> Floats:
     """[G, C, B] chance of the group given the cell and that ``bid`` [C, B] wins."""
     scaled = np.log(np.maximum(bid, 1e-9))[None] - response.price[:, None, None]
     inside = response.share * np.maximum(normal_cdf(scaled / response.price_spread), 1e-12)
-    return inside / inside.sum(axis=0)
+    shares: Floats = inside / inside.sum(axis=0)
+    return shares
 
 
 def normal_cdf(x: Floats) -> Floats:
