@@ -9,3 +9,5 @@ app = App(
     help="Housing, employment and credit ads: measure, steer, prove.",
     help_format="plaintext",
 )
+app.command("ringwork.cli.fairness_tables:app", name="tables")
+app.command("ringwork.cli.fairness_infer:infer", name="infer")
