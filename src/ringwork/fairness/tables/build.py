@@ -9,7 +9,7 @@ from typing import Final
 
 from ringwork.fairness.tables import read
 from ringwork.fairness.tables.model import LEVELS, AreaTable, Level, NameTable, Source, Tables
-from ringwork.fairness.tables.sources import PACKAGES, Archive
+from ringwork.fairness.tables.sources import Archive
 
 Progress = Callable[[str, int], None]
 VINTAGES: Final = ("2010", "2020")
@@ -112,7 +112,7 @@ def _areas(parts: _Parts, vintage: str, *, is_only: bool) -> tuple[dict[Level, A
             found[table.level] = table
     package = _LISTED[vintage]
     if package in parts.archives:
-        has = PACKAGES[package].members
+        has = parts.archives[package].package.members
         for level in LEVELS:
             if level not in found and f"{level}_group" in has:
                 found[level] = _shares(parts, package, level)

@@ -83,12 +83,11 @@ def demo_people(entropy_seed: int, count: int) -> People:
         for table, out in ((tables.surnames, surname), (tables.first_names, first)):
             bearers = table.counts * table.shares[:, group]
             out[rows] = _drawn(draws, bearers, len(rows))
-    codes = areas.codes[place]
     return People(
         surname=np.array(tables.surnames.keys)[surname],
         first_name=np.array(tables.first_names.keys)[first],
-        zip=np.char.zfill(codes.astype(np.str_), 5),
-        tract=np.char.zfill(tract_of(codes).astype(np.str_), 11),
+        zip=_texts(areas)[place],
+        tract=_texts(tables.areas["tract"])[place],
         sex=_drawn(draws, np.ones(len(SEX)), count).astype(np.int16),
         age=_drawn(draws, np.array(AGE_SHARES), count).astype(np.int16),
         race=race.astype(np.int16),
@@ -101,6 +100,10 @@ def _drawn(draws: np.random.Generator, weights: Floats, count: int) -> NDArray[n
     at = np.searchsorted(ends, draws.random(count) * ends[-1], side="right")
     found: NDArray[np.int64] = np.minimum(at, len(weights) - 1).astype(np.int64)
     return found
+
+
+def _texts(areas: AreaTable) -> NDArray[np.str_]:
+    return np.array([areas.text(row) for row in range(len(areas.codes))])
 
 
 def _names(file: str) -> NameTable:
