@@ -32,7 +32,9 @@ def by_hand(**changes: object) -> Tables:
                     shares(white=0.4, black=0.2, api=0.4),
                 ]
             ),
-            np.array(shares(white=0.6, black=0.2, hispanic=0.1, api=0.05, aian=0.03, mult_other=0.02)),
+            np.array(
+                shares(white=0.6, black=0.2, hispanic=0.1, api=0.05, aian=0.03, mult_other=0.02)
+            ),
             100.0,
         ),
         "first_names": NameTable(

@@ -25,11 +25,41 @@ from ringwork.fairness.names.rules import (
 )
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "surname_vectors.csv"
-KEYS = (
-    "SMITH JONES GARCIA LOPEZ ONEIL MCDONALD MACDONALD DELACRUZ DELAFUENTE FUENTE LE VAN DO DE AL NGUYEN RASHID "
-    "WEISS MUNOZ NAN NULL TRUE SENIOR ANONYMOUS WILLIAMSON DIAZ SMITHK WILSON VANDERBERG "
-    "ABCDEFGHIJKLMNOPQR ABCDEFGHIJKL ABCDEFGHIJKLM IV"
-).split()
+KEYS = [
+    "SMITH",
+    "JONES",
+    "GARCIA",
+    "LOPEZ",
+    "ONEIL",
+    "MCDONALD",
+    "MACDONALD",
+    "DELACRUZ",
+    "DELAFUENTE",
+    "FUENTE",
+    "LE",
+    "VAN",
+    "DO",
+    "DE",
+    "AL",
+    "NGUYEN",
+    "RASHID",
+    "WEISS",
+    "MUNOZ",
+    "NAN",
+    "NULL",
+    "TRUE",
+    "SENIOR",
+    "ANONYMOUS",
+    "WILLIAMSON",
+    "DIAZ",
+    "SMITHK",
+    "WILSON",
+    "VANDERBERG",
+    "ABCDEFGHIJKLMNOPQR",
+    "ABCDEFGHIJKL",
+    "ABCDEFGHIJKLM",
+    "IV",
+]
 INDEX = NameIndex(KEYS)
 RULES = ("cfpb", "extended")
 
@@ -128,8 +158,10 @@ def test_a_suffix_is_unglued_from_five_letters_on() -> None:
     assert unglued("SMITH") is None
 
 
-ALPHABET = string.ascii_letters + " -'.,`" + "0123áñßØ’\t/"
-words = st.sampled_from([*KEYS, *ANSWERS, "Jr", "sr", "III", "D", "O", "Mc", "van", "J", "xyzzy", "y"])
+ALPHABET = string.ascii_letters + " -'.,`" + "0123áñßØ\u2019\t/"
+words = st.sampled_from(
+    [*KEYS, *ANSWERS, "Jr", "sr", "III", "D", "O", "Mc", "van", "J", "xyzzy", "y"]
+)
 typed = st.builds(
     "".join,
     st.lists(
@@ -147,6 +179,8 @@ def test_the_loops_answer_as_the_rules_do(rules: str, texts: list[str]) -> None:
     found = INDEX.match(strings(texts), rules)
     for row, text in enumerate(texts):
         expected = match(text, rules, INDEX.find)
+        if expected.row < 0:
+            expected = expected._replace(row=len(KEYS) + (expected.kind == NONE))
         assert (found.rows[row], found.kinds[row], found.seconds[row]) == expected, text
 
 

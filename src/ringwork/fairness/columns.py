@@ -37,6 +37,10 @@ class Strings:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def part(self, start: int, end: int) -> Strings:
+        """Strings ``start`` to ``end``, in the same bytes."""
+        return Strings(self.data, self.offsets[start : end + 1])
+
     def text(self, at: int) -> str:
         """One string; bytes that are no UTF-8 become U+FFFD."""
         return bytes(self.data[self.offsets[at] : self.offsets[at + 1]]).decode(errors="replace")

@@ -48,6 +48,8 @@ _EMPTY: Final = 0
 _ANSWER: Final = (1 << 30) - 1
 """Row of an answer that is no name; also the largest table there can be."""
 _WORDS: Final = 4
+_BLOCK: Final = 64
+"""Strings read before they are looked up."""
 _GOLDEN: Final = 0x9E3779B97F4A7C15 - 2**64
 _SECOND: Final = 0xC2B2AE3D27D4EB4F - 2**64
 _MISSING: Final = -1
@@ -188,21 +190,77 @@ def pack(data: Bytes, offsets: Offsets, words: Slots) -> None:
         words[number, 1] = second if is_word else 0
 
 
+_U: Final = np.uint64
+_SEVEN_BITS: Final = _U(0x7F7F7F7F7F7F7F7F)
+_EIGHTH_BIT: Final = _U(0x8080808080808080)
+_LOWER: Final = _U(0x2020202020202020)
+_FROM_A: Final = _U(0x1F1F1F1F1F1F1F1F)
+"""Added to a byte of seven bits it reaches the eighth from "a" on."""
+_BEYOND_Z: Final = _U(0x0505050505050505)
+_FIVE_BITS: Final = _U(0x1F1F1F1F1F1F1F1F)
+_ALL: Final = _U(0xFFFFFFFFFFFFFFFF)
+_EVEN_5: Final = _U(0x001F001F001F001F)
+_EVEN_10: Final = _U(0x000003FF000003FF)
+_EVEN_20: Final = _U(0x00000000000FFFFF)
+"""Every other group of bits; the others move down beside them, and then these pairs, and so on."""
+_TAIL_BITS: Final = _U(0xFFFFF)
+
+
 @_kernel()
-def _read_word(data: Bytes, start: int, end: int) -> tuple[int, int, int]:
-    """The letters at the start of a string, packed, and how many: all of it, where it is a word."""
-    first, second, length = 0, 0, 0
-    stop = min(end, start + LETTERS_MAX)
-    while start + length < stop:
-        kind = int(_CLASSES[data[start + length]])
+def _eight(data: Bytes, at: int) -> np.uint64:
+    """Eight bytes as a number, the first lowest: one load, once compiled."""
+    return (
+        _U(data[at])
+        | (_U(data[at + 1]) << _U(8))
+        | (_U(data[at + 2]) << _U(16))
+        | (_U(data[at + 3]) << _U(24))
+        | (_U(data[at + 4]) << _U(32))
+        | (_U(data[at + 5]) << _U(40))
+        | (_U(data[at + 6]) << _U(48))
+        | (_U(data[at + 7]) << _U(56))
+    )
+
+
+@_kernel()
+def _letters(eight: np.uint64, length: int) -> tuple[np.uint64, bool]:
+    """The first ``length`` bytes at five bits each, and whether all of them are letters."""
+    within = _ALL >> _U(64 - 8 * length) if length > 0 else _U(0)
+    small = (eight & _SEVEN_BITS) | _LOWER
+    is_letter = (small + _FROM_A) & ~(small + _BEYOND_Z) & ~eight & _EIGHTH_BIT
+    bits = eight & _FIVE_BITS & within
+    bits = (bits & _EVEN_5) | ((bits & ~_EVEN_5) >> _U(3))
+    bits = (bits & _EVEN_10) | ((bits & ~_EVEN_10) >> _U(6))
+    bits = (bits & _EVEN_20) | ((bits & ~_EVEN_20) >> _U(12))
+    return bits, (is_letter & within) == (_EIGHTH_BIT & within)
+
+
+@_kernel()
+def _read_word(data: Bytes, start: int, end: int) -> tuple[np.int64, np.int64, bool]:
+    """A string of up to sixteen letters, packed; False for any other."""
+    length = end - start
+    if length > 16 or length < 1:
+        return np.int64(0), np.int64(0), False
+    if start + 16 > data.shape[0]:
+        return _read_word_at_the_end(data, start, end)
+    head, is_head = _letters(_eight(data, start), min(length, 8))
+    tail, is_tail = _letters(_eight(data, start + 8), max(length - 8, 0))
+    first = head | ((tail & _TAIL_BITS) << _U(40))
+    return np.int64(first), np.int64(tail >> _U(20)), is_head and is_tail
+
+
+@_kernel()
+def _read_word_at_the_end(data: Bytes, start: int, end: int) -> tuple[np.int64, np.int64, bool]:
+    """As ``_read_word``, byte by byte: beyond the last string there is nothing to load."""
+    first, second = 0, 0
+    for at in range(start, end):
+        kind = int(_CLASSES[data[at]])
         if kind > 26:
-            break
-        if length < _FIRST:
-            first |= kind << 5 * length
+            return np.int64(0), np.int64(0), False
+        if at - start < _FIRST:
+            first |= kind << 5 * (at - start)
         else:
-            second |= kind << 5 * (length - _FIRST)
-        length += 1
-    return first, second, length
+            second |= kind << 5 * (at - start - _FIRST)
+    return np.int64(first), np.int64(second), True
 
 
 @_kernel()
@@ -320,21 +378,21 @@ def _match_words(
 
 
 @_kernel()
-def _match_word(first: int, second: int, length: int, slots: Slots, is_cfpb: bool) -> int:
-    """The row of a string that is one word: also _ANSWER, _MISSING and LEFT."""
-    row = _find(first, second, slots)
+def _unlisted(first: int, second: int, length: int, row: int, is_cfpb: bool) -> tuple[int, int]:
+    """Row and kind of a single word that is not simply listed."""
     if is_cfpb:
         if _is_among(first, second, _CFPB_SUFFIXES):
-            return LEFT
-        return _MISSING if row == _ANSWER else row
-    if row == _MISSING and _is_glued(first, second, length):
-        return LEFT
-    return row
+            return LEFT, NONE
+        is_listed = row != _ANSWER and row != _MISSING
+        return (row, TABLE) if is_listed else (_MISSING, GENERIC)
+    if row == _ANSWER:
+        return _MISSING, NONE
+    return LEFT if _is_glued(first, second, length) else _MISSING, GENERIC
 
 
 @_kernel(
-    numba.void(
-        _BYTES, _PLACES, _TABLE, numba.boolean,
+    numba.int64(
+        _BYTES, _PLACES, _TABLE, numba.boolean, numba.int64,
         numba.int32[::1], numba.uint8[::1], numba.int32[::1],
     )
 )  # fmt: skip
@@ -343,28 +401,48 @@ def match(
     offsets: Offsets,
     slots: Slots,
     is_cfpb: bool,
+    keys: int,
     rows: Rows,
     kinds: Bytes,
     seconds: Rows,
-) -> None:
+) -> int:
     """Row, kind and second row of each string (UTF-8, ``offsets`` has one more than there are).
 
-    ``rows`` is LEFT where the string is not plain: other signs than letters, spaces, full stops,
-    commas, hyphens and apostrophes, long, or where a rule applies that only ``rules`` knows.
+    ``keys`` is the row of a name that is not listed, one more that of no name. ``rows`` is LEFT
+    where the string is not plain: other signs than letters, spaces, full stops, commas, hyphens and
+    apostrophes, long, or where a rule applies that only ``rules`` knows; returns how many.
     """
     words = np.empty((_WORDS, 4), np.int64)
-    for number in range(offsets.shape[0] - 1):
-        start, end = offsets[number], offsets[number + 1]
-        first, second, length = _read_word(data, start, end)
-        row, kind, other = _MISSING, NONE, _MISSING
-        if length > 1 and start + length == end:
-            row = _match_word(first, second, length, slots, is_cfpb)
-            kind = GENERIC if row == _MISSING else TABLE
-            if row == _ANSWER:
-                row, kind = _MISSING, NONE
-        elif start < end:
-            if is_cfpb:
+    read = np.empty((_BLOCK, 3), np.int64)
+    count, mask = offsets.shape[0] - 1, slots.shape[0] - 1
+    left = 0
+    for block in range(0, count, _BLOCK):
+        size = min(_BLOCK, count - block)
+        for at in range(size):
+            first, second, is_word = _read_word(data, offsets[block + at], offsets[block + at + 1])
+            read[at, 0], read[at, 1], read[at, 2] = first, second, is_word
+        # Look-ups wait for memory: these loads wait together, and those below find them done.
+        touched = 0
+        for at in range(size):
+            touched ^= slots[_slot(read[at, 0], read[at, 1], mask), 0]
+        words[0, 0] = touched  # what has no use would not be loaded
+        for at in range(size):
+            number = block + at
+            start, end = offsets[number], offsets[number + 1]
+            first, second = read[at, 0], read[at, 1]
+            row, kind, other = _MISSING, NONE, _MISSING
+            if read[at, 2] and end - start > 1:
+                # Most are one word of letters, and listed.
+                row = _find(first, second, slots)
+                kind = TABLE
+                if row < 0 or row == _ANSWER or is_cfpb:
+                    row, kind = _unlisted(first, second, end - start, row, is_cfpb)
+            elif start < end:
                 row = LEFT
-            else:
-                row, kind, other = _match_words(data, start, end, slots, words)
-        rows[number], kinds[number], seconds[number] = row, kind, other
+                if not is_cfpb:
+                    row, kind, other = _match_words(data, start, end, slots, words)
+            if row == _MISSING:
+                row = keys if kind == GENERIC else keys + 1
+            left += row == LEFT
+            rows[number], kinds[number], seconds[number] = row, kind, other
+    return left

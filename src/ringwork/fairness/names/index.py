@@ -17,15 +17,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringwork.fairness.columns import Strings, strings
-from ringwork.fairness.names.rules import Match, Rules, match
+from ringwork.fairness.names.rules import NONE, Match, Rules, match
 
-LOAD_MAX: Final = 0.5
-"""Of the slots: a look-up then sees about one and a half of them."""
+LOAD_MAX: Final = 0.7
+"""Of the slots: a look-up then sees about two of them, mostly in one cache line; the Census list
+takes 4 MB."""
+
+
+_NOTHING: Final = np.zeros(0, np.intp)
 
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """For each written name: row of the table or -1, how (``rules.TABLE``, ...), second row."""
+    """For each written name: its row, how it matched (``rules.TABLE``, ...), the second part's row.
+
+    Rows beyond the table: its length stands for a name that is not listed, one more for no name.
+    ``seconds`` is -1 where there is none.
+    """
 
     rows: NDArray[np.int32]
     kinds: NDArray[np.uint8]
@@ -49,26 +57,37 @@ class NameIndex:
         """The row of a key."""
         return self._rows.get(key)
 
-    def match(self, written: Strings, rules: Rules) -> Matched:
-        """The rows of names as written; rows out = rows in."""
+    def match(
+        self, written: Strings, rules: Rules, known: dict[str, Match] | None = None
+    ) -> Matched:
+        """The rows of names as written; rows out = rows in.
+
+        ``known`` keeps what ``rules`` found from call to call, for a column that comes in parts.
+        """
         count = len(written)
-        rows, seconds = np.full(count, -1, np.int32), np.full(count, -1, np.int32)
-        kinds = np.zeros(count, np.uint8)
+        rows, seconds = np.empty(count, np.int32), np.empty(count, np.int32)
+        kinds = np.empty(count, np.uint8)
         loops = compiled()
         if loops is None:
             left = np.arange(count)
         else:
-            slots = self._ready(loops)
-            is_cfpb = rules == "cfpb"
-            loops.match(written.data, written.offsets, slots, is_cfpb, rows, kinds, seconds)
-            left = np.flatnonzero(rows == loops.LEFT)
-        known: dict[str, Match] = {}
+            slots, is_cfpb = self._ready(loops), rules == "cfpb"
+            found = rows, kinds, seconds
+            args = written.data, written.offsets, slots, is_cfpb, len(self.keys)
+            is_done = loops.match(*args, *found) == 0
+            left = _NOTHING if is_done else np.flatnonzero(rows == loops.LEFT)
+        known = {} if known is None else known
         for row, text in written.taken(left):
-            found = known.get(text)
-            if found is None:
-                found = known[text] = match(text, rules, self.find)
-            rows[row], kinds[row], seconds[row] = found
+            one = known.get(text)
+            if one is None:
+                one = known[text] = self._placed(match(text, rules, self.find))
+            rows[row], kinds[row], seconds[row] = one
         return Matched(rows, kinds, seconds)
+
+    def _placed(self, found: Match) -> Match:
+        if found.row >= 0:
+            return found
+        return found._replace(row=len(self.keys) + (found.kind == NONE))
 
     def _ready(self, loops: ModuleType) -> NDArray[np.int64]:
         """The table of slots, made at the first use."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ringwork.fairness.columns import Strings, Values, strings
 from ringwork.fairness.model import RACE_FOUR, RACE_SIX
-from ringwork.fairness.names.rules import GENERIC, NONE, TABLE, Rules
+from ringwork.fairness.names.rules import NONE, Match, Rules
 from ringwork.fairness.proxy.areas import Areas, areas_of
 from ringwork.fairness.proxy.batch import ProxyBatch
 from ringwork.fairness.proxy.engine import loops
@@ -30,7 +30,13 @@ GroupsOf: Final = {"six": RACE_SIX, "four": RACE_FOUR}
 PEOPLE_MAX: Final = 50_000_000
 """Of one batch: 1.2 GB of posteriors."""
 
+BLOCK: Final = 32_768
+"""People at a time: their rows and kinds fit into the second cache."""
+
 Rows = NDArray[np.int32]
+Kinds = NDArray[np.uint8]
+Known = tuple[dict[str, Match], dict[str, Match]]
+"""What the rules found so far, of surnames and of first names."""
 Table = NDArray[np.float32]
 
 
@@ -93,13 +99,7 @@ class BISG:
         """
         if first_name is not None:
             raise ValueError("expected no first names: BIFSG and fBISG take them")
-        names, people = _read(surname, zip=zip, tract=tract, block_group=block_group)
-        rows, kinds, table = self._surnames(names)
-        areas = self.areas.rows(people, len(names))
-        values = np.empty((len(names), GROUPS), np.float32)
-        if loops().two(table, self._area_rows, rows, areas, values):
-            self._fill(values, kinds, areas)
-        return self._batch(values, kinds, np.zeros(len(names), np.uint8), areas)
+        return self._estimated(*_read(surname, zip=zip, tract=tract, block_group=block_group), None)
 
     def posterior_ids(self, surname_id: Rows, area_id: Rows) -> NDArray[np.float32]:
         """[n, 6] posteriors of names and areas that were encoded before; see ``encoded``.
@@ -109,8 +109,9 @@ class BISG:
         _check(surname_id, len(self._names), "surname_id")
         _check(area_id, len(self._area_rows), "area_id")
         values = np.empty((len(surname_id), GROUPS), np.float32)
-        if loops().two(self._names, self._area_rows, surname_id, area_id, values):
-            self._fill(values, np.zeros(len(values), np.uint8), area_id)
+        empty = np.empty(len(values), np.int32)
+        count = loops().two(self._names, self._area_rows, surname_id, area_id, values, empty)
+        values[empty[:count]] = self.areas.shares[area_id[empty[:count]]]
         return values
 
     def encoded(
@@ -124,17 +125,51 @@ class BISG:
         """Surname and area ids for ``posterior_ids``, of this set of tables only."""
         names, people = _read(surname, zip=zip, tract=tract, block_group=block_group)
         matched = self.tables.surnames.index.match(names, self._rules)
-        return _row_of(matched.rows, matched.kinds, self.generic_id), self.areas.rows(
-            people, len(names)
-        )
+        return matched.rows, self.areas.rows(people, len(names))
 
-    def _surnames(self, written: Strings) -> tuple[Rows, NDArray[np.uint8], Table]:
+    def _estimated(
+        self, names: Strings, given: dict[Level, Strings], first_names: Strings | None
+    ) -> ProxyBatch:
+        """In blocks, so that what is between names and posteriors stays in the cache."""
+        count = len(names)
+        values = np.empty((count, GROUPS), np.float32)
+        kinds, first_kinds, levels = (np.zeros(count, np.uint8) for _ in range(3))
+        known: Known = {}, {}
+        for start in range(0, count, BLOCK):
+            rows = slice(start, min(start + BLOCK, count))
+            part = {level: one.part(start, rows.stop) for level, one in given.items()}
+            areas = self.areas.rows(part, rows.stop - start)
+            first = None if first_names is None else first_names.part(start, rows.stop)
+            columns = names.part(start, rows.stop), first
+            kinds[rows], first_kinds[rows] = self._block(*columns, areas, values[rows], known)
+            levels[rows] = self.areas.level[areas]
+        return self._batch(values, kinds, first_kinds, levels)
+
+    def _block(
+        self,
+        names: Strings,
+        first_names: Strings | None,
+        areas: Rows,
+        values: Table,
+        known: Known,
+    ) -> tuple[Kinds, Kinds]:
+        """Fills in the posteriors of some people; how their names matched."""
+        assert first_names is None
+        rows, kinds, table = self._surnames(names, known[0])
+        empty = np.empty(len(names), np.int32)
+        count = loops().two(table, self._area_rows, rows, areas, values, empty)
+        # Where nothing is left of name and area together, the area alone; and say so.
+        values[empty[:count]] = self.areas.shares[areas[empty[:count]]]
+        kinds[empty[:count]] = NONE
+        return kinds, np.zeros(len(names), np.uint8)
+
+    def _surnames(self, written: Strings, known: dict[str, Match]) -> tuple[Rows, Kinds, Table]:
         """Rows and kinds, and the table that the rows are of."""
-        matched = self.tables.surnames.index.match(written, self._rules)
-        rows = _row_of(matched.rows, matched.kinds, self.generic_id)
-        if self._double_names == "first":
-            return rows, matched.kinds, self._names
+        matched = self.tables.surnames.index.match(written, self._rules, known)
+        rows = matched.rows
         is_pair = matched.seconds >= 0
+        if self._double_names == "first" or not is_pair.any():
+            return rows, matched.kinds, self._names
         pairs, at = np.unique(
             np.column_stack([rows[is_pair], matched.seconds[is_pair]]), axis=0, return_inverse=True
         )
@@ -142,25 +177,19 @@ class BISG:
         rows[is_pair] = len(self._names) + at.reshape(-1)
         return rows, matched.kinds, np.vstack([self._names, means])
 
-    def _fill(self, values: Table, kinds: NDArray[np.uint8], areas: Rows) -> None:
-        """Where nothing is left of name and area together, the area alone; and say so."""
-        empty = np.flatnonzero(~values.any(axis=1))
-        values[empty] = self.areas.shares[areas[empty]]
-        kinds[empty] = NONE
-
     def _batch(
         self,
         values: Table,
-        kinds: NDArray[np.uint8],
-        first_kinds: NDArray[np.uint8],
-        areas: Rows,
+        kinds: Kinds,
+        first_kinds: Kinds,
+        levels: Kinds,
     ) -> ProxyBatch:
         found = ProxyBatch(
             values,
             RACE_SIX,
             kinds,
             first_kinds,
-            self.areas.level[areas],
+            levels,
             self.tables.name,
             self.tables.sha256,
             self.tables.demo_tables,
@@ -201,29 +230,41 @@ class BIFSG(BISG):
         """As BISG's; where the first name excludes all else, it is left out, and flagged."""
         if first_name is None:
             return super().posterior(surname=surname, zip=zip, tract=tract, block_group=block_group)
-        names, people = _read(surname, zip=zip, tract=tract, block_group=block_group)
-        first_written = strings(first_name)
-        _check_length(len(first_written), len(names), "first_name")
-        rows, kinds, table = self._surnames(names)
-        first = self._first.index.match(first_written, "extended")
-        first_rows = _row_of(first.rows, first.kinds, len(self._first.keys))
-        areas = self.areas.rows(people, len(names))
-        values = np.empty((len(names), GROUPS), np.float32)
-        args = table, self._area_rows, self._first_rows
-        if loops().three(*args, rows, areas, first_rows, values):
-            self._fill_three(values, (table, rows, kinds), (first_rows, first.kinds), areas)
-        return self._batch(values, kinds, first.kinds, areas)
+        names, given = _read(surname, zip=zip, tract=tract, block_group=block_group)
+        first = strings(first_name)
+        _check_length(len(first), len(names), "first_name")
+        return self._estimated(names, given, first)
+
+    def _block(
+        self,
+        names: Strings,
+        first_names: Strings | None,
+        areas: Rows,
+        values: Table,
+        known: Known,
+    ) -> tuple[Kinds, Kinds]:
+        if first_names is None:
+            return super()._block(names, first_names, areas, values, known)
+        rows, kinds, table = self._surnames(names, known[0])
+        first = self._first.index.match(first_names, "extended", known[1])
+        args = table, self._area_rows, self._first_rows, rows, areas, first.rows
+        empty = np.empty(len(names), np.int32)
+        count = loops().three(*args, values, empty)
+        if count:
+            names_of = (table, rows, kinds), (first.rows, first.kinds)
+            self._fill_three(values, empty[:count], *names_of, areas)
+        return kinds, first.kinds
 
     def _fill_three(
         self,
         values: Table,
-        surname: tuple[Table, Rows, NDArray[np.uint8]],
-        first: tuple[Rows, NDArray[np.uint8]],
+        empty: Rows,
+        surname: tuple[Table, Rows, Kinds],
+        first: tuple[Rows, Kinds],
         areas: Rows,
     ) -> None:
         """Without the first name, else without the surname, else the area alone."""
         (table, rows, kinds), (first_rows, first_kinds) = surname, first
-        empty = np.flatnonzero(~values.any(axis=1))
         there = areas[empty]
         by_surname = table[rows[empty]] * self._area_rows[there]
         by_first = self._first_rows[first_rows[empty]] * self.areas.shares[there]
@@ -257,12 +298,6 @@ def _name_rows(table: NameTable, *, by_margin: bool) -> Table:
         margin = people / people.sum()
         rows = np.divide(rows, margin, out=np.zeros_like(rows), where=margin > 0)
     return rows.astype(np.float32)
-
-
-def _row_of(rows: Rows, kinds: NDArray[np.uint8], generic: int) -> Rows:
-    """Rows of ``_name_rows``: that of the name, of all others, or of none."""
-    found: Rows = np.where(kinds >= TABLE, rows, np.where(kinds == GENERIC, generic, generic + 1))
-    return found.astype(np.int32, copy=False)
 
 
 def _read(surname: Values, **areas: Values | None) -> tuple[Strings, dict[Level, Strings]]:

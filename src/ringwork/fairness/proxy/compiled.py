@@ -82,13 +82,27 @@ def _code(data: Bytes, start: int, end: int, digits: int) -> int:
 def codes(data: Bytes, offsets: Codes, digits: int, out: Codes) -> None:
     """The codes of a column of areas as written, -1 for what is none."""
     for number in range(out.shape[0]):
-        out[number] = _code(data, offsets[number], offsets[number + 1], digits)
+        start, end = offsets[number], offsets[number + 1]
+        if end - start == 5 and digits == 5:
+            a, b, c = int(data[start]) - 48, int(data[start + 1]) - 48, int(data[start + 2]) - 48
+            d, e = int(data[start + 3]) - 48, int(data[start + 4]) - 48
+            # Five digits, as most are: no branch until all are read.
+            is_code = (max(a, b, c, d, e) <= 9) & (min(a, b, c, d, e) >= 0)
+            if is_code:
+                out[number] = a * 10_000 + b * 1_000 + c * 100 + d * 10 + e
+                continue
+        out[number] = _code(data, start, end, digits)
 
 
-@_kernel(numba.int64(_TABLE, _TABLE, _ROWS, _ROWS, _OUT))
-def two(names: Table, areas: Table, name_rows: Rows, area_rows: Rows, out: Table) -> int:
-    """Normalised products of a row of each table; returns how many are 0 in every group."""
-    empty = 0
+@_kernel(numba.int64(_TABLE, _TABLE, _ROWS, _ROWS, _OUT, numba.int32[::1]))
+def two(
+    names: Table, areas: Table, name_rows: Rows, area_rows: Rows, out: Table, empty: Rows
+) -> int:
+    """Normalised products of a row of each table.
+
+    Returns how many are 0 in every group; ``empty`` begins with their rows.
+    """
+    count = 0
     for row in range(out.shape[0]):
         name, area = name_rows[row], area_rows[row]
         a = np.float64(names[name, 0]) * np.float64(areas[area, 0])
@@ -102,17 +116,18 @@ def two(names: Table, areas: Table, name_rows: Rows, area_rows: Rows, out: Table
         if total > 0.0:
             scale = 1.0 / total
         else:
-            empty += 1
+            empty[count] = row
+            count += 1
         out[row, 0] = a * scale
         out[row, 1] = b * scale
         out[row, 2] = c * scale
         out[row, 3] = d * scale
         out[row, 4] = e * scale
         out[row, 5] = f * scale
-    return empty
+    return count
 
 
-@_kernel(numba.int64(_TABLE, _TABLE, _TABLE, _ROWS, _ROWS, _ROWS, _OUT))
+@_kernel(numba.int64(_TABLE, _TABLE, _TABLE, _ROWS, _ROWS, _ROWS, _OUT, numba.int32[::1]))
 def three(
     names: Table,
     areas: Table,
@@ -121,9 +136,10 @@ def three(
     area_rows: Rows,
     first_rows: Rows,
     out: Table,
+    empty: Rows,
 ) -> int:
     """As ``two``, of three tables."""
-    empty = 0
+    count = 0
     product = np.empty(_GROUPS, np.float64)
     for row in range(out.shape[0]):
         name, area, first = name_rows[row], area_rows[row], first_rows[row]
@@ -139,10 +155,11 @@ def three(
         if total > 0.0:
             scale = 1.0 / total
         else:
-            empty += 1
+            empty[count] = row
+            count += 1
         for group in range(_GROUPS):
             out[row, group] = product[group] * scale
-    return empty
+    return count
 
 
 _INCREMENT: Final = 0x9E3779B97F4A7C15

@@ -24,7 +24,13 @@ class Loops(Protocol):
 
     def codes(self, data: Bytes, offsets: Codes, digits: int, out: Codes) -> None: ...
     def two(
-        self, names: Table, areas: Table, name_rows: Rows, area_rows: Rows, out: Table
+        self,
+        names: Table,
+        areas: Table,
+        name_rows: Rows,
+        area_rows: Rows,
+        out: Table,
+        empty: Rows,
     ) -> int: ...
     def three(
         self,
@@ -35,6 +41,7 @@ class Loops(Protocol):
         area_rows: Rows,
         first_rows: Rows,
         out: Table,
+        empty: Rows,
     ) -> int: ...
     def sweeps(
         self,

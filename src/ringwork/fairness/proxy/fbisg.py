@@ -17,7 +17,7 @@ from ringwork.fairness.columns import Values, strings
 from ringwork.fairness.names.rules import Rules
 from ringwork.fairness.proxy.areas import NATION_ROW
 from ringwork.fairness.proxy.batch import ProxyBatch
-from ringwork.fairness.proxy.bisg import BISG, _check_length, _read, _row_of, first_names_of
+from ringwork.fairness.proxy.bisg import BISG, _check_length, _read, first_names_of
 from ringwork.fairness.proxy.engine import loops
 from ringwork.fairness.tables.model import GROUPS, NameTable, Tables
 from ringwork.kernel.ports import Entropy
@@ -67,7 +67,7 @@ class FBISG(BISG):
     ) -> ProxyBatch:
         """As BISG's, estimated from draws; first names are used where they are given."""
         names, given = _read(surname, zip=zip, tract=tract, block_group=block_group)
-        rows, kinds, _ = self._surnames(names)
+        rows, kinds, _ = self._surnames(names, {})
         likelihoods = self._chances[rows]
         first_kinds = np.zeros(len(names), np.uint8)
         if first_name is not None:
@@ -76,11 +76,10 @@ class FBISG(BISG):
             _check_length(len(written), len(names), "first_name")
             first = table.index.match(written, "extended")
             first_kinds = first.kinds
-            first_rows = _row_of(first.rows, first.kinds, len(table.keys))
-            likelihoods = likelihoods * _chances(table)[first_rows]
+            likelihoods = likelihoods * _chances(table)[first.rows]
         areas = self.areas.rows(given, len(names))
         values = self._sampled(likelihoods, areas)
-        return self._batch(values, kinds, first_kinds, areas)
+        return self._batch(values, kinds, first_kinds, self.areas.level[areas])
 
     def _sampled(
         self, likelihoods: NDArray[np.float64], areas: NDArray[np.int32]

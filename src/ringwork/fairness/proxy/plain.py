@@ -57,9 +57,11 @@ def codes(data: Bytes, offsets: Codes, digits: int, out: Codes) -> None:
         out[number] = found
 
 
-def two(names: Table, areas: Table, name_rows: Rows, area_rows: Rows, out: Table) -> int:
+def two(
+    names: Table, areas: Table, name_rows: Rows, area_rows: Rows, out: Table, empty: Rows
+) -> int:
     """See ``compiled.two``."""
-    return _products([(names, name_rows), (areas, area_rows)], out)
+    return _products([(names, name_rows), (areas, area_rows)], out, empty)
 
 
 def three(
@@ -70,13 +72,15 @@ def three(
     area_rows: Rows,
     first_rows: Rows,
     out: Table,
+    empty: Rows,
 ) -> int:
     """See ``compiled.three``."""
-    return _products([(names, name_rows), (areas, area_rows), (first_names, first_rows)], out)
+    factors = [(names, name_rows), (areas, area_rows), (first_names, first_rows)]
+    return _products(factors, out, empty)
 
 
-def _products(factors: list[tuple[Table, Rows]], out: Table) -> int:
-    empty = 0
+def _products(factors: list[tuple[Table, Rows]], out: Table, empty: Rows) -> int:
+    count = 0
     for start in range(0, len(out), _BLOCK):
         rows = slice(start, start + _BLOCK)
         (table, at), *others = factors
@@ -89,8 +93,10 @@ def _products(factors: list[tuple[Table, Rows]], out: Table) -> int:
         is_empty = ~(total > 0.0)
         scale = np.divide(1.0, total, out=np.zeros_like(total), where=~is_empty)
         out[rows] = product * scale[:, None]
-        empty += int(is_empty.sum())
-    return empty
+        found = np.flatnonzero(is_empty)
+        empty[count : count + len(found)] = start + found
+        count += len(found)
+    return count
 
 
 def sweeps(
