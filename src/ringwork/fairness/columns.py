@@ -92,7 +92,7 @@ def _of_arrow(values: Any, digits: int) -> Strings:
         if not pa.types.is_string_view(kind):
             return _of_texts([_text(value, digits) for value in values.to_pylist()])
         values = values.cast(pa.large_string())
-    if values.null_count:
+    if values.null_count and _has_bytes_in_nulls(values):
         values = pc.fill_null(values, "")
     width = np.int64 if pa.types.is_large_string(values.type) else np.int32
     _, places, data = values.buffers()
@@ -101,6 +101,21 @@ def _of_arrow(values: Any, digits: int) -> Strings:
         read = np.frombuffer(places, width)[values.offset : values.offset + len(values) + 1]
         found[:] = read
     return Strings(np.frombuffer(data or b"", np.uint8), found)
+
+
+def _has_bytes_in_nulls(values: Any) -> bool:
+    """Whether a missing value has a length: Arrow allows it, and hardly anybody writes it."""
+    import pyarrow as pa  # noqa: PLC0415 - as above
+
+    is_wide = pa.types.is_large_string(values.type)
+    validity, places, _ = values.buffers()
+    if validity is None or places is None:
+        return True
+    start, end = values.offset, values.offset + len(values)
+    bits = np.unpackbits(np.frombuffer(validity, np.uint8), bitorder="little")[start:end]
+    read = np.frombuffer(places, np.int64 if is_wide else np.int32)[start : end + 1]
+    nulls = np.flatnonzero(bits == 0)
+    return bool((read[nulls + 1] != read[nulls]).any())
 
 
 def _of_texts(texts: list[bytes]) -> Strings:

@@ -142,7 +142,7 @@ class BISG:
             first = None if first_names is None else first_names.part(start, rows.stop)
             columns = names.part(start, rows.stop), first
             kinds[rows], first_kinds[rows] = self._block(*columns, areas, values[rows], known)
-            levels[rows] = self.areas.level[areas]
+            np.take(self.areas.level, areas, out=levels[rows], mode="clip")
         return self._batch(values, kinds, first_kinds, levels)
 
     def _block(
@@ -167,9 +167,9 @@ class BISG:
         """Rows and kinds, and the table that the rows are of."""
         matched = self.tables.surnames.index.match(written, self._rules, known)
         rows = matched.rows
-        is_pair = matched.seconds >= 0
-        if self._double_names == "first" or not is_pair.any():
+        if self._double_names == "first":
             return rows, matched.kinds, self._names
+        is_pair = matched.seconds >= 0
         pairs, at = np.unique(
             np.column_stack([rows[is_pair], matched.seconds[is_pair]]), axis=0, return_inverse=True
         )
