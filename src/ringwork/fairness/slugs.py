@@ -11,6 +11,13 @@ SLUGS: Final[Mapping[str, tuple[int, str]]] = {
         422,
         "What the proxy says of people does not tell their groups apart, or the survey lacks some.",
     ),
+    "individual-export-refused": (
+        403,
+        "Estimates of single people are given out under a policy with a lawful basis only.",
+    ),
+    "tables-damaged": (503, "Census tables on disk are not what was written; build them again."),
+    "tables-missing": (503, "Census tables are not built; `detail` names the command."),
+    "tables-source-invalid": (422, "A source of census tables is not what it should be."),
     "plan-invalid": (422, "The compliance plan is not valid; `errors` points at what."),
     "budget-exceeded": (
         409,
