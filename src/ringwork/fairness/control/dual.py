@@ -15,12 +15,20 @@ import numpy as np
 from msgspec import Struct
 
 from ringwork.fairness.control import response
-from ringwork.fairness.control.estimate import Standing, known_at_the_end, standing
-from ringwork.fairness.control.lagrangian import Problem, brought, solve
+from ringwork.fairness.control.estimate import (
+    Family,
+    Standing,
+    departure,
+    known_at_the_end,
+    scatter,
+    standing,
+)
+from ringwork.fairness.control.lagrangian import Problem, Solution, brought, solve, unsteered
 from ringwork.fairness.control.model import (
     AdContext,
     Floats,
     Measurement,
+    Release,
     Shift,
     incidence,
     records,
@@ -34,6 +42,11 @@ SLIP_HALF_LIFE: Final = 400.0
 """Impressions after which an old slip counts half."""
 SLIP_PRIOR: Final = 100.0
 """Impressions without a slip that are believed beforehand."""
+SURE: Final = 1.5
+"""Standard deviations between the variance that an ad ends with if nobody steers it, and the edge:
+then nobody does."""
+EDGE: Final = 0.95
+"""Of the band, at most so much is aimed at: what no error accounts for stays below the edge."""
 QUANTILE: Final = 4.0
 """Standard errors between the edge of the band and the aim."""
 
@@ -56,6 +69,8 @@ class DualState(Struct):
     slip: Floats
     """[A] sum of what came beside the plan, impressions times excess; old ones fade."""
     slip_weight: float
+    release: Release | None = None
+    """The newest that was looked at."""
 
 
 class Dual:
@@ -65,6 +80,7 @@ class Dual:
 
     def __init__(self, *, quantile: float = QUANTILE) -> None:
         self._quantile = quantile
+        self._families: dict[tuple[int, ...], Family] = {}
 
     def start(self, ad: AdContext) -> DualState:
         columns = incidence(ad.blocks)
@@ -86,18 +102,26 @@ class Dual:
         ad, traffic = state.ad, measured.traffic
         learned = response.fit(ad, traffic)
         cells = learned.share.reshape(len(ad.eligible), -1)
+        family = self._families.setdefault(ad.blocks, Family(ad.blocks))
         stands, selection = None, np.zeros(len(state.eligible))
         if measured.impressions:
             won = state.incidence @ response.won(learned, state.bid).reshape(cells.shape)
             wins = traffic.wins.ravel()
-            stands = standing(ad.blocks, won, state.eligible, wins, measured.release)
+            if measured.release is not None and measured.release is not state.release:
+                state.release = measured.release
+                family.note(ad.ad_id, *departure(ad.blocks, won, state.eligible, state.release))
+            stands = standing(
+                ad.blocks, won, state.eligible, wins, measured.release, family.prior()
+            )
             self._note_slip(state, won, traffic.wins)
             # Groups whose places are cheaper are won more often than their cells say.
             selection = (won - state.incidence @ cells) @ wins / wins.sum() + stands.bias
             selection = selection + state.slip / state.slip_weight
         excess = state.incidence @ cells - (state.eligible - selection)[:, None]
         problem = self._problem(ad, learned, excess, stands, measured)
-        found = solve(problem, state.prices, state.pace)
+        found = unsteered(problem, state.pace)
+        if not self._ends_within(state, problem, found, stands, measured, family):
+            found = solve(problem, state.prices, state.pace)
         state.prices, state.pace = found.prices, found.pace
         bias = np.zeros_like(found.prices) if stands is None else stands.bias
         state.planned = brought(problem, found) - state.slip / state.slip_weight - bias
@@ -141,8 +165,7 @@ class Dual:
         so_far = max(float(traffic.opportunities.sum()), 1.0)
         carried, delivered = np.zeros(len(excess)), 0.0
         if stands is not None:
-            to_come = max(left * measured.impressions / so_far, 1.0)
-            owed = stands.deviation * measured.impressions / to_come
+            owed = stands.deviation * measured.impressions / _to_come(measured)
             eased = max(float(np.abs(owed).max()) / CARRIED_MOST, 1.0)
             carried = stands.deviation * measured.impressions / left / eased
             delivered = measured.impressions / left / eased
@@ -159,14 +182,64 @@ class Dual:
             tau=self._aims(ad, stands, measured),
         )
 
+    def _ends_within(
+        self,
+        state: DualState,
+        problem: Problem,
+        natural: Solution,
+        stands: Standing | None,
+        measured: Measurement,
+        family: Family,
+    ) -> bool:
+        """Whether the flight will end within the band though nobody steers it: most surely."""
+        ad = state.ad
+        to_come = brought(problem, natural)
+        if stands is None:
+            final, end = ad.expected_impressions, to_come
+            covariance = (
+                family.prior()
+                + scatter(ad.blocks, (state.incidence @ ad.eligible)[:, None], np.ones(1)) / final
+            )
+        else:
+            final = measured.impressions + _to_come(measured)
+            done = measured.impressions / final
+            end = done * stands.deviation + (1 - done) * to_come
+            covariance = (
+                done * done * stands.covariance
+                + (1 - done) ** 2 * stands.bias_covariance
+                + (1 - done) / final * stands.scatter
+            )
+        return all(
+            _reaches(end[span], covariance[span, span]) <= ad.tau for span in spans(ad.blocks)
+        )
+
     def _aims(self, ad: AdContext, stands: Standing | None, measured: Measurement) -> Floats:
         """How much of the band may be used, by attribute: what will be known at the end decides."""
         out = np.zeros(len(ad.blocks))
         if stands is None or measured.release is None:
             return out
-        final = max(ad.expected_impressions, measured.impressions)
-        known = known_at_the_end(ad.blocks, stands.scatter, final, measured.release)
-        error = np.sqrt(np.maximum(np.diag(known), 0.0))
+        final = measured.impressions + _to_come(measured)
+        known = known_at_the_end(stands.bias_covariance, stands.scatter, final, measured.release)
         for number, span in enumerate(spans(ad.blocks)):
-            out[number] = max(0.0, ad.tau - self._quantile * 0.5 * float(error[span].sum()))
+            error = float(np.sqrt(max(np.trace(known[span, span]), 0.0) / 2))
+            out[number] = max(0.0, EDGE * ad.tau - self._quantile * error)
         return out
+
+
+def _reaches(mean: Floats, covariance: Floats) -> float:
+    """What half the sum of |normal| hardly exceeds: its mean and ``SURE`` standard deviations.
+
+    Approximate: the mean of the absolute of a centred normal is .8 of its deviation, its own
+    deviation .6, and shares of one attribute sum to zero.
+    """
+    deviations = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    size = len(mean)
+    chance = 0.4 * float(deviations.sum())
+    spread = 0.3 * float(np.sqrt((deviations @ deviations) * size / (size - 1)))
+    return float(np.hypot(0.5 * np.abs(mean).sum(), chance)) + SURE * spread
+
+
+def _to_come(measured: Measurement) -> float:
+    """Impressions of what is left, if wins come as so far."""
+    so_far = max(float(measured.traffic.opportunities.sum()), 1.0)
+    return max(measured.opportunities_left * measured.impressions / so_far, 1.0)

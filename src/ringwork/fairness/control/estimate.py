@@ -16,7 +16,11 @@ from msgspec import Struct
 from ringwork.fairness.control.model import Floats, Release, spans
 
 BIAS: Final = 0.05
-"""Prior standard deviation of a share's bias; measured .04 to .06 in the standard world."""
+"""Standard deviation of a share's bias that is believed before any release; measured .04 to .06 in
+the standard world."""
+BIAS_LEAST: Final = 0.005
+BELIEVED_ADS: Final = 1.0
+"""Ads that this belief weighs as much as."""
 
 
 TAIL: Final = 0.08
@@ -32,6 +36,8 @@ class Standing(Struct, frozen=True, kw_only=True):
     """[A, A]"""
     bias: Floats
     """[A] of the prediction, posterior mean."""
+    bias_covariance: Floats
+    """[A, A]"""
     scatter: Floats
     """[A, A] covariance of one impression's group around its cell's prediction."""
 
@@ -54,27 +60,65 @@ def scatter(blocks: tuple[int, ...], share: Floats, weights: Floats) -> Floats:
     return out
 
 
-def bias_prior(blocks: tuple[int, ...]) -> Floats:
-    """[A, A] what is believed of a bias beforehand: every share's alike."""
-    out = projector(blocks) * BIAS**2
-    for span in spans(blocks):
-        out[span, span] /= 1 - 1 / (span.stop - span.start)
-    return out
+class Family:
+    """How far releases depart from predictions over all ads of one controller: the bias's variance.
+
+    By moments: the square of a departure is the bias's variance, chance's and the noise's, of which
+    the last two are known. An ad counts with its latest release.
+    """
+
+    def __init__(self, blocks: tuple[int, ...]) -> None:
+        self._blocks = blocks
+        self._seen: dict[str, list[tuple[float, float]]] = {}
+        self._excess = [BELIEVED_ADS * BIAS**2] * len(blocks)
+        self._weight = [BELIEVED_ADS] * len(blocks)
+
+    def note(self, ad_id: str, departure: Floats, noise: Floats) -> None:
+        """``departure`` [A] of a release from its prediction; ``noise`` [A, A] without the bias."""
+        before = self._seen.get(ad_id)
+        found = []
+        for number, span in enumerate(spans(self._blocks)):
+            known = float(np.trace(noise[span, span]))
+            excess = (float(departure[span] @ departure[span]) - known) / (span.stop - span.start)
+            # A precise release says more: the square's own spread is about its mean.
+            weight = 1 / (1 + known / (BIAS**2 * (span.stop - span.start))) ** 2
+            old = (0.0, 0.0) if before is None else before[number]
+            self._excess[number] += weight * excess - old[0]
+            self._weight[number] += weight - old[1]
+            found.append((weight * excess, weight))
+        self._seen[ad_id] = found
+
+    def prior(self) -> Floats:
+        """[A, A] what is believed of a bias: every share of an attribute alike."""
+        out = projector(self._blocks)
+        for number, span in enumerate(spans(self._blocks)):
+            variance = max(self._excess[number] / self._weight[number], BIAS_LEAST**2)
+            out[span, span] *= variance / (1 - 1 / (span.stop - span.start))
+        return out
 
 
-def known_at_the_end(
-    blocks: tuple[int, ...], chance: Floats, impressions: float, release: Release
-) -> Floats:
+def known_at_the_end(prior: Floats, chance: Floats, impressions: float, release: Release) -> Floats:
     """[A, A] covariance of the deviation once ``impressions`` are delivered and released.
 
     The proxy's part of a release's covariance falls with their number, the privacy noise's with its
     square; taking the slower for both leaves the aim on the safe side. What is delivered after the
     last release (``TAIL``) is predicted only.
     """
-    spread = bias_prior(blocks) + chance / impressions
+    spread = prior + chance / impressions
     noise = release.covariance * min(1.0, release.impressions / impressions)
     known: Floats = spread - spread @ np.linalg.pinv(spread + noise, hermitian=True) @ spread
     return known + chance * (TAIL / impressions)
+
+
+def departure(
+    blocks: tuple[int, ...], share: Floats, eligible: Floats, release: Release
+) -> tuple[Floats, Floats]:
+    """[A] how far a release is from its prediction, and [A, A] the noise in that but a bias."""
+    seen = release.impressions
+    wins = release.wins.ravel()
+    predicted = share @ wins / seen - eligible
+    noise = scatter(blocks, share, wins / seen) / seen + release.covariance
+    return release.deviation - predicted, noise
 
 
 def standing(
@@ -83,17 +127,18 @@ def standing(
     eligible: Floats,
     wins: Floats,
     release: Release | None,
+    prior: Floats,
 ) -> Standing:
     """What is known after ``wins`` [n] in cells of group shares ``share`` [A, n]."""
     count = wins.sum()
     predicted = share @ wins / count - eligible
     chance = scatter(blocks, share, wins / count)
-    prior = bias_prior(blocks)
     if release is None:
         return Standing(
             deviation=predicted,
             covariance=prior + chance / count,
             bias=np.zeros_like(predicted),
+            bias_covariance=prior,
             scatter=chance,
         )
     seen = release.impressions
@@ -109,5 +154,6 @@ def standing(
         deviation=deviation,
         covariance=spread - spread @ inverse @ spread,
         bias=bias,
+        bias_covariance=prior - prior @ inverse @ prior,
         scatter=chance,
     )

@@ -90,6 +90,19 @@ def solve(problem: Problem, prices: Floats, pace: float) -> Solution:
     return Solution(prices=final, pace=float(np.exp(point[size])), rebate=rebate)
 
 
+def unsteered(problem: Problem, pace: float) -> Solution:
+    """No prices: the pace alone is solved for."""
+    size = len(problem.carried)
+    point = np.append(np.zeros(size), np.log(pace))
+    for _ in range(ROUNDS):
+        _, gradient, hessian = _dual(problem, point)
+        step = gradient[size] / max(hessian[size, size], 1e-9)
+        if abs(step) < DONE:
+            break
+        point[size] -= float(np.clip(step, -STEP_MOST, STEP_MOST))
+    return Solution(prices=np.zeros(size), pace=float(np.exp(point[size])), rebate=0.0)
+
+
 def brought(problem: Problem, solution: Solution) -> Floats:
     """[A] mean excess of the impressions that the solution wins."""
     worth = problem.value - solution.prices @ problem.excess + solution.rebate

@@ -18,7 +18,9 @@ from ringwork.fairness.control.model import AdContext, Floats, Traffic, incidenc
 from ringwork.fairness.control.steering import VALUE_EDGES
 
 EFFECT: Final = 0.45
-"""Prior standard deviation of a group's effect on a logarithm: what response models of ads show."""
+"""Standard deviation of groups' effects on a logarithm to begin with: what ads show."""
+EFFECT_LEAST: Final = 0.02
+EVIDENCE_ROUNDS: Final = 12
 SPREAD_LEAST: Final = 0.1
 
 
@@ -74,15 +76,39 @@ def _levels(
     effects = _effects(ad.blocks)
     design = np.column_stack((np.ones(mix.shape[1]), mix.T @ effects))
     spread = max(float(np.sqrt(max(squares / number - mean * mean, 0.0))), SPREAD_LEAST)
-    penalty = np.full(design.shape[1], (spread / EFFECT) ** 2)
-    penalty[0] = 1e-9
-    target = sums - mean * count
-    normal = design.T @ (design * count[:, None]) + np.diag(penalty)
-    found = np.linalg.solve(normal, design.T @ target)
+    precision = design.T @ (design * count[:, None]) / spread**2
+    target = design.T @ (sums - mean * count) / spread**2
+    found = _evidence(ad.blocks, precision, target)
     levels = mean + found[0] + effects @ found[1:]
     # What the groups do not explain of the spread is the spread within a group.
     between = float(ad.eligible @ (levels - ad.eligible @ levels) ** 2)
     return levels, max(float(np.sqrt(max(spread * spread - between, 0.0))), SPREAD_LEAST)
+
+
+def _evidence(blocks: tuple[int, ...], precision: Floats, target: Floats) -> Floats:
+    """[1 + A] intercept and effects, each attribute drawn to zero as strongly as the data say.
+
+    The variance of an attribute's effects is what makes the data likeliest (evidence maximisation,
+    MacKay 1992): an ad whose value does not depend on the group gets no effects of chance.
+    """
+    variance = [EFFECT**2] * len(blocks)
+    found = np.zeros(len(target))
+    for _ in range(EVIDENCE_ROUNDS):
+        prior = np.concatenate(
+            ([1e-9], *(np.full(size, 1 / one) for size, one in zip(blocks, variance, strict=True)))
+        )
+        covariance = np.linalg.inv(precision + np.diag(prior))
+        found = covariance @ target
+        for number, span in enumerate(spans(blocks)):
+            part = slice(span.start + 1, span.stop + 1)
+            # One of the effects of an attribute is free: they are centred.
+            known = (part.stop - part.start) - float(np.trace(covariance[part, part])) / variance[
+                number
+            ]
+            variance[number] = max(
+                float(found[part] @ found[part]) / max(known, 0.1), EFFECT_LEAST**2
+            )
+    return found
 
 
 def _effects(blocks: tuple[int, ...]) -> Floats:
