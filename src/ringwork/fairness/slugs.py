@@ -6,6 +6,12 @@ from collections.abc import Mapping
 from typing import Final
 
 SLUGS: Final[Mapping[str, tuple[int, str]]] = {
+    "forbidden-targeting": (
+        409,
+        "A housing, employment or credit ad must not be targeted so; `errors` lists every "
+        "violation with its rule, what was found, what is allowed and what may replace it.",
+    ),
+    "rules-invalid": (422, "Rules of special ads are not valid; `detail` says where."),
     "plan-invalid": (422, "The compliance plan is not valid; `errors` points at what."),
 }
 """Slug: status, and when it is answered."""
