@@ -9,3 +9,6 @@ app = App(
     help="Housing, employment and credit ads: measure, steer, prove.",
     help_format="plaintext",
 )
+app.command("ringwork.cli.fairness_check:check", name="check")
+app.command("ringwork.cli.fairness_check:scan", name="scan")
+app.command("ringwork.cli.fairness_check:detector", name="detector")

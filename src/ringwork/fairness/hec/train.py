@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from importlib.resources import files
 from typing import Final, get_args
@@ -109,11 +109,15 @@ def _example(number: int, row: Sequence[str]) -> Example:
 
 
 def train(examples: Sequence[Example], *, version: str = "") -> Weights:
-    """Weights from all of the examples, in their order."""
-    rows = [Features(one.content).found for one in examples]
+    """Weights from all of the examples, in their order, each with its page and without.
+
+    Of many ads nothing but the text is known, so that the text alone has to tell.
+    """
+    every = [one for each in examples for one in _told(each)]
+    rows = [Features(one.content).found for one in every]
     biases, columns = [], []
     for category in CATEGORIES:
-        labels = [1.0 if category in one.labels else 0.0 for one in examples]
+        labels = [1.0 if category in one.labels else 0.0 for one in every]
         bias, weights = _fitted(
             [[(at, value) for at, (value, _) in row.items()] for row in rows], labels
         )
@@ -121,6 +125,14 @@ def train(examples: Sequence[Example], *, version: str = "") -> Weights:
         biases.append(round(bias, 6))
         columns.append(kept.tobytes())
     return Weights(version=version, biases=tuple(biases), columns=tuple(columns))
+
+
+def _told(example: Example) -> Iterator[Example]:
+    content = example.content
+    yield example
+    if content.landing_title or content.categories:
+        bare = AdContent(ad_id=content.ad_id, text=content.text)
+        yield Example(labels=example.labels, content=bare)
 
 
 def _fitted(
