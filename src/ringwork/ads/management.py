@@ -117,6 +117,7 @@ class Management:
 
         ``screen``: who knows the law of special ads, where somebody does.
         """
+        self.screen = screen
         self._special = SpecialAds(catalogue, screen)
         self._catalogue = catalogue
         self._funding = Funding(ledger=ledger, ids=ids, currency=currency)

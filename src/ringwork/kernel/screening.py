@@ -70,6 +70,11 @@ class Screen(Protocol):
         """The version of the text that an advertiser of a special ad certifies now."""
         ...
 
+    @property
+    def certification_text(self) -> str:
+        """The text itself."""
+        ...
+
     def check(
         self, targeting: Mapping[str, Any], *, audience_topics: Mapping[str, Sequence[str]]
     ) -> Checked:

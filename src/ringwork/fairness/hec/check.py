@@ -186,10 +186,11 @@ class _Checking:
                     f"at least {least_m} m, whatever larger area it lies in",
                     "leave it out" if is_excluded else f"the same place with {least_m} m",
                 )
+        left = proposal.get(member, ())  # another jurisdiction may have taken some away
         if is_excluded:
-            proposal[member] = [one for one in proposal[member] if _radius_m("", one) >= least_m]
+            proposal[member] = [one for one in left if _radius_m("", one) >= least_m]
         else:
-            proposal[member] = [_grown(one, least_m) for one in proposal[member]]
+            proposal[member] = [_grown(one, least_m) for one in left]
 
     def carved_out(
         self, targeting: Mapping[str, Any], proposal: dict[str, Any]

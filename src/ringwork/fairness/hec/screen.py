@@ -31,6 +31,13 @@ class SpecialAdScreen:
         """The versions of the texts of all jurisdictions: one campaign may show in each."""
         return "+".join(one.certification.version for one in self.rules)
 
+    @property
+    def certification_text(self) -> str:
+        """The texts of all jurisdictions."""
+        return " ".join(
+            f"{one.jurisdiction}: {one.certification.text.strip()}" for one in self.rules
+        )
+
     def check(
         self, targeting: Mapping[str, Any], *, audience_topics: Mapping[str, Sequence[str]]
     ) -> Checked:
