@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from ringwork.ads.events import CampaignChanged
 from ringwork.ads.index import Index
 from ringwork.ads.learning import Learning
-from ringwork.ads.model import Certification, Context, Screening, Slot
+from ringwork.ads.model import Certified, Context, Screening, Slot
 from ringwork.ads.page import Page
 from ringwork.ads.priorities import Turns
 from ringwork.ads.rank import features
@@ -20,7 +20,7 @@ from ringwork.ads.retrieval.scoring import HEADS_OF
 from tests.ads.test_index import NOW_US, P_PPB, Purses
 from tests.ads.test_scoring import SLOT, Market, p_of
 
-SIGNED = Screening(certification=Certification(by="a", at_us=0, text="t"))
+SIGNED = Screening(certification=Certified(by="a", at_us=0, text="t"))
 INTERESTS = ["interest:483", "interest:455", "vip", "buyers"]
 
 

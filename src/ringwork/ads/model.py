@@ -210,7 +210,7 @@ CLEARED_MAX: Final = 100
 """Texts that a reviewer looked at and found to be of no special category."""
 
 
-class Certification(Struct, frozen=True, kw_only=True):
+class Certified(Struct, frozen=True, kw_only=True):
     """That an advertiser keeps the law of special ads: who said so, when, and by which text."""
 
     by: str
@@ -245,7 +245,7 @@ class Screening(Struct, frozen=True, kw_only=True):
     The platform writes it; an advertiser cannot.
     """
 
-    certification: Certification | None = None
+    certification: Certified | None = None
     needs_review: Suspected | None = None
     """Nothing is shown until a person has decided."""
     paused: tuple[PausedTargeting, ...] = ()

@@ -27,7 +27,7 @@ from ringwork.ads.model import (
     CLEARED_MAX,
     INTEREST_PREFIX,
     Campaign,
-    Certification,
+    Certified,
     Creative,
     PausedTargeting,
     Suspected,
@@ -193,7 +193,7 @@ class SpecialAds:
             return wanted
         if not text or (self._screen is not None and text != self._screen.certification):
             raise _violated(Fault("/certified_text", CERTIFY.format(expected=expected, got=text)))
-        signed = Certification(by=actor.id, at_us=now_us, text=text)
+        signed = Certified(by=actor.id, at_us=now_us, text=text)
         return replace(wanted, screening=replace(wanted.screening, certification=signed))
 
     def _checked(self, targeting: Targeting) -> Checked:
