@@ -215,7 +215,7 @@ def test_what_is_no_targeting_is_refused_with_a_pointer(targeting, pointer):
         (("minimum_radius_m: 24140", "minimum_radius_m: -1"), "minimum_radius_m"),
         (("kind: postal", "kind: stars"), "kind"),
         (('pattern: "^[0-9]{5}', 'pattern: "^([0-9]{5}'), "postal_regions.pattern"),
-        (("name: united-states", "nome: x"), "nome"),
+        (("name: united-states", "nmea: x"), "nmea"),
     ],
 )
 def test_rules_that_are_not_valid_say_where(change, said):

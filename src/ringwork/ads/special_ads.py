@@ -225,7 +225,7 @@ class SpecialAds:
         checked = self._checked(campaign.targeting)
         paused = tuple(
             PausedTargeting(
-                pointer=one.pointer, rule=one.rule, reason=one.detail, replacement=one.replacement
+                pointer=one.pointer, rule=one.rule, reason=one.reason, replacement=one.replacement
             )
             for one in checked.violations
         )

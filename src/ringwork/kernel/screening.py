@@ -24,6 +24,8 @@ class Violation(Fault, frozen=True, kw_only=True):
 
     rule: str
     """Id of the rule, with its jurisdiction: ``us/age``."""
+    reason: str
+    """Why, with the source of the rule and its date."""
     found: str
     allowed: str
     replacement: str

@@ -297,6 +297,7 @@ class _Checking:
         return Violation(
             pointer,
             f"{reason}: found {shown}; allowed is {allowed}; instead: {instead}",
+            reason=reason,
             rule=f"{self._rules.jurisdiction.lower()}/{id}",
             found=shown,
             allowed=allowed,

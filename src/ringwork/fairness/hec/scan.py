@@ -282,8 +282,12 @@ def _pair(table: GroupTable, joint: Floats) -> Pair:
 
 
 def normalised_information(joint: Floats) -> float:
-    """I(group; value) / H(group) of counts [group, value]; 0 where there is one group only."""
-    p = joint / joint.sum()
+    """I(group; value) / H(group) of counts [group, value]; 0 where there is one group only.
+
+    What a subtraction left below 0 is 0.
+    """
+    counts = np.clip(joint, 0.0, None)
+    p = counts / counts.sum()
     groups, values = p.sum(axis=1), p.sum(axis=0)
     entropy = -sum(one * np.log(one) for one in groups.tolist() if one > 0)
     if entropy <= 0:

@@ -80,8 +80,8 @@ def lexicon() -> Mapping[str, tuple[str, ...]]:
 def _known_phrases() -> Mapping[tuple[str, ...], str]:
     """Words of a phrase, as text is cut into them -> the name of its feature."""
     return {
-        tuple(_WORD.findall(folded(phrase))): f"lexicon {category.lower()}: {phrase}"
-        for category, phrases in lexicon().items()
+        tuple(_WORD.findall(folded(phrase))): f"phrase: {phrase}"
+        for phrases in lexicon().values()
         for phrase in phrases
     }
 
