@@ -12,11 +12,11 @@ SLUGS: Final[Mapping[str, tuple[int, str]]] = {
         "violation with its rule, what was found, what is allowed and what may replace it.",
     ),
     "targeting-invalid": (
-        422,
+        409,
         "What should be checked is no targeting; `errors` points at what, and says what it may be.",
     ),
     "table-invalid": (
-        422,
+        409,
         "Groups, counts, confusion or selections do not go together; `errors` points at them.",
     ),
     "rules-invalid": (422, "Rules of special ads are not valid; `detail` says where."),

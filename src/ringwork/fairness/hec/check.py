@@ -394,6 +394,6 @@ def _invalid(pointer: str, expected: str, got: Any) -> Refused:
         "targeting-invalid",
         f"{pointer}: {detail}",
         errors=[Fault(pointer, detail)],
-        status=422,
+        status=409,
         title="No targeting",
     )

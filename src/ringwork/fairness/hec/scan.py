@@ -317,12 +317,12 @@ def _check_weights(pointer: str, weights: Floats, clusters: int) -> None:
 
 
 def table_refused(pointer: str, detail: str) -> Refused:
-    """What is no table, or no selection of it: 422, with a pointer."""
+    """What is no table, or no selection of it: 409, since no schema can say so."""
     return Refused(
         "table-invalid",
         f"{pointer}: {detail}",
         errors=[Fault(pointer, detail)],
-        status=422,
+        status=409,
         title="No table",
     )
 
