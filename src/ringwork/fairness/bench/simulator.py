@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from ringwork.fairness.bench import loops
 from ringwork.fairness.bench.model import Floats, Opportunities, SimulatedAd, World
+from ringwork.fairness.control.hook import VALUE_BINS
 from ringwork.fairness.control.model import (
     AdContext,
     Controller,
@@ -26,7 +27,7 @@ from ringwork.fairness.control.model import (
     Traffic,
     incidence,
 )
-from ringwork.fairness.control.steering import VALUE_BINS, bins_of
+from ringwork.fairness.control.steering import bins_of
 
 FORECAST: Final = 200
 """Opportunities of the past that every policy may look at before it bids, without any group."""

@@ -19,13 +19,27 @@ from ringwork.fairness.control.hook import (
     Lines,
 )
 
+_NEVER = np.float32(-3e38)
 _SIGNATURE = (
     "int64(int32[::1], int64[::1], float32[:, ::1], float32[::1], float32[::1], int32[::1],"
     " int64[::1])"
 )
 
 
-@njit(_SIGNATURE, cache=True, nogil=True)
+@njit(inline="always")
+def _eight(line: Lines, first: int, weights: Lines, at: int) -> np.float32:
+    """Sum of eight products as a tree."""
+    total: np.float32 = (
+        (line[first] * weights[at] + line[first + 1] * weights[at + 1])
+        + (line[first + 2] * weights[at + 2] + line[first + 3] * weights[at + 3])
+    ) + (
+        (line[first + 4] * weights[at + 4] + line[first + 5] * weights[at + 5])
+        + (line[first + 6] * weights[at + 6] + line[first + 7] * weights[at + 7])
+    )
+    return total
+
+
+@njit(_SIGNATURE, cache=True, nogil=True, error_model="numpy")
 def shifts(
     rows: NDArray[np.int32],
     values: Ints,
@@ -45,31 +59,20 @@ def shifts(
             where = row * VALUE_BINS + min(max(bits, 0), VALUE_BINS - 1)
             at[candidate] = where
             touched += lines[where, 0]
-    missed = 0 if touched == touched else 0  # the sum is used, so the loads stay
+    missed = 0
+    if touched < _NEVER:  # whoever could leave the sum out would leave the loads out
+        missed = -1
     lanes = weights.shape[0]
     for candidate in range(rows.shape[0]):
         if rows[candidate] < 0:
             out[candidate] = 0
             continue
         line = lines[at[candidate]]
-        above = np.float32(0)
-        below = np.float32(0)
-        for first in range(0, lanes, LANES):
-            above += (
-                (line[first] * weights[first] + line[first + 1] * weights[first + 1])
-                + (line[first + 2] * weights[first + 2] + line[first + 3] * weights[first + 3])
-            ) + (
-                (line[first + 4] * weights[first + 4] + line[first + 5] * weights[first + 5])
-                + (line[first + 6] * weights[first + 6] + line[first + 7] * weights[first + 7])
-            )
-            second = lanes + first
-            below += (
-                (line[second] * weights[first] + line[second + 1] * weights[first + 1])
-                + (line[second + 2] * weights[first + 2] + line[second + 3] * weights[first + 3])
-            ) + (
-                (line[second + 4] * weights[first + 4] + line[second + 5] * weights[first + 5])
-                + (line[second + 6] * weights[first + 6] + line[second + 7] * weights[first + 7])
-            )
+        above = _eight(line, 0, weights, 0)
+        below = _eight(line, lanes, weights, 0)
+        for first in range(LANES, lanes, LANES):
+            above += _eight(line, first, weights, first)
+            below += _eight(line, lanes + first, weights, first)
         shift = above / below
         if below > 0 and abs(shift) < SHIFT_MAX:
             out[candidate] = np.int64(np.rint(shift))

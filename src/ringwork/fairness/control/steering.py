@@ -1,50 +1,48 @@
-"""The hook in the auction: the shift of every candidate, from one cache line each.
+"""The tables that the auction's hook reads, and how they are replaced.
 
 Tables are replaced whole, by one assignment, so an auction works with the old ones or the new ones
-and never with half of each; nothing is locked, allocated or read from outside. An ad without a
-table, a viewer without a cluster, a value or a record that is no number: the shift is 0 and is
-counted, and never an error.
+and never with half of each. An ad without a table, a viewer without a cluster, a record that is no
+number: the shift is 0 and is counted, and never an error.
 
 The value bin of an ad comes from the bits of its value over the ad's own scale: the exponent and
-two bits of the mantissa, four bins to an octave.
+one bit of the mantissa, two bins to an octave.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Final
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-Table = NDArray[np.float32]
-VALUE_BINS: Final = 16
-_QUARTERS: Final = np.array([1.0, 1.25, 1.5, 1.75])
-VALUE_EDGES: Final = np.concatenate([_QUARTERS * 2.0**octave for octave in (-2, -1, 0, 1)])[1:]
-"""[B - 1] borders between bins, relative to the ad's scale: from 5/16 to 7/2."""
+from ringwork.fairness.control import hook
+from ringwork.fairness.control.hook import FIRST_BITS, LANES, SHIFTED, VALUE_BINS, Lines
+
+_HALVES: Final = np.array([1.0, 1.5])
+VALUE_EDGES: Final = np.concatenate([_HALVES * 2.0**octave for octave in (-2, -1, 0, 1)])[1:]
+"""[B - 1] borders between bins, relative to the ad's scale: from 3/8 to 3."""
 VALUE_MIDDLES: Final = np.sqrt(
-    np.concatenate(([VALUE_EDGES[0] * 0.6], VALUE_EDGES))
-    * np.concatenate((VALUE_EDGES, [VALUE_EDGES[-1] * 1.4]))
+    np.concatenate(([VALUE_EDGES[0] * 0.5], VALUE_EDGES))
+    * np.concatenate((VALUE_EDGES, [VALUE_EDGES[-1] * 1.7]))
 )
 """[B] the value that stands for a bin."""
-_FIRST_BITS: Final = (127 - 2) << 2
-"""Exponent and two bits of the mantissa of 1/4, where the bins begin."""
-GROUPS: Final = 8
-"""Groups in one cache line: two vectors of eight floats. More groups take more lines."""
+_LINE_BYTES: Final = 64
 
 
 def bins_of(relative: NDArray[np.float32]) -> NDArray[np.uint8]:
     """[n] bins of values over their ad's scale; what is below or beyond is in the outermost."""
-    bits = np.ascontiguousarray(relative, np.float32).view(np.int32) >> 21
-    bins: NDArray[np.uint8] = np.clip(bits - _FIRST_BITS, 0, VALUE_BINS - 1).astype(np.uint8)
+    bits = np.ascontiguousarray(relative, np.float32).view(np.int32) >> SHIFTED
+    bins: NDArray[np.uint8] = np.clip(bits - FIRST_BITS, 0, VALUE_BINS - 1).astype(np.uint8)
     return bins
 
 
 class AdTable(Struct, frozen=True, kw_only=True):
     """What one ad's shift is made of until the next step."""
 
-    records: Table
+    records: NDArray[np.float32]
     """[B, 2, G] (``control.model.Shift``)."""
     scale_nanos: int
     """The ad's usual value: what a shift of 1 is worth."""
@@ -58,54 +56,103 @@ class Missed(Struct):
     number: int = 0
     """Values or records that are no number."""
     stale: int = 0
-    """Ads whose release is too old."""
+    """Ads whose release is too old, or whose controller a person has paused."""
+
+
+class _Tables(Struct, frozen=True, kw_only=True):
+    """One generation of tables."""
+
+    rows: Mapping[str, int]
+    """Ad -> row of its lines; -1 where it is not to be steered now."""
+    lines: Lines
+    inverse_scales: Lines
+    clusters: Lines
+    """[C, lanes]"""
 
 
 class Steering:
     """The tables in use. ``replace`` swaps them; ``shifts`` reads them."""
 
-    __slots__ = ("_clusters", "_tables", "missed")
+    __slots__ = ("_tables", "missed")
 
     def __init__(self) -> None:
         self.missed = Missed()
-        self._tables: Mapping[str, AdTable | None] = {}
-        self._clusters: Table = np.zeros((0, GROUPS), np.float32)
+        self._tables = _packed({}, np.zeros((0, LANES), np.float32))
 
-    def replace(self, tables: Mapping[str, AdTable | None], clusters: Table) -> None:
+    def replace(self, tables: Mapping[str, AdTable | None], clusters: NDArray[np.floating]) -> None:
         """Steer by ``tables`` from the next auction on; ``clusters`` is [C, G] P(cluster | group).
 
         None as a table: the ad's release is too old, or a person paused its controller.
+        ValueError for records of another number of groups than the clusters'.
         """
-        self._tables, self._clusters = tables, np.ascontiguousarray(clusters, np.float32)
+        self._tables = _packed(tables, clusters)
 
     def shifts(self, cluster: int, offers: Sequence[tuple[str, int]]) -> dict[str, int]:
         """Ad id -> what is taken from its value, in nanos, for offers of (ad id, value in nanos).
 
-        Ads that are not steered are left out.
+        Ads that are not steered are left out. Values are bids, so they fit a signed word.
         """
-        tables, clusters = self._tables, self._clusters
-        found = {}
-        for ad_id, value_nanos in offers:
-            if ad_id not in tables:
-                continue
-            table = tables[ad_id]
-            if table is None:
-                self.missed.stale += 1
-                continue
-            if not 0 <= cluster < len(clusters):
-                self.missed.cluster += 1
-                continue
-            taken = _taken(table, clusters[cluster], value_nanos)
-            if taken is None:
-                self.missed.number += 1
-                continue
-            found[ad_id] = taken
-        return found
+        tables = self._tables
+        steered = [(ad_id, value) for ad_id, value in offers if ad_id in tables.rows]
+        if not steered:
+            return {}
+        if not 0 <= cluster < len(tables.clusters):
+            self.missed.cluster += len(steered)
+            return {}
+        rows = np.array([tables.rows[ad_id] for ad_id, _ in steered], np.int32)
+        values = np.array([value for _, value in steered], np.int64)
+        out = np.empty(len(steered), np.int64)
+        self.missed.stale += int((rows < 0).sum())
+        self.missed.number += engine()(
+            rows,
+            values,
+            tables.lines,
+            tables.inverse_scales,
+            tables.clusters[cluster],
+            np.empty(len(steered), np.int32),
+            out,
+        )
+        return {
+            ad_id: shift for (ad_id, _), shift in zip(steered, out.tolist(), strict=True) if shift
+        }
 
 
-def _taken(table: AdTable, weights: Table, value_nanos: int) -> int | None:
-    relative = np.float32(value_nanos / table.scale_nanos) if table.scale_nanos > 0 else np.nan
-    record = table.records[bins_of(np.array([relative], np.float32))[0]]
-    below = float(record[1] @ weights)
-    shift = float(record[0] @ weights) / below * table.scale_nanos if below > 0 else np.nan
-    return round(shift) if np.isfinite(shift) and abs(shift) < 1e15 else None
+def _packed(tables: Mapping[str, AdTable | None], clusters: NDArray[np.floating]) -> _Tables:
+    groups = clusters.shape[1]
+    lanes = -(-groups // LANES) * LANES
+    present = {ad_id: table for ad_id, table in tables.items() if table is not None}
+    lines = aligned(len(present) * VALUE_BINS, 2 * lanes)
+    inverse_scales = np.zeros(len(present), np.float32)
+    rows = dict.fromkeys(tables, -1)
+    for row, (ad_id, table) in enumerate(present.items()):
+        if table.records.shape != (VALUE_BINS, 2, groups):
+            raise ValueError(
+                f"{ad_id}: expected records of {VALUE_BINS} bins and {groups} groups, "
+                f"got {table.records.shape}"
+            )
+        rows[ad_id] = row
+        at = slice(row * VALUE_BINS, (row + 1) * VALUE_BINS)
+        lines[at, :groups] = table.records[:, 0] * np.float32(table.scale_nanos)
+        lines[at, lanes : lanes + groups] = table.records[:, 1]
+        inverse_scales[row] = 1 / max(table.scale_nanos, 1)
+    padded = np.zeros((len(clusters), lanes), np.float32)
+    padded[:, :groups] = clusters
+    return _Tables(rows=rows, lines=lines, inverse_scales=inverse_scales, clusters=padded)
+
+
+def aligned(rows: int, columns: int) -> Lines:
+    """Zeros [rows, columns] that begin at a cache line, so that a record spans no two."""
+    room = np.zeros(rows * columns + _LINE_BYTES // 4, np.float32)
+    first = -room.ctypes.data % _LINE_BYTES // 4
+    return room[first : first + rows * columns].reshape(rows, columns)
+
+
+@cache
+def engine() -> Callable[..., int]:
+    """The hook: compiled where numba is installed."""
+    try:
+        from ringwork.fairness.control import hook_compiled  # noqa: PLC0415  # imports numba
+    except ImportError:
+        return hook.shifts
+    compiled: Callable[..., int] = hook_compiled.shifts
+    return compiled
