@@ -38,13 +38,14 @@ def play(  # noqa: PLR0913, PLR0917  # a kernel takes arrays, not objects
 ) -> None:
     """Auction after auction until ``stop_at_wins`` or the end; everything changes in place.
 
-    ``chances``: group, cluster, member, sex_known, value bin, value, price. ``cells``:
+    ``chances``: group, cluster, member, sex_known, person, value bin, value, price. ``cells``:
     opportunities [C, B], wins [C, B], log value [C], log price [C], squares [2]. ``sums``: truth
-    [G], soft [R], sex [2]. An additive shift is taken from the value, a multiplier scales it.
+    [G], soft [R], declared [G / R], people [G], who was reached [P]. An additive shift is taken
+    from the value, a multiplier scales it.
     """
-    group, cluster, member, sex_known, value_bin, value, price = chances
+    group, cluster, member, sex_known, person, value_bin, value, price = chances
     opportunities, wins, log_value, log_price, squares = cells
-    truth, soft, sex = sums
+    truth, soft, declared, people, reached = sums
     races = soft.shape[0]
     size = group.shape[0]
     at = int(state[POSITION])
@@ -73,7 +74,10 @@ def play(  # noqa: PLR0913, PLR0917  # a kernel takes arrays, not objects
             for one in range(races):
                 soft[one] += pool[whom % races, member[at], one]
             if sex_known[at]:
-                sex[whom // races] += 1
+                declared[whom // races] += 1
+            if not reached[person[at]]:
+                reached[person[at]] = 1
+                people[whom] += 1
         if rate > 0:
             pace *= math.exp(eta * (min(paid / rate, PAID_MOST) - 1.0))
         at += 1

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
-from ringwork.fairness.bench.model import Floats
+from ringwork.fairness.control.model import Floats
 
 SEX_RACE: Final = ((tuple(range(4)), tuple(range(4, 8))), tuple((one, one + 4) for one in range(4)))
 """The groups of each attribute, among the 8 crossed."""
@@ -93,11 +93,12 @@ def best(
     cells: Cells,
     budget: float,
     *,
-    tau: float | None = None,
+    tau: float | Sequence[float] | None = None,
     attributes: Sequence[Sequence[Sequence[int]]] = SEX_RACE,
 ) -> Bound:
     """The value-maximal decision within ``budget`` per opportunity and variance ``tau``.
 
+    ``tau``: for all attributes, or one for each; None for no constraint.
     ValueError where none exists (no impression satisfies the constraints).
     """
     from scipy.optimize import linprog  # noqa: PLC0415  # an extra, and slow to import
@@ -109,13 +110,14 @@ def best(
         chosen = _greedy(value, price, budget)
     else:
         rows, limits = [price], [budget]
-        for groups in attributes:
+        bands = [tau] * len(attributes) if isinstance(tau, float) else tau
+        for groups, band in zip(attributes, bands, strict=True):
             lacks = np.array(
                 [mass[list(g)].sum(0) - eligible[list(g)].sum() * total for g in groups]
             )
             for count in range(1, len(groups)):
                 for subset in itertools.combinations(range(len(groups)), count):
-                    rows.append(lacks[list(subset)].sum(0) - tau * total)
+                    rows.append(lacks[list(subset)].sum(0) - band * total)
                     limits.append(0.0)
         found = linprog(
             -SCALE * value,

@@ -8,24 +8,26 @@ score.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ringwork.fairness.bench import loops
-from ringwork.fairness.bench.model import Floats, Opportunities, SimulatedAd, World
+from ringwork.fairness.bench.model import Opportunities, SimulatedAd, World, unveiled
 from ringwork.fairness.control.hook import VALUE_BINS
 from ringwork.fairness.control.model import (
     AdContext,
     Controller,
+    Floats,
     Measurement,
     Release,
     Shift,
     Traffic,
     incidence,
+    spans,
 )
 from ringwork.fairness.control.steering import bins_of
 
@@ -57,27 +59,32 @@ class Outcome(Struct, frozen=True, kw_only=True):
     value: float
     truth: Floats
     """[G] impressions by true group."""
+    people: Floats
+    """[G] unique people reached, by true group."""
+    audience: Floats
+    """[G] eligible people."""
     seen: Floats
-    """[A] shares as the proxy saw them at the end, without noise."""
-    estimated: Floats
-    """[A] deviation of the last release, de-attenuated."""
+    """[A] deviation as the proxy saw it at the end, without noise."""
+    release: Release | None
+    """The last one."""
     releases: int
 
 
 def contingency(world: World, seed: int) -> Floats:
     """[G, C] P(cluster | group) as one noisy release of soft sums gives it, blur taken out."""
     rng = np.random.default_rng([seed, 13])
-    sexes, races = world.blocks
+    races = len(world.races)
+    declared = len(world.cluster) // races
     overall = np.mean([ad.eligible for ad in world.ads], axis=0)
     drawn = rng.multinomial(SURVEYED, overall)
-    sums = np.zeros((sexes, races, world.cluster.shape[1]))
+    sums = np.zeros((declared, races, world.cluster.shape[1]))
     for group, count in enumerate(drawn):
         by_cluster = rng.multinomial(count, world.cluster[group])
         blurred = world.pool[group % races].mean(axis=0, dtype=np.float64)
         sums[group // races] += blurred[:, None] * by_cluster[None, :]
     sums += rng.normal(0, CELL_NOISE, sums.shape)
     inverse = np.linalg.inv(world.claimed_confusion)
-    groups = np.einsum("rk,skc->src", inverse.T, sums).reshape(sexes * races, -1)
+    groups = np.einsum("rk,skc->src", inverse.T, sums).reshape(declared * races, -1)
     groups = np.maximum(groups, 1.0)
     shares: Floats = groups / groups.sum(axis=1, keepdims=True)
     return shares
@@ -110,7 +117,7 @@ class Flight:
         self._clusters = clusters
         self._size = len(chances.group)
         groups, count = world.cluster.shape
-        sexes, races = world.blocks
+        races = len(world.races)
         self._scale = float(chances.value[:FORECAST].mean(dtype=np.float64))
         values = chances.value / np.float32(self._scale)
         bins = bins_of(values)
@@ -119,6 +126,7 @@ class Flight:
             chances.cluster,
             chances.member,
             chances.sex_known,
+            chances.person,
             bins,
             values,
             chances.price,
@@ -130,7 +138,14 @@ class Flight:
             np.zeros(count),
             np.zeros(2),
         )
-        self._sums = (np.zeros(groups), np.zeros(races), np.zeros(sexes))
+        self._sums = (
+            np.zeros(groups),
+            np.zeros(races),
+            np.zeros(groups // races),
+            np.zeros(groups),
+            np.zeros(int(chances.audience.sum()), np.uint8),
+        )
+        self._audience = chances.audience.astype(np.float64)
         self._state = np.array([1.0, ad.budget, 0.0, 0.0, 0.0, 0.0])
         self._rng = np.random.default_rng([seed, number, 17])
         self._noise: list[Floats] = []
@@ -149,7 +164,7 @@ class Flight:
     def _forecast(self) -> None:
         """Cells of the past, which every policy starts from."""
         opportunities, _, log_value, log_price, squares = self._cells
-        _, cluster, _, _, bins, value, price = (one[:FORECAST] for one in self._chances)
+        _, cluster, _, _, _, bins, value, price = (one[:FORECAST] for one in self._chances)
         np.add.at(opportunities, (cluster, bins), 1.0)
         np.add.at(log_value, cluster, np.log(value))
         np.add.at(log_price, cluster, np.log(price))
@@ -238,36 +253,46 @@ class Flight:
         return count + max(50.0, rest / (self._privacy.episodes - len(FIRST_EPISODES)))
 
     def _measure(self, count: float) -> Release:
-        sexes, races = self._world.blocks
+        blocks, races = self._world.blocks, self._world.blocks[-1]
+        shares = sum(blocks)
         sigma = self._privacy.sigma
-        self._noise.append(self._rng.normal(0, sigma, sexes + races))
+        self._noise.append(self._rng.normal(0, sigma, shares))
         kernel = _kernel(self._privacy.episodes)[: len(self._noise)]
         noise = kernel[::-1] @ np.array(self._noise)
         variance = sigma * sigma * float(kernel @ kernel) / count**2
-        _, soft, sex = self._sums
+        soft = self._sums[1]
         confusion = self._world.claimed_confusion
         inverse = np.linalg.inv(confusion)
-        eligible = self._eligible
-        noisy = soft + noise[sexes:]
+        eligible = self._eligible[-races:]
+        deviation, covariance = np.zeros(shares), np.zeros((shares, shares))
+        for span in spans(blocks)[:-1]:
+            told = self._declared()[span] + noise[span]
+            told = np.maximum(told, 1.0)
+            missing = max(0.0, 1 - float(told.sum()) / count)
+            size = span.stop - span.start
+            flat = np.eye(size) - 1 / size
+            deviation[span] = told / float(told.sum()) - self._eligible[span]
+            covariance[span, span] = flat * (variance + missing / (2 * size * count))
+        noisy = soft + noise[-races:]
         noisy -= (noisy.sum() - count) / races  # how many there were is known: they are billed
-        proxy = noisy / count - confusion.T @ eligible[sexes:]
-        declared = np.maximum(sex + noise[:sexes], 1.0)
-        known = float(declared.sum())
-        deviation = np.concatenate((declared / known - eligible[:sexes], inverse.T @ proxy))
-        covariance = np.zeros((sexes + races, sexes + races))
-        flat = np.eye(sexes) - 1 / sexes
-        missing = max(0.0, 1 - known / count)
-        covariance[:sexes, :sexes] = flat * (variance + missing / (4 * count))
-        within = self._within(confusion, eligible[sexes:])
+        proxy = noisy / count - confusion.T @ eligible
+        proxy_deviation = deviation.copy()
+        deviation[-races:], proxy_deviation[-races:] = inverse.T @ proxy, proxy
+        within = self._within(confusion, eligible)
         centred = np.eye(races) - 1 / races
-        covariance[sexes:, sexes:] = inverse.T @ (within / count + variance * centred) @ inverse
+        covariance[-races:, -races:] = inverse.T @ (within / count + variance * centred) @ inverse
         return Release(
             impressions=count,
             deviation=deviation,
             covariance=covariance,
-            proxy_deviation=np.concatenate((deviation[:sexes], proxy)),
+            proxy_deviation=proxy_deviation,
             wins=self._cells[1].copy(),
         )
+
+    def _declared(self) -> Floats:
+        """Sums of the declared attributes' groups."""
+        margins: Floats = incidence(self._world.blocks[:-1]) @ self._sums[2]
+        return margins
 
     def _within(self, confusion: Floats, eligible: Floats) -> Floats:
         """[R, R] W: noise of one person's posterior around its group's mean."""
@@ -279,18 +304,24 @@ class Flight:
         return out
 
     def _outcome(self) -> Outcome:
-        truth, soft, sex = self._sums
-        count = float(self._state[loops.WINS])
-        shares = np.concatenate((sex / max(sex.sum(), 1.0), soft / max(count, 1.0)))
-        zeros = np.zeros(len(self._eligible))
+        truth, soft, _, people, _ = self._sums
+        count, races = float(self._state[loops.WINS]), self._world.blocks[-1]
+        declared = self._declared()
+        seen = -self._eligible.copy()
+        for span in spans(self._world.blocks)[:-1]:
+            seen[span] += declared[span] / max(float(declared[span].sum()), 1.0)
+        blurred = self._world.claimed_confusion.T @ self._eligible[-races:]
+        seen[-races:] = soft / max(count, 1.0) - blurred
         return Outcome(
             ad=self.ad,
             impressions=int(count),
             spent=float(self._state[loops.SPENT]),
             value=float(self._state[loops.VALUE]) * self._scale,
             truth=truth,
-            seen=shares,
-            estimated=zeros if self._release is None else self._release.deviation,
+            people=people,
+            audience=self._audience,
+            seen=seen,
+            release=self._release,
             releases=len(self._noise),
         )
 
@@ -302,10 +333,19 @@ def simulate(
     *,
     seed: int,
     privacy: Privacy,
+    progress: Callable[[], None] = lambda: None,
 ) -> list[Outcome]:
-    """Every ad of the world under one controller, on the same opportunities for each."""
+    """Every ad of the world under one controller, on the same opportunities for each.
+
+    A controller that ``sees_groups`` gets clusters that are the true groups: the oracle.
+    """
+    shown = list(chances)
+    if getattr(controller, "sees_groups", False):
+        world, shown = unveiled(world, chances)
+        privacy = structs.replace(privacy, sigma=0.0)
     clusters = contingency(world, seed)
-    return [
-        Flight(world, number, chances[number], clusters, privacy, seed).run(controller)
-        for number in range(len(world.ads))
-    ]
+    found = []
+    for number, one in enumerate(shown):
+        found.append(Flight(world, number, one, clusters, privacy, seed).run(controller))
+        progress()
+    return found

@@ -113,9 +113,13 @@ class Shift(Struct, frozen=True, kw_only=True):
     """Scale the value by exp(-shift) instead of taking the shift from it."""
     pace: float | None = None
     """Value asked per price, where the controller paces as well: the auction bids value / pace."""
+    by_cluster: Floats | None = None
+    """[C] instead of ``records``: campaigns split by cluster need no hook, and obey no group."""
 
     def table(self, clusters: Floats) -> Table:
         """[C, B] shift of every cell, given [G, C] chances of the clusters."""
+        if self.by_cluster is not None:
+            return np.repeat(self.by_cluster.astype(np.float32)[:, None], len(self.records), axis=1)
         weights = clusters.astype(np.float32)
         above, below = self.records[:, 0] @ weights, self.records[:, 1] @ weights
         out: Table = np.divide(above, below, out=np.zeros_like(above), where=below > 0).T
