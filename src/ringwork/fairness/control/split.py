@@ -12,8 +12,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from ringwork.fairness.control.hook import VALUE_BINS
 from ringwork.fairness.control.model import AdContext, Floats, Measurement, Shift, incidence
-from ringwork.fairness.control.steering import VALUE_BINS
 
 PRIOR = 10.0
 """Impressions by the eligible shares that are believed beforehand."""

@@ -10,7 +10,8 @@ import numpy as np
 from msgspec import Struct
 
 from ringwork.fairness.control import response
-from ringwork.fairness.control.estimate import standing
+from ringwork.fairness.control.estimate import Family, standing
+from ringwork.fairness.control.hook import VALUE_BINS
 from ringwork.fairness.control.model import (
     AdContext,
     Floats,
@@ -20,7 +21,6 @@ from ringwork.fairness.control.model import (
     records,
     spans,
 )
-from ringwork.fairness.control.steering import VALUE_BINS
 
 
 class Watch(Struct, frozen=True):
@@ -46,7 +46,9 @@ class Watch(Struct, frozen=True):
         learned = response.fit(self.ad, traffic).share
         cells = self.incidence @ learned.reshape(len(self.ad.eligible), -1)
         wins = traffic.wins.ravel()
-        return standing(self.ad.blocks, cells, self.eligible, wins, measured.release).deviation
+        believed = Family(self.ad.blocks).prior()
+        found = standing(self.ad.blocks, cells, self.eligible, wins, measured.release, believed)
+        return found.deviation
 
     def shift(self, prices: Floats, *, is_multiplier: bool = False) -> Shift:
         """``prices . (q - e)`` with q by cluster, alike for every value."""
