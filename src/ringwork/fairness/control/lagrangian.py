@@ -20,7 +20,11 @@ from ringwork.fairness.control.response import normal_cdf
 
 SMOOTH: Final = 0.03
 RIDGE: Final = 3e-4
-"""Keeps prices finite where no shift reaches the band; at a price of 3 it gives .6 points away."""
+"""Draws prices to zero; at a price of 3 it gives .6 points of deviation away."""
+PRICE_MOST: Final = 10.0
+"""Higher prices mean that no shift reaches the band: an ad would win nothing any more."""
+SOFTER: Final = 10.0
+"""Times the ridge when prices are too high: as near as bearable prices come."""
 STEP_MOST: Final = 0.5
 ROUNDS: Final = 25
 DONE: Final = 1e-4
@@ -59,10 +63,27 @@ class Solution(Struct, frozen=True, kw_only=True):
 
 
 def solve(problem: Problem, prices: Floats, pace: float) -> Solution:
-    """From a start to the optimum, or as near as some damped steps come: the next call goes on."""
+    """From a start to the optimum, or as near as some damped steps come: the next call goes on.
+
+    Where the band cannot be reached, the deviation is made as small as bearable prices allow.
+    """
+    ridge = RIDGE
+    found, reached = _newton(problem, _centred(problem.blocks, prices), pace, ridge)
+    while np.abs(found).max() > PRICE_MOST and ridge < 1:
+        ridge *= SOFTER
+        found, reached = _newton(problem, np.zeros(len(prices)), pace, ridge)
+    rebate = sum(
+        float(tau * (found[span].max() - found[span].min()))
+        for span, tau in zip(spans(problem.blocks), problem.tau, strict=True)
+    )
+    return Solution(prices=found, pace=reached, rebate=rebate)
+
+
+def _newton(problem: Problem, prices: Floats, pace: float, ridge: float) -> tuple[Floats, float]:
+    """Prices, each attribute's summing to zero, and pace."""
     size = len(prices)
-    point = np.append(_centred(problem.blocks, prices), np.log(pace))
-    value, gradient, hessian = _dual(problem, point)
+    point = np.append(prices, np.log(pace))
+    value, gradient, hessian = _dual(problem, point, ridge)
     damping = 1e-4
     for _ in range(ROUNDS):
         lifted = hessian + np.diag(damping * (1 + np.diag(hessian)))
@@ -73,7 +94,7 @@ def solve(problem: Problem, prices: Floats, pace: float) -> Solution:
         if longest > STEP_MOST:
             step *= STEP_MOST / longest
         candidate = point - step
-        found = _dual(problem, candidate)
+        found = _dual(problem, candidate, ridge)
         if found[0] < value:
             point = candidate
             value, gradient, hessian = found
@@ -82,12 +103,7 @@ def solve(problem: Problem, prices: Floats, pace: float) -> Solution:
             damping = damping * 10 + 1e-5
             if damping > 1e3:
                 break
-    final = _centred(problem.blocks, point[:size])
-    rebate = sum(
-        float(tau * (final[span].max() - final[span].min()))
-        for span, tau in zip(spans(problem.blocks), problem.tau, strict=True)
-    )
-    return Solution(prices=final, pace=float(np.exp(point[size])), rebate=rebate)
+    return _centred(problem.blocks, point[:size]), float(np.exp(point[size]))
 
 
 def unsteered(problem: Problem, pace: float) -> Solution:
@@ -95,7 +111,7 @@ def unsteered(problem: Problem, pace: float) -> Solution:
     size = len(problem.carried)
     point = np.append(np.zeros(size), np.log(pace))
     for _ in range(ROUNDS):
-        _, gradient, hessian = _dual(problem, point)
+        _, gradient, hessian = _dual(problem, point, RIDGE)
         step = gradient[size] / max(hessian[size, size], 1e-9)
         if abs(step) < DONE:
             break
@@ -121,7 +137,7 @@ def _centred(blocks: tuple[int, ...], prices: Floats) -> Floats:
     return out
 
 
-def _dual(problem: Problem, point: Floats) -> tuple[float, Floats, Floats]:
+def _dual(problem: Problem, point: Floats, ridge: float) -> tuple[float, Floats, Floats]:
     """The dual function, its gradient and Hessian in (lambda, log mu)."""
     size = len(point) - 1
     prices, pace = point[:size], float(np.exp(point[size]))
@@ -144,14 +160,14 @@ def _dual(problem: Problem, point: Floats) -> tuple[float, Floats, Floats]:
         + pace * problem.budget
         - float(prices @ problem.carried)
         + delivered * rebate
-        + RIDGE / 2 * float(prices @ prices)
+        + ridge / 2 * float(prices @ prices)
     )
     gradient = np.empty(size + 1)
-    gradient[:size] = moves @ chance - problem.carried + delivered * slope + RIDGE * prices
+    gradient[:size] = moves @ chance - problem.carried + delivered * slope + ridge * prices
     gradient[size] = pace * (problem.budget - spent)
     hessian = np.empty((size + 1, size + 1))
     hessian[:size, :size] = (moves * density) @ moves.T + (wins + delivered) * bend
-    hessian[:size, :size] += RIDGE * np.eye(size)
+    hessian[:size, :size] += ridge * np.eye(size)
     cross = -(moves @ (density * worth))
     hessian[:size, size] = hessian[size, :size] = cross
     hessian[size, size] = gradient[size] + float((density * worth) @ worth)

@@ -18,9 +18,10 @@ from ringwork.fairness.control.model import AdContext, Floats, Traffic, incidenc
 from ringwork.fairness.control.steering import VALUE_EDGES
 
 EFFECT: Final = 0.45
-"""Standard deviation of groups' effects on a logarithm to begin with: what ads show."""
-EFFECT_LEAST: Final = 0.02
-EVIDENCE_ROUNDS: Final = 12
+"""Standard deviation of groups' effects on a logarithm, at most: what ads show."""
+TAIL: Final = -2.0
+"""Standard deviations below the usual price, from which on all groups are won alike."""
+EVIDENCE_ROUNDS: Final = 10
 SPREAD_LEAST: Final = 0.1
 
 
@@ -88,8 +89,8 @@ def _levels(
 def _evidence(blocks: tuple[int, ...], precision: Floats, target: Floats) -> Floats:
     """[1 + A] intercept and effects, each attribute drawn to zero as strongly as the data say.
 
-    The variance of an attribute's effects is what makes the data likeliest (evidence maximisation,
-    MacKay 1992): an ad whose value does not depend on the group gets no effects of chance.
+    The variance of an attribute's effects is what makes the data likeliest (evidence maximisation
+    by EM, MacKay 1992): an ad whose value does not depend on the group gets no effects of chance.
     """
     variance = [EFFECT**2] * len(blocks)
     found = np.zeros(len(target))
@@ -101,13 +102,8 @@ def _evidence(blocks: tuple[int, ...], precision: Floats, target: Floats) -> Flo
         found = covariance @ target
         for number, span in enumerate(spans(blocks)):
             part = slice(span.start + 1, span.stop + 1)
-            # One of the effects of an attribute is free: they are centred.
-            known = (part.stop - part.start) - float(np.trace(covariance[part, part])) / variance[
-                number
-            ]
-            variance[number] = max(
-                float(found[part] @ found[part]) / max(known, 0.1), EFFECT_LEAST**2
-            )
+            expected = float(found[part] @ found[part] + np.trace(covariance[part, part]))
+            variance[number] = min(expected / (part.stop - part.start), EFFECT**2)
     return found
 
 
@@ -121,8 +117,9 @@ def _effects(blocks: tuple[int, ...]) -> Floats:
 
 def won(response: Response, bid: Floats) -> Floats:
     """[G, C, B] chance of the group given the cell and that ``bid`` [C, B] wins."""
-    scaled = np.log(np.maximum(bid, 1e-9))[None] - response.price[:, None, None]
-    inside = response.share * np.maximum(normal_cdf(scaled / response.price_spread), 1e-12)
+    level = np.log(np.maximum(bid, 1e-9))[None] - response.price[:, None, None]
+    # Where a bid hardly ever wins, small differences of price would decide who was won.
+    inside = response.share * normal_cdf(np.maximum(level / response.price_spread, TAIL))
     shares: Floats = inside / inside.sum(axis=0)
     return shares
 
