@@ -21,7 +21,7 @@ EFFECT: Final = 0.45
 """Standard deviation of groups' effects on a logarithm, at most: what ads show."""
 TAIL: Final = -2.0
 """Standard deviations below the usual price, from which on all groups are won alike."""
-EVIDENCE_ROUNDS: Final = 10
+EVIDENCE_ROUNDS: Final = 20
 SPREAD_LEAST: Final = 0.1
 
 
