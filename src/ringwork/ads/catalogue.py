@@ -169,10 +169,10 @@ class Catalogue:
         self.audiences.update(loaded[9])
 
     def live_ads(self) -> Iterator[tuple[Creative, Campaign, Advertiser]]:
-        """The creatives that may be shown: active ones of active campaigns."""
+        """The creatives that may be shown: active ones of active campaigns, none withheld."""
         for creative in self.creatives.values():
             campaign = self.campaigns[creative.campaign_id]
-            if creative.status == "active" and campaign.status == "active":
+            if creative.status == "active" and may_show(campaign):
                 yield creative, campaign, self.advertisers[campaign.advertiser_id]
 
     def creatives_of(self, campaign_id: str) -> list[str]:
@@ -201,6 +201,11 @@ class Catalogue:
 
 
 _decoder: Final = msgspec.msgpack.Decoder(_State)
+
+
+def may_show(campaign: Campaign) -> bool:
+    """Whether its ads take part: it is active, and nothing special about it withholds it."""
+    return campaign.status == "active" and not campaign.withheld
 
 
 def page(

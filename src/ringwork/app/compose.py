@@ -43,6 +43,8 @@ from ringwork.consent.choice import http as choice_http
 from ringwork.consent.choice.paths import CHOICE_PATHS
 from ringwork.consent.proving import Proving
 from ringwork.consent.subscriptions import http as subscriptions_http
+from ringwork.fairness.hec import http as fairness_http
+from ringwork.fairness.hec.http import special_ad_routes
 from ringwork.kernel.clock import ScaledClock, SystemClock
 from ringwork.kernel.entropy import SystemEntropy
 from ringwork.kernel.errors import ConfigurationError
@@ -155,6 +157,7 @@ def application(platform: Platform) -> Application:
             *http_proof_runs.proof_run_routes(
                 platform.memory.consent_proofs, platform.execute, platform.journal.settled
             ),
+            *([] if platform.screen is None else special_ad_routes(platform.screen)),
             *_console(platform, settings, log_api),
             *_meta(metrics),
         ],
@@ -393,6 +396,7 @@ def document_of(litestar: Litestar) -> bytes:
         *http_reports.TYPES,
         *http_supply_files.TYPES,
         *LANE_TYPES,
+        *fairness_http.TYPES,
     ]
     types += [
         *consent_http.TYPES,

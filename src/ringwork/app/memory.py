@@ -22,6 +22,7 @@ from ringwork.ads.payouts import Earnings
 from ringwork.ads.projections import PROJECTIONS as ADS_PROJECTIONS
 from ringwork.ads.reports.schedules import EVENTS as REPORT_EVENTS
 from ringwork.ads.reports.schedules import Schedules
+from ringwork.ads.special_events import EVENTS as SPECIAL_EVENTS
 from ringwork.app.erasure import SubjectErased
 from ringwork.consent.choice.events import EVENTS as CHOICE_EVENTS
 from ringwork.consent.choice.showings import Showings
@@ -54,6 +55,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     ApiKeyRevoked,
     SubjectErased,
     *ADS_EVENTS,
+    *SPECIAL_EVENTS,
     *MODEL_EVENTS,
     *INVOICE_EVENTS,
     *REPORT_EVENTS,

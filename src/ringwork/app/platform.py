@@ -42,6 +42,7 @@ from ringwork.app.subscribing import Subscribing
 from ringwork.app.terms import RequestTerms
 from ringwork.app.traffic import geo_file, traffic_filter
 from ringwork.consent.events import AdsFreeCounted
+from ringwork.fairness.hec.screen import SpecialAdScreen
 from ringwork.flow.record_outcome import RecordOutcome
 from ringwork.flow.serve_ad import ServeAd, TermsOf
 from ringwork.kernel.errors import Overloaded, Unavailable
@@ -242,6 +243,8 @@ class Platform:
             log=self.log,
             learned=self._learned,
         )
+        names = settings.special_ads.rules
+        self.screen = SpecialAdScreen.of(names) if names else None
         self.management = Management(
             catalogue=memory.catalogue,
             ledger=memory.ledger,
@@ -250,6 +253,7 @@ class Platform:
             currency=settings.ads.currency,
             services=frozenset(settings.services),
             special_topics=settings.history.never_profiled,
+            screen=self.screen,
         )
         self._build_accounting()
         self.traffic = traffic_filter(settings.ads.traffic, self.entropy)
