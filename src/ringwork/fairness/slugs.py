@@ -24,6 +24,7 @@ SLUGS: Final[Mapping[str, tuple[int, str]]] = {
         "violation with its rule, what was found, what is allowed and what may replace it.",
     ),
     "rules-invalid": (422, "Rules of special ads are not valid; `detail` says where."),
+    "unknown-ad": (404, "No special ad of this id is measured."),
     "plan-invalid": (422, "The compliance plan is not valid; `errors` points at what."),
     "budget-exceeded": (
         409,
