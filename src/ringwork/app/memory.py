@@ -32,6 +32,8 @@ from ringwork.consent.projections import PROJECTIONS as CONSENT_PROJECTIONS
 from ringwork.consent.proof_runs import ProofRuns
 from ringwork.consent.subscriptions.events import EVENTS as SUBSCRIPTION_EVENTS
 from ringwork.consent.subscriptions.register import Register
+from ringwork.fairness.delivery.events import EVENTS as FAIRNESS_EVENTS
+from ringwork.fairness.delivery.memory import FairnessMemory
 from ringwork.kernel.events import Event
 from ringwork.kernel.ledger import (
     AccountOpened,
@@ -65,6 +67,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     *SUBSCRIPTION_EVENTS,
     *BEHAVIOURAL_EVENTS,
     *CONSENT_EVENTS,
+    *FAIRNESS_EVENTS,
 )
 """Every event that this version writes."""
 
@@ -98,6 +101,7 @@ class Memory:
         self.api_keys = ApiKeys()
         self.consent = ConsentLedger()
         self.consent_proofs = ProofRuns()
+        self.fairness = FairnessMemory()
         self.folds = (
             self.ledger,
             self.catalogue,
@@ -114,4 +118,5 @@ class Memory:
             self.api_keys,
             self.consent,
             self.consent_proofs,
+            *self.fairness.folds,
         )
