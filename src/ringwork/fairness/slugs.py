@@ -32,7 +32,6 @@ SLUGS: Final[Mapping[str, tuple[int, str]]] = {
         "Groups, counts, confusion or selections do not go together; `errors` points at them.",
     ),
     "rules-invalid": (422, "Rules of special ads are not valid; `detail` says where."),
-    "rules-invalid": (422, "Rules of special ads are not valid; `detail` says where."),
     "unknown-ad": (404, "No special ad of this id is measured."),
     "plan-invalid": (422, "The compliance plan is not valid; `errors` points at what."),
     "budget-exceeded": (

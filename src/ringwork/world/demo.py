@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from heapq import merge
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -35,6 +36,7 @@ from ringwork.world.paper import setup as paper_setup
 from ringwork.world.readers import DAYS_TOLD, clubs, decisions, deeds, readers
 from ringwork.world.signals import VENDOR_ID, VENDOR_LIST
 from ringwork.world.stocking import Stocker, ads_of
+from ringwork.world.town import consents, descriptions, offers, town_views
 from ringwork.world.traffic import views
 
 PER_DAY: Final = 20_000
@@ -45,10 +47,12 @@ KNOWN: Final = {
     "RINGWORK_ADS__VIEW_PRIOR_PPB": f"{PER_IMPRESSION['cpv'] * 1e9:.0f}",
     "RINGWORK_ADS__MODEL_PUBLISH_S": "3600",
     "RINGWORK_CHOICE__VENDOR_ID": str(VENDOR_ID),
+    "RINGWORK_FAIRNESS__CLUSTER_PEOPLE": "1000",
 }
 """Settings of an operator who knows the market: how people respond here on the whole, before
 anything was learned, and a version of the model for each hour, which passes in ten seconds; who
-they are in the vendor list, without which no TC string permits them anything."""
+they are in the vendor list, without which no TC string permits them anything; a town so small that
+few people are enough to know its clusters."""
 HOUR_US: Final = 3_600_000_000
 STATE: Final = "world.json"
 KEEP_EVERY_S: Final = 1.0
@@ -70,6 +74,8 @@ class World(Struct):
     """Of the long tail, how many have their campaigns and ads."""
     told_day: int = 0
     """What readers did is told up to this day, since 1970; 0: nor has anybody decided yet."""
+    is_town_told: bool = False
+    """Who lives in Northfield, and what they agreed to."""
 
 
 class Stay(Struct, frozen=True, kw_only=True):
@@ -171,6 +177,7 @@ async def _live(stay: Stay, server: Child) -> bool:
         await driver.set_up(paper_setup())
         await driver.publish_at(PUBLISHER, stay.paper)
         await driver.set_up(clubs())
+        await driver.set_up(offers(stay.world.began_us))
         await tell_of_readers(driver, stay.world)
         display = Display(
             driver.tally, pace=stay.pace, link=stay.link, url=stay.url, paper=stay.paper
@@ -182,7 +189,11 @@ async def _live(stay: Stay, server: Child) -> bool:
         try:
             # From now on: what passed while the world was set up is nobody's traffic.
             start_us = driver.clock.wall_us()
-            sequence = views(stay.world.seed, start_us=start_us, per_day=PER_DAY)
+            sequence = merge(
+                views(stay.world.seed, start_us=start_us, per_day=PER_DAY),
+                town_views(stay.world.seed, start_us=start_us),
+                key=lambda view: view.at_us,
+            )
             until_us = None if stay.hours is None else start_us + int(stay.hours * HOUR_US)
             await driver.run(sequence, stop, until_us)
         finally:
@@ -219,7 +230,10 @@ async def tell_of_readers(driver: Driver, world: World) -> None:
 async def _stock(
     stay: Stay, driver: Driver, client: httpx.AsyncClient, stop: asyncio.Event
 ) -> None:
-    """Bring the long tail to market, from where it is; what is wrong with it ends the world."""
+    """Tell of Northfield's people, and bring the long tail to market, from where both are.
+
+    What is wrong with either ends the world.
+    """
 
     def stocked(merchants: int) -> None:
         stay.world.merchants = merchants  # remembered within a second; sent again, it exists
@@ -229,6 +243,10 @@ async def _stock(
     world = stay.world
     stocker = Stocker(client, token=stay.token, seed=world.seed, start_us=world.began_us)
     try:
+        if not world.is_town_told:
+            await stocker.make(descriptions(world.seed))
+            await stocker.make(consents(world.seed))
+            world.is_town_told = True
         await stocker.run(world.merchants, stocked)
     except RingworkError:
         stop.set()

@@ -20,8 +20,8 @@ from ringwork.world.long_tail import ADS_EACH, MERCHANTS, advertisers, deposits,
 ATTEMPTS_MAX: Final = 60
 PAUSE_S: Final = 1.0
 """A platform that is busy for a minute has another trouble."""
-DEPOSITS_AT_ONCE: Final = 8
-"""A transfer waits for the tables of queries, which take many as fast as one."""
+CALLS_AT_ONCE: Final = 8
+"""Each waits for the disk or the tables of queries, which take many as fast as one."""
 
 Stocked = Callable[[int], None]
 
@@ -42,21 +42,23 @@ class Stocker:
         """
         if merchants == 0:
             await self._import("advertisers", list(advertisers(self._seed)))
-            await self._pay(deposits(self._seed))
+            await self.make(deposits(self._seed))
         for number in range(merchants, MERCHANTS):
             lines = await asyncio.to_thread(stock, self._seed, number, self._start_us)
             await self._import(str(number), lines)
             stocked(number + 1)
 
-    async def _pay(self, calls: Iterator[Setup]) -> None:
-        async def pay() -> None:
+    async def make(self, calls: Iterator[Setup]) -> None:
+        """Several calls at once, in no order. Raises as ``run``."""
+
+        async def take() -> None:
             for call in calls:  # one iterator for all of them
                 headers = {"content-type": "application/json", "idempotency-key": call.key}
                 await self._send(call.path, msgspec.json.encode(call.body), headers)
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(DEPOSITS_AT_ONCE):
-                group.create_task(pay())
+            for _ in range(CALLS_AT_ONCE):
+                group.create_task(take())
 
     async def _import(self, name: str, lines: list[bytes]) -> None:
         headers = {

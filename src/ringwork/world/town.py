@@ -20,6 +20,8 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from ringwork.fairness.hec.screen import SpecialAdScreen
+from ringwork.fairness.hec.settings import SpecialAdSettings
 from ringwork.fairness.model import AGE, RACE_SIX, SEX
 from ringwork.fairness.tables.demo import People, demo_people
 from ringwork.world.cast import CURRENCY, Setup, banner_html, deposit
@@ -34,7 +36,9 @@ SEEN: Final = 0.9
 AT_ONCE: Final = 200
 """People described in one call."""
 SIZE: Final = (300, 250)
-UNITS: Final = 40
+UNITS: Final = 6
+"""Of a special ad; a thousand impressions a day, so that pacing leaves some to each."""
+RIVAL_UNITS: Final = 300
 FLIGHT_DAYS: Final = 3
 _DAY_US: Final = 86_400_000_000
 
@@ -82,19 +86,17 @@ class Offerer(Struct, frozen=True):
 OFFERERS: Final = (
     Offerer(
         "maple-homes", "Maple Street Homes", "HOUSING", "441", 95,
-        "Two bedrooms on Maple Street", "Apartments to rent, from the first of the month.", 2.2,
+        "Two bedrooms on Maple Street", "Apartments to rent, from the first of the month.", 2.4,
     ),
     Offerer(
         "northfield-works", "Northfield Works", "EMPLOYMENT", "123", 210,
-        "We are hiring at the mill", "Day shift, training paid, apply in ten minutes.", 2.1,
+        "We are hiring at the mill", "Day shift, training paid, apply in ten minutes.", 2.4,
     ),
     Offerer(
         "corner-credit", "Corner Credit Union", "CREDIT", "391", 30,
-        "A loan that says what it costs", "Borrow from your neighbours, fixed rate.", 2.3,
+        "A loan that says what it costs", "Borrow from your neighbours, fixed rate.", 2.4,
     ),
 )  # fmt: skip
-CERTIFIED: Final = "2026-11"
-"""The version of the text that an advertiser certifies."""
 
 
 def offers(start_us: int) -> Iterator[Setup]:
@@ -126,8 +128,8 @@ def _rival(paper: Paper, number: int) -> Iterator[Setup]:
     """The shop that likes this paper's readers best."""
     shop_id = f"northfield-shop-{paper.id}"
     yield Setup("/v1/advertisers", _advertiser(shop_id, f"{paper.name} Shop"), f"world:{shop_id}")
-    yield deposit(shop_id, UNITS * 10)
-    body = _campaign(shop_id, f"{paper.name} readers", paper.rival_cpm, [])
+    yield deposit(shop_id, RIVAL_UNITS)
+    body = _campaign(shop_id, f"{paper.name} readers", paper.rival_cpm, [], RIVAL_UNITS)
     body["targeting"] = {"key_values": {"paper": [paper.id]}}
     yield Setup("/v1/campaigns", body, f"world:campaign:{shop_id}")
     yield _banner(shop_id, f"{paper.name} Shop", "Open until eight", 40 * number, paper.category)
@@ -135,13 +137,13 @@ def _rival(paper: Paper, number: int) -> Iterator[Setup]:
 
 def _offer(one: Offerer, start_us: int) -> Iterator[Setup]:
     yield Setup("/v1/advertisers", _advertiser(one.id, one.name), f"world:{one.id}")
-    yield deposit(one.id, UNITS * 10)
-    body = _campaign(one.id, one.line, one.cpm, [one.category])
+    yield deposit(one.id, UNITS)
+    body = _campaign(one.id, one.line, one.cpm, [one.category], UNITS)
     body["targeting"] = {"regions": ["USA"], "key_values": {"paper": [p.id for p in PAPERS]}}
     body["starts_us"] = start_us - start_us % _DAY_US
     body["ends_us"] = start_us - start_us % _DAY_US + FLIGHT_DAYS * _DAY_US
     body["pacing"] = "even"
-    body["certified_text"] = CERTIFIED
+    body["certified_text"] = SpecialAdScreen.of(SpecialAdSettings().rules).certification
     yield Setup("/v1/campaigns", body, f"world:campaign:{one.id}")
     yield _banner(one.id, one.name, one.line, one.hue, one.topic)
 
@@ -154,11 +156,11 @@ def _advertiser(id: str, name: str) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _campaign(id: str, name: str, cpm: float, special: list[str]) -> dict[str, object]:
+def _campaign(id: str, name: str, cpm: float, special: list[str], units: int) -> dict[str, object]:
     return {
         "id": id, "advertiser_id": id, "name": name, "special_ad_categories": special,
         "pricing": "cpm", "pacing": "asap", "bid_nanos": int(cpm * 1_000_000),
-        "budget": {"currency": CURRENCY, "units": UNITS, "nanos": 0},
+        "budget": {"currency": CURRENCY, "units": units, "nanos": 0},
     }  # fmt: skip
 
 

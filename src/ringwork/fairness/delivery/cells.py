@@ -15,8 +15,9 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from ringwork.fairness.control.hook import VALUE_BINS
 from ringwork.fairness.control.model import Floats, Traffic
-from ringwork.fairness.control.steering import VALUE_BINS, bins_of
+from ringwork.fairness.control.steering import bins_of
 from ringwork.fairness.delivery.events import Contest, SpecialAdsCompeted, SumsReleased
 from ringwork.kernel.events import Event, Recorded
 
