@@ -93,9 +93,9 @@ def chances_of(
     people = np.maximum(table.sum(axis=1), GROUP_MIN)
     every = np.maximum(table.sum(axis=0), GROUP_MIN)
     seen = every / every.sum()
-    inverse = np.ones((1, 1))
+    inverse: Floats = np.ones((1, 1))
     for size, one in zip(blocks, inverses, strict=True):
-        inverse = np.kron(inverse, np.eye(size) if one is None else one)
+        inverse = np.asarray(np.kron(inverse, np.eye(size) if one is None else one), np.float64)
     back = np.array(sum_zero_basis(groups)).T @ inverse.T
     delta = (table / people[:, None] - seen) @ back.T
     spread = (np.diag(seen) - np.outer(seen, seen))[None] / people[:, None, None]
