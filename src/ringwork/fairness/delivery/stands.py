@@ -95,8 +95,7 @@ def chances_of(
     seen = every / every.sum()
     inverse: Floats = np.ones((1, 1))
     for size, one in zip(blocks, inverses, strict=True):
-        step = np.eye(size) if one is None else np.asarray(one, np.float64)
-        inverse = np.asarray(np.kron(inverse, step), np.float64)
+        inverse = np.asarray(np.kron(inverse, np.eye(size) if one is None else one), np.float64)
     back = np.array(sum_zero_basis(groups)).T @ inverse.T
     delta = (table / people[:, None] - seen) @ back.T
     spread = (np.diag(seen) - np.outer(seen, seen))[None] / people[:, None, None]
