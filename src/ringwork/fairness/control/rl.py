@@ -50,8 +50,9 @@ TREES: Final = 40
 LEAF_LEAST: Final = 60
 ROUNDS: Final = 200
 """Twice the steps of the longest flight; with 80 the behaviour policy's value is off by a tenth."""
-PRIOR_WEIGHT: Final = 5.0
-"""Visits of a leaf, whatever the action, that an action's own are drawn towards."""
+PRIOR_WEIGHT: Final = 0.5
+"""Visits of a leaf, whatever the action, that an action's own are drawn towards: enough for an
+action that has none, and little, since what it adds is the behaviour policy's value."""
 
 
 class Visit(Struct, frozen=True):
