@@ -22,8 +22,9 @@ from ringwork.fairness.bench.table import Run, Score, score
 from ringwork.fairness.bench.tuning import GRIDS, best_of, sweep
 from ringwork.fairness.bench.worlds import RECIPES, maker
 from ringwork.fairness.control import make_controller
+from ringwork.fairness.control.fitted import fit, transitions
 from ringwork.fairness.control.model import Controller
-from ringwork.fairness.control.rl import Policy, fit, transitions
+from ringwork.fairness.control.rl import Policy
 
 Goal = dict[str, object]
 

@@ -16,7 +16,7 @@ from ringwork.fairness.bench.plot import LABEL, _apart, frontier
 from ringwork.fairness.bench.simulator import Outcome, Privacy, contingency, simulate
 from ringwork.fairness.bench.table import Run, coverage, score, variances
 from ringwork.fairness.bench.worlds import RECIPES, make, maker
-from ringwork.fairness.control import make_controller, rl
+from ringwork.fairness.control import fitted, make_controller
 from tests.fairness.markets import SMALL, small_market
 
 
@@ -374,7 +374,7 @@ def test_learning_end_to_end_on_a_small_log() -> None:
     assert set(found) >= {"behaviour", "learned", "margin 4 (dual)"}
     assert found["behaviour"].realised is not None
     assert found["behaviour"].value == pytest.approx(found["behaviour"].realised, abs=0.15)
-    policy = rl.fit(rl.transitions(visits))
+    policy = fitted.fit(fitted.transitions(visits))
     learner = make_controller("rl", policy=policy)
     outcome = played(market(small, 1), {"rl": learner}, Privacy())["rl"][0]
     assert outcome.impressions > 100

@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 
 from ringwork.fairness.bench.contest import played
 from ringwork.fairness.bench.simulator import Privacy
-from ringwork.fairness.control import CONTROLLERS, celis, make_controller, rl
+from ringwork.fairness.control import CONTROLLERS, celis, fitted, make_controller, rl
 from ringwork.fairness.control.mirror import Mirror
 from ringwork.fairness.control.model import spans
 from ringwork.fairness.control.pid import WIDEST, Pid
@@ -239,15 +239,15 @@ def chain(flights: int, rng: np.random.Generator) -> list[rl.Visit]:
 
 
 def test_fitted_q_finds_the_free_action_and_values_policies() -> None:
-    log = rl.transitions(chain(1_500, np.random.default_rng(5)))
-    policy = rl.fit(log, rounds=30)
-    right = rl.greedy(policy)(log.state[:200]).argmax(axis=1)
+    log = fitted.transitions(chain(1_500, np.random.default_rng(5)))
+    policy = fitted.fit(log, rounds=30)
+    right = fitted.greedy(policy)(log.state[:200]).argmax(axis=1)
     assert (right == 1).mean() > 0.97
     assert policy.action(tuple(log.state[0])) == right[0]
     # Five steps: 0 for the free action, .5 for another, .4 at random.
-    assert rl.evaluate(log, rl.always(1)).mean() == pytest.approx(0.0, abs=0.04)
-    assert rl.evaluate(log, rl.always(3)).mean() == pytest.approx(-0.5, abs=0.04)
-    assert rl.evaluate(log, rl.at_random).mean() == pytest.approx(-0.4, abs=0.02)
+    assert fitted.evaluate(log, fitted.always(1)).mean() == pytest.approx(0.0, abs=0.04)
+    assert fitted.evaluate(log, fitted.always(3)).mean() == pytest.approx(-0.5, abs=0.04)
+    assert fitted.evaluate(log, fitted.at_random).mean() == pytest.approx(-0.4, abs=0.02)
 
 
 def test_the_log_as_transitions() -> None:
@@ -257,12 +257,12 @@ def test_the_log_as_transitions() -> None:
         rl.Visit("a", (2.0,), 2, 0.2, 0.5, 0.3),
         rl.Visit("b", (9.0,), 2, 0.2, 0.5, 0.3),
     ]
-    log = rl.transitions(rows)
+    log = fitted.transitions(rows)
     assert log.action.tolist() == [0, 1]
     assert log.reward == pytest.approx([-0.1, -0.2 - 0.5])
     assert log.is_last.tolist() == [False, True]
     with pytest.raises(ValueError, match="at least two visits"):
-        rl.transitions(rows[3:])
+        fitted.transitions(rows[3:])
 
 
 def test_without_a_policy_the_learner_is_dual() -> None:
