@@ -106,7 +106,7 @@ def train(
         How often flights are split, each time anew.
     """
     from ringwork.fairness.bench.learning import ablation  # noqa: PLC0415  # needs numpy
-    from ringwork.fairness.control import rl  # noqa: PLC0415
+    from ringwork.fairness.control import fitted  # noqa: PLC0415
 
     if not 1 <= folds <= 20:
         raise ConfigurationError(f"--folds: expected 1 to 20, got {folds}")
@@ -118,7 +118,7 @@ def train(
         except ValueError as error:
             raise RingworkError(f"{log}: {error}") from error
         if out is not None:
-            _write(out, msgspec.json.encode(rl.fit(rl.transitions(visits))))
+            _write(out, msgspec.json.encode(fitted.fit(fitted.transitions(visits))))
     options.table(
         [
             {

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from ringwork.fairness.bench.model import Make, Opportunities, World, draw
 from ringwork.fairness.bench.simulator import Outcome, Privacy, simulate
 from ringwork.fairness.control.model import Controller
-from ringwork.fairness.control.rl import Learned, Policy, Visit, fit, transitions
+from ringwork.fairness.control.rl import Learned, Visit
 
 TUNING_SEEDS: Final = (101, 102, 103)
 """Gains and policies are chosen on these; what is reported has other seeds."""
@@ -63,8 +63,3 @@ def explored(
         behaviour = Learned(explore=seed, log=visits.append, run=f"{where.world.name}/{seed}")
         played(where, {"behaviour": behaviour}, privacy, progress=progress)
     return visits
-
-
-def trained(make: Make, privacy: Privacy, *, ads: int | None = None) -> Policy:
-    """The policy of the tuning seeds."""
-    return fit(transitions(explored(make, TUNING_SEEDS, privacy, ads=ads)))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
-from ringwork.fairness.control import rl
+from ringwork.fairness.control import fitted, rl
 from ringwork.fairness.control.model import Floats
 
 
@@ -38,14 +38,14 @@ def ablation(visits: Sequence[rl.Visit], *, folds: int = 2, seed: int = 3) -> li
     for _ in range(folds):
         half = set(rng.permutation(flights)[: len(flights) // 2].tolist())
         parts = [
-            rl.transitions([one for one in visits if (one.flight in half) is is_in])
+            fitted.transitions([one for one in visits if (one.flight in half) is is_in])
             for is_in in (True, False)
         ]
         for learn, test in (parts, parts[::-1]):
-            policies = [rl.at_random, rl.greedy(rl.fit(learn))]
-            policies += [rl.always(action) for action in range(len(rl.ACTIONS))]
+            policies = [fitted.at_random, fitted.greedy(fitted.fit(learn))]
+            policies += [fitted.always(action) for action in range(len(rl.ACTIONS))]
             for number, chooses in enumerate(policies):
-                values[number].append(rl.evaluate(test, chooses))
+                values[number].append(fitted.evaluate(test, chooses))
             realised.append(np.add.reduceat(test.reward, np.flatnonzero(test.is_first)))
     found = [
         Valued(name, *_mean(np.concatenate(of), folds))

@@ -10,7 +10,7 @@ WIDTH: Final = 720
 HEIGHT: Final = 460
 LEFT: Final = 64
 RIGHT: Final = 28
-TOP: Final = 56
+TOP: Final = 62
 BOTTOM: Final = 60
 LABEL: Final = 15
 """Height of a label: two of them nearer than that are drawn apart."""
@@ -46,7 +46,7 @@ def frontier(points: Mapping[str, tuple[float, float]], *, title: str, across: s
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-labelledby="title desc"><style>{_STYLE}</style>'
         f'<title id="title">{escape(title)}</title><desc id="desc">{escape(told)}</desc>',
-        f'<text class="title" fill="currentColor" x="{LEFT}" y="26">{escape(title)}</text>',
+        f'<text class="title" fill="currentColor" x="{LEFT}" y="28">{escape(title)}</text>',
     ]
     for tenth in range(0, 11, 2):
         at = y(tenth / 10)
@@ -64,7 +64,7 @@ def frontier(points: Mapping[str, tuple[float, float]], *, title: str, across: s
     parts.append(
         f'<text class="axis" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 14}" '
         f'text-anchor="middle">{escape(across)}</text>'
-        f'<text class="axis" x="{LEFT}" y="{TOP - 10}">{escape(up)}</text>'
+        f'<text class="axis" x="{LEFT}" y="{TOP - 14}">{escape(up)}</text>'
     )
     places = _apart([(x(cost), y(share), name) for name, (cost, share) in points.items()])
     for (name, (cost, share)), label in zip(points.items(), places, strict=True):

@@ -19,15 +19,15 @@ Gains = Mapping[str, float]
 GRIDS: Final[Mapping[str, Sequence[Gains]]] = {
     "multiplier": [
         {"proportional": p, "integral": p * ratio}
-        for p, ratio in itertools.product((12.0, 24.0, 48.0, 96.0, 192.0), (0.0, 1.0, 3.0))
+        for p, ratio in itertools.product((24.0, 48.0, 96.0, 192.0, 384.0), (0.0, 1.0, 3.0))
     ],
     "pid": [
         {"proportional": p, "integral": p * ratio}
-        for p, ratio in itertools.product((12.0, 24.0, 48.0, 96.0, 192.0), (0.0, 1.0, 3.0))
+        for p, ratio in itertools.product((24.0, 48.0, 96.0, 192.0, 384.0), (0.0, 1.0, 3.0))
     ],
     "mirror": [
         {"eta": eta, "band": band}
-        for eta, band in itertools.product((2.0, 5.0, 10.0, 20.0, 40.0), (0.0, 0.5))
+        for eta, band in itertools.product((1.0, 2.0, 3.0, 5.0, 10.0), (0.0, 0.5))
     ],
 }
 
@@ -77,7 +77,7 @@ def sweep(
     return tried
 
 
-def best_of(tried: Sequence[Tried], *, slack: float = 0.005) -> Tried:
+def best_of(tried: Sequence[Tried], *, slack: float = 0.02) -> Tried:
     """The cheapest of those whose coverage is the highest, or within ``slack`` of it."""
     highest = max(held(one.score) for one in tried)
     return min(

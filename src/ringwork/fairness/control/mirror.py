@@ -31,7 +31,7 @@ class Mirror:
 
     name = "mirror"
 
-    def __init__(self, *, eta: float = 2.0, band: float = 0.0, penalty: float = 6.0) -> None:
+    def __init__(self, *, eta: float = 5.0, band: float = 0.0, penalty: float = 6.0) -> None:
         self._eta, self._band, self._penalty = eta, band, penalty
 
     def start(self, ad: AdContext) -> MirrorState:

@@ -27,7 +27,7 @@ class Pid:
     name = "pid"
     is_multiplier = False
 
-    def __init__(self, *, proportional: float = 24.0, integral: float = 12.0) -> None:
+    def __init__(self, *, proportional: float = 192.0, integral: float = 192.0) -> None:
         self._proportional, self._integral = proportional, integral
 
     def start(self, ad: AdContext) -> PiState:
