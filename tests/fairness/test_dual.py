@@ -11,16 +11,19 @@ from ringwork.fairness.control import response
 from ringwork.fairness.control.dual import CARRIED_MOST, Dual
 from ringwork.fairness.control.estimate import (
     BIAS,
-    bias_prior,
+    BIAS_LEAST,
+    Family,
+    departure,
     known_at_the_end,
     projector,
     scatter,
     standing,
 )
-from ringwork.fairness.control.lagrangian import RIDGE, Problem, _dual, brought, solve
+from ringwork.fairness.control.hook import VALUE_BINS
+from ringwork.fairness.control.lagrangian import RIDGE, Problem, brought, solve
+from ringwork.fairness.control.lagrangian import _dual as ridged
 from ringwork.fairness.control.model import AdContext, Release, Traffic, incidence, records, spans
 from ringwork.fairness.control.steering import (
-    VALUE_BINS,
     VALUE_EDGES,
     VALUE_MIDDLES,
     AdTable,
@@ -30,6 +33,11 @@ from ringwork.fairness.control.steering import (
 from tests.fairness.markets import context, measured
 
 BLOCKS = (2, 4)
+PRIOR = Family(BLOCKS).prior()
+
+
+def _dual(problem: Problem, point: np.ndarray):
+    return ridged(problem, point, RIDGE)
 
 
 def problem(seed: int, *, tau: float = 0.0, carried: float = 0.0) -> Problem:
@@ -229,10 +237,10 @@ def test_standing_is_conditioning_of_a_gaussian() -> None:
         proxy_deviation=deviation,
         wins=at_release,
     )
-    found = standing(BLOCKS, share, eligible, wins, release)
+    found = standing(BLOCKS, share, eligible, wins, release, PRIOR)
     # Unknowns: bias [6], chance of the mean at release [6]; seen: before + bias + chance + noise.
     chance = scatter(BLOCKS, share, wins / count) / seen
-    prior = np.block([[bias_prior(BLOCKS), np.zeros((6, 6))], [np.zeros((6, 6)), chance]])
+    prior = np.block([[PRIOR, np.zeros((6, 6))], [np.zeros((6, 6)), chance]])
     look = np.hstack((np.eye(6), np.eye(6)))
     gain = prior @ look.T @ np.linalg.pinv(look @ prior @ look.T + covariance)
     before = share @ at_release / seen - eligible
@@ -248,13 +256,63 @@ def test_standing_is_conditioning_of_a_gaussian() -> None:
 
 def test_without_a_release_cells_are_all_that_is_known() -> None:
     share = np.array([[0.8, 0.2], [0.2, 0.8]])
-    found = standing((2,), share, np.array([0.5, 0.5]), np.array([30.0, 10.0]), None)
+    found = standing(
+        (2,), share, np.array([0.5, 0.5]), np.array([30.0, 10.0]), None, Family((2,)).prior()
+    )
     assert found.deviation == pytest.approx([0.15, -0.15])
     assert found.bias.tolist() == [0.0, 0.0]
 
 
 def test_every_share_has_the_same_prior_bias() -> None:
-    assert np.sqrt(np.diag(bias_prior(BLOCKS))) == pytest.approx(np.full(6, BIAS))
+    assert np.sqrt(np.diag(PRIOR)) == pytest.approx(np.full(6, BIAS))
+
+
+def test_a_family_learns_how_far_releases_depart() -> None:
+    """Releases that depart by nothing but noise say that there is no bias; others say how much."""
+    rng = np.random.default_rng(5)
+    noise = projector(BLOCKS) * 1e-4
+    for spread in (0.0, 0.08):
+        family = Family(BLOCKS)
+        for number in range(400):
+            bias = projector(BLOCKS) @ rng.normal(0, spread, 6)
+            family.note(f"ad{number}", bias + projector(BLOCKS) @ rng.normal(0, 0.01, 6), noise)
+        learned = np.sqrt(np.diag(family.prior()))
+        truth = np.sqrt(np.diag(projector(BLOCKS))) * spread
+        expected = np.maximum(truth, BIAS_LEAST)
+        assert learned == pytest.approx(expected, rel=0.25, abs=0.004)
+
+
+def test_an_ad_counts_once_with_its_newest_release() -> None:
+    once, often = Family(BLOCKS), Family(BLOCKS)
+    noise = projector(BLOCKS) * 1e-4
+    far, near = np.array([0.2, -0.2, 0.1, -0.1, 0, 0]), np.array([0.01, -0.01, 0, 0, 0, 0])
+    often.note("ad", far, noise)
+    often.note("ad", near, noise)
+    once.note("ad", near, noise)
+    assert often.prior() == pytest.approx(once.prior())
+
+
+def test_a_departure_is_from_the_prediction_at_the_release() -> None:
+    share = np.array([[0.8, 0.2], [0.2, 0.8]])
+    release = Release(
+        impressions=40.0,
+        deviation=np.array([0.1, -0.1]),
+        covariance=projector((2,)) * 1e-3,
+        proxy_deviation=np.array([0.1, -0.1]),
+        wins=np.array([30.0, 10.0]),
+    )
+    found, noise = departure((2,), share, np.array([0.5, 0.5]), release)
+    assert found == pytest.approx([-0.05, 0.05])
+    assert noise == pytest.approx(
+        scatter((2,), share, np.array([0.75, 0.25])) / 40 + release.covariance
+    )
+
+
+@pytest.mark.parametrize(("lean", "is_steered"), [(0.0, False), (0.9, True)])
+def test_nobody_is_steered_who_ends_within_the_band_anyway(lean, is_steered) -> None:
+    controller = Dual()
+    shift = controller.step(controller.start(context()), measured(male_lean=lean, wins=3_000.0))
+    assert bool(shift.prices.any()) is is_steered
 
 
 def test_more_impressions_are_known_better() -> None:
@@ -269,7 +327,7 @@ def test_more_impressions_are_known_better() -> None:
         wins=np.zeros(5),
     )
     errors = [
-        np.diag(known_at_the_end(BLOCKS, chance, impressions, release)).max()
+        np.diag(known_at_the_end(PRIOR, chance, impressions, release)).max()
         for impressions in (300.0, 1_000.0, 10_000.0)
     ]
     assert errors == sorted(errors, reverse=True)
@@ -281,13 +339,13 @@ def test_small_ads_aim_at_zero_and_large_ones_at_the_band() -> None:
     small, large = (
         controller._aims(
             context_of(size),
-            standing(BLOCKS, np.tile(np.repeat([1 / 2, 1 / 4], BLOCKS)[:, None], 3), np.repeat([1 / 2, 1 / 4], BLOCKS), np.full(3, 100.0), small_release(size)),
+            standing(BLOCKS, np.tile(np.repeat([1 / 2, 1 / 4], BLOCKS)[:, None], 3), np.repeat([1 / 2, 1 / 4], BLOCKS), np.full(3, 100.0), small_release(size), PRIOR),
             measured(wins=300.0),
         )
         for size in (300.0, 1e6)
     )  # fmt: skip
-    assert small.max() < 0.02
-    assert large.min() > 0.03
+    assert small.max() < 0.03 < 0.04 < large.min()
+    assert large.max() < 0.05
 
 
 def context_of(expected: float) -> AdContext:
