@@ -1,5 +1,6 @@
 """The parts of the default controller against algebra, finite differences and other optimisers."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -335,25 +336,17 @@ def test_more_impressions_are_known_better() -> None:
 
 
 def test_small_ads_aim_at_zero_and_large_ones_at_the_band() -> None:
-    controller = Dual()
-    small, large = (
-        controller._aims(
-            context_of(size),
-            standing(BLOCKS, np.tile(np.repeat([1 / 2, 1 / 4], BLOCKS)[:, None], 3), np.repeat([1 / 2, 1 / 4], BLOCKS), np.full(3, 100.0), small_release(size), PRIOR),
-            measured(wins=300.0),
-        )
-        for size in (300.0, 1e6)
-    )  # fmt: skip
-    assert small.max() < 0.03 < 0.04 < large.min()
-    assert large.max() < 0.05
-
-
-def context_of(expected: float) -> AdContext:
-    one = context()
-    return AdContext(
-        ad_id=one.ad_id, blocks=one.blocks, eligible=one.eligible, clusters=one.clusters,
-        expected_impressions=expected, tau=one.tau,
-    )  # fmt: skip
+    eligible = np.repeat([1 / 2, 1 / 4], BLOCKS)
+    share = np.tile(eligible[:, None], 3)
+    aims = []
+    for size in (300.0, 1e6):
+        known = standing(BLOCKS, share, eligible, np.full(3, size / 3), small_release(size), PRIOR)
+        found = measured(wins=size)
+        found = msgspec.structs.replace(found, release=small_release(size))
+        aims.append(Dual()._aims(context(), known, found))
+    small, large = aims
+    assert small.max() < 0.01
+    assert 0.04 < large.min() <= large.max() < 0.05
 
 
 def small_release(size: float) -> Release:
