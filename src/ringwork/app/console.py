@@ -22,6 +22,7 @@ from ringwork.console.commands import Commands
 from ringwork.console.consent_data import ConsentData, ConsentSources
 from ringwork.console.data import ConsoleData
 from ringwork.console.facts import Verification
+from ringwork.console.fairness_data import FairnessData, FairnessSource, FairnessSources
 from ringwork.console.http import routes
 from ringwork.console.live import Live
 from ringwork.console.sources import Sources, StoreFacts
@@ -58,10 +59,20 @@ def console_routes(
         forecast=platform.memory.known_traffic.forecast,
         source=world_of(data),
     )
+    console = ConsoleData(sources)
     return routes(
-        data=ConsoleData(sources),
+        data=console,
         reports=reports,
         consent=ConsentData(consent_sources(platform, consent)),
+        fairness=FairnessData(
+            FairnessSources(
+                source=fairness_source(platform),
+                clock=platform.clock,
+                names=lambda: console.names,
+                campaigns=lambda: platform.memory.catalogue.campaigns,
+                currency=settings.ads.currency,
+            )
+        ),
         commands=Commands(
             reports.ads,
             sign_in=platform.sign_in,
@@ -73,6 +84,11 @@ def console_routes(
         session_s=settings.console.session_hours * 3600,
         is_secure=settings.http.public_url.startswith("https://"),
     )
+
+
+def fairness_source(platform: Platform) -> FairnessSource | None:
+    """The audit log of this platform while it is being written; None: none is kept yet."""
+    return None
 
 
 def consent_sources(platform: Platform, api: ConsentApi) -> ConsentSources:
