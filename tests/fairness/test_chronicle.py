@@ -9,12 +9,13 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ringwork.fairness.chronicle import POINTS_MAX, RECORDS_MAX, Chronicle, Series
 from ringwork.fairness.log import Chain, lines
 from ringwork.fairness.mix import mixes
 from ringwork.fairness.recompute import Recomputation
-from ringwork.fairness.records import Figure, Release, read_body
+from ringwork.fairness.records import Eligible, Figure, Release, read_body
 from tests.fairness import logs
 
 
@@ -121,11 +122,17 @@ def test_shifts_of_other_groups_begin_anew() -> None:
 
 
 # ---- the mix ------------------------------------------------------------------------------------
-def released(sums: dict[str, tuple[int, ...]], impressions: int) -> Recomputation:
+def released(
+    sums: dict[str, tuple[int, ...]],
+    impressions: int,
+    race_ppb: tuple[int, ...] = logs.RACE_MIX,
+) -> Recomputation:
     """One ad with one release; the model is that of all test logs."""
+    ad = logs.ad("a")
+    ad = replace(ad, eligible={**ad.eligible, "race": Eligible(shares_ppb=race_ppb)})
     state = Recomputation()
     for body in (
-        logs.plan(), logs.model(), logs.default_prior(), logs.ad("a"), logs.budget("a"),
+        logs.plan(), logs.model(), logs.default_prior(), ad, logs.budget("a"),
         Release(ad="a", episode=1, impressions=impressions, sums=sums, unit={"sex": 1, "race": 256}),
     ):  # fmt: skip
         assert state.apply(body) == []
@@ -148,29 +155,29 @@ def test_noise_that_adds_to_the_count_is_taken_out_evenly() -> None:
     assert [one.counted for one in mix.groups] == [600, 300]
 
 
-def test_a_share_that_was_blurred_by_the_model_is_found_again() -> None:
-    """Delivered shares d, blurred to M^T d exactly: the corrected share is d, by algebra."""
-    model, truth = logs.model(), (0.50, 0.30, 0.12, 0.08)
-    blurred = [
-        sum(d * row[k] for d, row in zip(truth, model.M_ppb, strict=True)) / 1e9 for k in range(4)
-    ]
-    # Eligible shares in a log are as the proxy shows them; M^-T maps both sides alike.
-    eligible = [one / 1e9 for one in logs.RACE_MIX]
-    shown = tuple(round(256 * 100_000 * share) for share in blurred)
-    (mix,) = mixes(released({"race": shown}, 100_000), "a", "race")
-    inverse = [[one / 1e9 for one in row] for row in model.inverse_ppb]
-    unblurred = [
-        sum(inverse[i][k] * (blurred[i] - eligible[i]) for i in range(4)) + eligible[k]
-        for k in range(4)
-    ]
-    for group, expected, seen in zip(mix.groups, unblurred, blurred, strict=True):
-        assert group.deattenuated is not None
-        assert group.deattenuated.share_ppb / 1e9 == pytest.approx(expected, abs=1e-4)
-        assert group.delivered_ppb / 1e9 == pytest.approx(seen, abs=1e-4)
-        assert (
-            group.deattenuated.low_ppb < group.deattenuated.share_ppb < group.deattenuated.high_ppb
-        )
-    assert sum(one.delivered_ppb for one in mix.groups) == pytest.approx(10**9, abs=4)
+def test_a_difference_that_the_proxy_blurred_is_found_again() -> None:
+    """Both mixes blurred by M exactly, as the proxy sees them: d - e comes back, by algebra."""
+    matrix = logs.model().M_ppb
+    delivered, eligible = (0.50, 0.30, 0.12, 0.08), (0.62, 0.14, 0.17, 0.07)
+    seen, before = (
+        [
+            sum(share * row[k] for share, row in zip(mix, matrix, strict=True)) / 1e9
+            for k in range(4)
+        ]
+        for mix in (delivered, eligible)
+    )
+    shares = [round(one * 10**9) for one in before]
+    shares[0] += 10**9 - sum(shares)
+    shown = tuple(round(256 * 100_000 * share) for share in seen)
+    (mix,) = mixes(released({"race": shown}, 100_000, tuple(shares)), "a", "race")
+    for group, after, was, proxy in zip(mix.groups, delivered, eligible, seen, strict=True):
+        found = group.deattenuated
+        assert found is not None
+        assert found.ppb / 1e9 == pytest.approx(after - was, abs=1e-4)
+        assert found.low_ppb < found.ppb < found.high_ppb
+        assert group.delivered_ppb / 1e9 == pytest.approx(proxy, abs=1e-4)
+    moved = [abs(one.delivered_ppb - one.eligible_ppb) for one in mix.groups]
+    assert sum(moved) < sum(abs(one.deattenuated.ppb) for one in mix.groups if one.deattenuated)
 
 
 @given(st.integers(0, 2**32 - 1))

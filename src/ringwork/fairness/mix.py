@@ -1,14 +1,13 @@
 """Who was eligible for an ad and who saw it, group by group, as its newest releases tell.
 
 These shares lead to a figure and are no figure: nothing of them is drawn towards a prior. Of an
-estimated attribute a delivered share is a pair as well: as the proxy counts it, and with the blur
-taken out (specification 4.6.2), with its interval.
+estimated attribute a difference is a pair as well: as the proxy shows it, and with the blur taken
+out (specification 4.6.2), with its interval.
 """
 
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from typing import Final
 
 from msgspec import Struct
@@ -25,13 +24,10 @@ Z: Final = 1.959963984540054
 """Standard deviations on each side of a 95 % interval."""
 
 
-class Corrected(Struct, frozen=True, kw_only=True):
-    """A delivered share with the proxy's blur taken out, in 1e-9; ends of its 95 % interval.
+class Difference(Struct, frozen=True, kw_only=True):
+    """Delivered minus eligible share with the proxy's blur taken out, in 1e-9; 95 % interval."""
 
-    An estimate, not a share: noise may put it below 0 or above 1.
-    """
-
-    share_ppb: int
+    ppb: int
     low_ppb: int
     high_ppb: int
 
@@ -41,11 +37,11 @@ class GroupShare(Struct, frozen=True, kw_only=True):
 
     group: str
     eligible_ppb: int
+    """Of an estimated attribute: as the proxy shows it, like all but ``deattenuated``."""
     counted: int
     """Impressions, noisy, corrected to add up to those that were billed."""
     delivered_ppb: int
-    """As the sums show it: of an estimated attribute, as the proxy shows it."""
-    deattenuated: Corrected | None = None
+    deattenuated: Difference | None = None
     """Of an estimated attribute; None where there is no blur to take out, or it was not learned."""
 
 
@@ -78,7 +74,9 @@ def _mix(observed: Observed, names: tuple[str, ...], blur: Blur | None) -> Mix:
             unknown=observed.impressions,
             groups=(),
         )
-    without_blur = [None] * len(names) if blur is None else _corrected(observed, found, blur)
+    without_blur: list[Difference | None] = (
+        [None] * len(names) if blur is None else _corrected(observed, found, blur)
+    )
     return Mix(
         segment=observed.segment,
         impressions=observed.impressions,
@@ -98,22 +96,18 @@ def _mix(observed: Observed, names: tuple[str, ...], blur: Blur | None) -> Mix:
     )
 
 
-def _corrected(observed: Observed, found: Shares, blur: Blur) -> list[Corrected | None]:
-    """Eligible share plus M^-T (delivered - eligible); all None where the shapes do not fit."""
+def _corrected(observed: Observed, found: Shares, blur: Blur) -> list[Difference | None]:
+    """M^-T (delivered - eligible), both as the proxy shows them; None where shapes do not fit."""
     groups = len(observed.eligible_ppb)
     if len(blur.matrix_ppb) != groups:
         return [None] * groups
     delta, sigma = Evidence(blur, 0).of([(observed, found)])
-    out: list[Corrected | None] = []
-    for row, eligible in zip(sum_zero_basis(groups), observed.eligible_ppb, strict=True):
+    out: list[Difference | None] = []
+    for row in sum_zero_basis(groups):
         moved = sum(a * b for a, b in zip(row, delta, strict=True))
         variance = sum(a * sigma[i][j] * b for i, a in enumerate(row) for j, b in enumerate(row))
-        share, width = float(Fraction(eligible, PPB)) + moved, Z * math.sqrt(max(variance, 0.0))
-        out.append(
-            Corrected(
-                share_ppb=round(share * PPB),
-                low_ppb=round((share - width) * PPB),
-                high_ppb=round((share + width) * PPB),
-            )
-        )
+        width = Z * math.sqrt(max(variance, 0.0))
+        ends = moved, moved - width, moved + width
+        ppb, low, high = (round(one * PPB) for one in ends)
+        out.append(Difference(ppb=ppb, low_ppb=low, high_ppb=high))
     return out

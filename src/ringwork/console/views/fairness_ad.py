@@ -35,6 +35,7 @@ from ringwork.console.views.fairness_words import (
     group_words,
     in_words,
     named,
+    points,
     ppb,
     scale_end,
     thresholds,
@@ -67,7 +68,9 @@ class ShareRow(Struct, frozen=True, kw_only=True):
     eligible: str
     counted: str
     delivered: str
-    corrected: str
+    difference: str
+    """In points; of an estimated attribute as the proxy shows it."""
+    deattenuated: str
     interval: str
 
 
@@ -312,16 +315,17 @@ def _mix(attribute: str, one: Mix, plan: Plan) -> MixBody:
 
 
 def _share(one: GroupShare) -> ShareRow:
-    corrected = one.deattenuated
+    found = one.deattenuated
     return ShareRow(
         group=group_words(one.group),
         eligible=ppb(one.eligible_ppb),
         counted=count(one.counted),
         delivered=ppb(one.delivered_ppb),
-        corrected=MISSING if corrected is None else ppb(corrected.share_ppb),
+        difference=points(one.delivered_ppb - one.eligible_ppb),
+        deattenuated=MISSING if found is None else points(found.ppb),
         interval=MISSING
-        if corrected is None
-        else between(ppb(corrected.low_ppb), ppb(corrected.high_ppb)),
+        if found is None
+        else between(points(found.low_ppb), points(found.high_ppb)),
     )
 
 

@@ -52,6 +52,11 @@ def ppb(value: int | None) -> str:
     return MISSING if value is None else share(value, PPB)
 
 
+def points(value: int) -> str:
+    """A difference of shares, with its sign: +3.1."""
+    return f"+{ppb(value)}" if value > 0 else ppb(value)
+
+
 def ppm(value: int) -> str:
     """A threshold: 10, or 2.5."""
     return share(value, PPM).removesuffix(".0")
