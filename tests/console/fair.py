@@ -39,6 +39,11 @@ class LogFile:
         self.content = content
         self.chronicle = chronicle_of(content)
 
+    @property
+    def controlled(self) -> tuple[str, ...]:
+        plan = self.chronicle.state.plan
+        return () if plan is None else tuple(sorted(plan.attributes))
+
     async def durable(self) -> None:
         """It is."""
 

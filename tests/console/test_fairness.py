@@ -228,10 +228,12 @@ def test_what_is_no_shift_is_refused(typed: str) -> None:
     assert micro_of(typed) is None
 
 
-def test_shifts_stand_attribute_after_attribute_by_name() -> None:
-    assert blocks(logs.plan()) == [
-        *(("race", group) for group in logs.RACE), ("sex", "female"), ("sex", "male"),
-    ]  # fmt: skip
+def test_shifts_stand_attribute_after_attribute_as_they_are_controlled() -> None:
+    race = [("race", group) for group in logs.RACE]
+    sex = [("sex", "female"), ("sex", "male")]
+    assert blocks(logs.plan(), ("sex", "race")) == [*sex, *race]
+    assert blocks(logs.plan(), ("race",)) == race
+    assert blocks(logs.plan(), ("age",)) == []
 
 
 # ---- plots --------------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ def test_a_series_is_bounded_ordered_and_keeps_its_ends(steps: list[int]) -> Non
     series, episode = Series(3), 0
     for number, step in enumerate(steps):
         episode += step
-        series.add((number, episode, 10 * number))
+        series.add((number, episode, 10 * number), restates=True)
     rows = series.rows()
     assert len(rows) <= POINTS_MAX
     episodes = [row[1] for row in rows]
@@ -112,6 +112,15 @@ def test_a_series_is_bounded_ordered_and_keeps_its_ends(steps: list[int]) -> Non
         first = next((n for n, step in enumerate(steps) if n and step), len(steps)) - 1
         assert rows[0][1] == steps[0]
         assert rows[0][0] == first
+
+
+def test_what_restates_nothing_is_one_more() -> None:
+    series = Series(2)
+    series.add((1, 1))
+    series.add((2, 1))
+    assert series.rows() == [(1, 1), (2, 1)]
+    series.add((3, 1), restates=True)
+    assert series.rows() == [(1, 1), (3, 1)]
 
 
 def test_shifts_of_other_groups_begin_anew() -> None:

@@ -49,6 +49,11 @@ class FairnessSource(Protocol):
         """What the records say; read between two of them."""
         ...
 
+    @property
+    def controlled(self) -> tuple[str, ...]:
+        """Attributes whose groups have shifts, in the order that a vector of shifts has them."""
+        ...
+
     async def durable(self) -> None:
         """Until what ``chronicle`` says cannot be taken back by a crash."""
         ...
@@ -185,6 +190,7 @@ class FairnessData:
                 for attribute, by in history
                 if (points := chronicle.figures(ad, attribute, by))
             },
+            controlled=self.source.controlled,
             shifts=chronicle.shifts(ad),
             shift_reason=chronicle.reason(ad),
             audiences=chronicle.audiences(ad),

@@ -113,6 +113,8 @@ class AdFacts(Struct, frozen=True, kw_only=True):
     mixes: Mapping[str, tuple[Mix, ...]]
     """By attribute."""
     points: Mapping[tuple[str, By], list[Point]]
+    controlled: tuple[str, ...]
+    """Attributes whose groups have shifts, in the order that a vector of shifts has them."""
     shifts: list[Shifted]
     shift_reason: str
     audiences: Mapping[int, int]

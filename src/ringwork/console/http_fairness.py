@@ -151,7 +151,8 @@ class _Ads:
             raise Invalid(
                 f"action: one of {', '.join(ACTIONS)} is expected, got {action[:40]!r}", []
             )
-        places = blocks(self._data.ad(ad).plan)
+        facts = self._data.ad(ad)
+        places = blocks(facts.plan, facts.controlled)
         typed = {"action": action, "reason": (await field(request, "reason")).strip()}
         if action == "set":
             for at in range(len(places)):

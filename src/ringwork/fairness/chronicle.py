@@ -50,7 +50,7 @@ class Point(Struct, frozen=True, kw_only=True):
 
 
 class Shifted(Struct, frozen=True, kw_only=True):
-    """What the controller decided after one release."""
+    """What the controller decided; it may do so several times between two releases."""
 
     time_us: int
     episode: int
@@ -89,12 +89,12 @@ class Series:
         """What it is made of again."""
         return self._width, self._values.tobytes()
 
-    def add(self, row: Sequence[int]) -> None:
-        """One more; in place of the last where the second number, its episode, is the same."""
+    def add(self, row: Sequence[int], *, restates: bool = False) -> None:
+        """One more; ``restates``: in place of the last, where their second numbers are the same."""
         if len(row) != self._width:  # the plan's groups changed: what was is not comparable
             self._width, self._values = len(row), array("q")
         width = self._width
-        if self._values and self._values[1 - width] == row[1]:
+        if restates and self._values and self._values[1 - width] == row[1]:
             del self._values[-width:]
         elif len(self) == POINTS_MAX:
             kept = self.rows()
@@ -203,7 +203,8 @@ class Chronicle:
                 kept.audiences.setdefault(body.ad, {})[body.segment] = time_us
             case Figure():
                 key = (body.ad, body.attribute, body.by)
-                self._figures.setdefault(key, Series(7)).add(_row(time_us, body))
+                series = self._figures.setdefault(key, Series(7))
+                series.add(_row(time_us, body), restates=True)  # again, when priors are learned
             case Control():
                 row = (time_us, body.episode, int(body.held), *body.lambda_micro)
                 self._shifts.setdefault(body.ad, Series(len(row))).add(row)

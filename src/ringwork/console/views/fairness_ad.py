@@ -205,7 +205,7 @@ def fairness_ad(
             ],
             segments=_segments(facts),
             overrides=[_override(when, one) for when, one in facts.overrides],
-            inputs=_inputs(facts.plan, newest, typed or {}),
+            inputs=_inputs(facts, newest, typed or {}),
             key=key,
             set_key=set_key,
             sent=(typed or {}).get("action", ""),
@@ -243,7 +243,7 @@ def _answer(facts: AdFacts) -> Sentence:
         parts += [Bold(in_words(one)), f" by {named(one.attribute)}"]
     outside = [named(one.attribute) for one in by_impressions if one.verdict == "outside"]
     if outside:
-        parts.append(f". All of the interval is above the widest threshold by {outside[0]}")
+        parts.append(f". All of the interval is above the widest threshold by {', '.join(outside)}")
     return say(*parts, ".")
 
 
@@ -360,9 +360,9 @@ def _override(when: int, one: Override) -> OverrideRow:
     )
 
 
-def _inputs(plan: Plan, newest: Shifted | None, typed: Mapping[str, str]) -> list[ShiftInput]:
+def _inputs(facts: AdFacts, newest: Shifted | None, typed: Mapping[str, str]) -> list[ShiftInput]:
     """One field a group, filled with what holds now."""
-    places = blocks(plan)
+    places = blocks(facts.plan, facts.controlled)
     values = [0] * len(places)
     if newest is not None and len(newest.lambda_micro) == len(places):
         values = list(newest.lambda_micro)

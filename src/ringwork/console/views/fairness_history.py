@@ -81,12 +81,14 @@ class Steering(Struct, frozen=True, kw_only=True):
     rows: list[LambdaRow]
 
 
-def blocks(plan: Plan) -> list[tuple[str, str]]:
-    """Attribute and group of every place in a vector of shifts.
-
-    Attributes by name: a plan that was read back from the log has lost any other order.
-    """
-    return [(one, group) for one in sorted(plan.attributes) for group in plan.attributes[one]]
+def blocks(plan: Plan, controlled: Sequence[str]) -> list[tuple[str, str]]:
+    """Attribute and group of every place in a vector of shifts."""
+    return [
+        (one, group)
+        for one in controlled
+        if one in plan.attributes
+        for group in plan.attributes[one]
+    ]
 
 
 def micro(value: int) -> str:
@@ -183,13 +185,13 @@ def _moment(time_us: int, span_us: int) -> str:
 
 def steering(facts: AdFacts) -> list[Steering]:
     """One chart an attribute; none where the shifts are not of this plan's groups."""
-    places = blocks(facts.plan)
+    places = blocks(facts.plan, facts.controlled)
     shifts = [one for one in facts.shifts if len(one.lambda_micro) == len(places)]
     if not shifts:
         return []
     xs, marks = _axis([one.time_us for one in shifts])
     found = []
-    for number, attribute in enumerate(sorted(facts.plan.attributes)):
+    for number, attribute in enumerate(facts.controlled):
         columns = [at for at, (name, _) in enumerate(places) if name == attribute]
         groups = [group_words(places[at][1]) for at in columns]
         newest = [shifts[-1].lambda_micro[at] for at in columns]
