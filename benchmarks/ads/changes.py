@@ -98,7 +98,7 @@ def churn(market: Market, rounds: int) -> list[float]:
     for number in range(rounds):
         id, bid_nanos = f"new{number}", BID_NANOS + number * 1_000
         market.manage("POST", "/v1/campaigns", {
-            "id": id, "advertiser_id": "adv0", "name": id, "pricing": "cpm", "bid_nanos": bid_nanos,
+            "id": id, "advertiser_id": "adv0", "name": id, "special_ad_categories": [], "pricing": "cpm", "bid_nanos": bid_nanos,
             "budget": {"currency": "EUR", "units": 1_000, "nanos": 0}, "targeting": {"sites": [SITE]},
         })  # fmt: skip
         market.manage("POST", "/v1/creatives", {
@@ -113,7 +113,7 @@ def churn(market: Market, rounds: int) -> list[float]:
         took.append(until(shows(f"{id}.a")))
         # What is left pays for one more impression: the answer after the next does without it.
         market.manage("POST", "/v1/campaigns", {
-            "id": f"{id}-last", "advertiser_id": "adv0", "name": id, "pricing": "cpm",
+            "id": f"{id}-last", "advertiser_id": "adv0", "name": id, "special_ad_categories": [], "pricing": "cpm",
             "bid_nanos": raised, "targeting": {"sites": [SITE]},
             "budget": {"currency": "EUR", "units": 0, "nanos": raised},
         })  # fmt: skip

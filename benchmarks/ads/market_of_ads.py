@@ -114,7 +114,7 @@ def _advertise(platform: Platform, command, rng: random.Random, number: int) -> 
             id=id, advertiser_id=f"adv{number % ADVERTISERS}", name=f"Campaign {number}", pricing="cpm",
             bid_nanos=int(1e6 * rng.lognormvariate(0, 0.6)) + 1_000,
             budget=Money.of_nanos("EUR", 10**12), daily_budget=Money.of_nanos("EUR", 10**11),
-            targeting=targeting(rng),
+            special_ad_categories=[], targeting=targeting(rng),
         ),
     )  # fmt: skip
     width, height = rng.choice(SIZES)

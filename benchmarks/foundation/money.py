@@ -96,7 +96,7 @@ class Life:
             daily = Money.of_nanos("EUR", budget.total_nanos // 2)
         new = NewCampaign(
             id=f"c{campaign}", advertiser_id="adv", name="C", pricing="cpm", bid_nanos=bid,
-            budget=budget, daily_budget=daily,
+            special_ad_categories=[], budget=budget, daily_budget=daily,
         )  # fmt: skip
         self.platform.management.create_campaign(command, new)
         self.platform.management.create_creative(

@@ -21,6 +21,7 @@ from ringwork.ads.personal import Personal
 from ringwork.ads.requests import NewAdvertiser, NewCampaign, NewCreative, NewPublisher
 from ringwork.ads.service import Ads
 from ringwork.ads.settings import AdsSettings
+from ringwork.ads.special_events import EVENTS as SPECIAL_EVENTS
 from ringwork.ads.tokens import Tokens
 from ringwork.ads.traffic import Networks, TrafficFilter
 from ringwork.consent.epochs import Epochs, in_memory
@@ -50,7 +51,9 @@ from ringwork.storage.memory import MemoryEventLog, MemoryKeyStore, MemorySnapsh
 
 T = TypeVar("T")
 
-TYPES = EventTypes((*EVENTS, AccountOpened, TransferCreated, TransferRefused, TransferExpired))
+TYPES = EventTypes(
+    (*EVENTS, *SPECIAL_EVENTS, AccountOpened, TransferCreated, TransferRefused, TransferExpired)
+)
 SITE = Context(site="news.example", publisher_id="pub", region="PRT-11", device_type="phone")
 BANNER = Slot(id="1", format="banner", sizes=((300, 250),))
 
@@ -221,7 +224,7 @@ class House:
 
     def campaign(self, id: str = "c1", **members: object) -> Campaign:
         new = {
-            "id": id, "advertiser_id": "adv", "name": id, "pricing": "cpm",
+            "id": id, "advertiser_id": "adv", "name": id, "special_ad_categories": [], "pricing": "cpm",
             "bid_nanos": 2_000_000, "budget": euros(10**12), **members,
         }  # fmt: skip
         return self.do(lambda c: self.management.create_campaign(c, NewCampaign(**new)))[0]

@@ -20,7 +20,7 @@ ADVERTISER = {
     "contact": "ana@harbourpaints.example",
 }  # fmt: skip
 CAMPAIGN = {
-    "id": "autumn", "advertiser_id": "hp", "name": "Autumn", "pricing": "cpa",
+    "id": "autumn", "advertiser_id": "hp", "name": "Autumn", "special_ad_categories": [], "pricing": "cpa",
     "bid_nanos": 20_000_000_000, "budget": {"currency": "EUR", "units": 100, "nanos": 0},
 }  # fmt: skip
 CREATIVE = {

@@ -17,13 +17,13 @@ FUNDS = {
     "amount": {"currency": "EUR", "units": 500, "nanos": 0},
 }  # fmt: skip
 SHEET = """\
-type,id,advertiser_id,campaign_id,name,pricing,bid_nanos,budget,targeting.regions,targeting.hours,\
+type,id,advertiser_id,campaign_id,name,special_ad_categories,pricing,bid_nanos,budget,targeting.regions,targeting.hours,\
 targeting.key_values.section,targeting.excluded.categories,view_through,frequency_caps,format,\
 width,height,landing_url,html
-campaign,sheet,hp,,"Autumn, all shops",cpa,20000000000,12.50 EUR,PRT|ESP-MD,7|8,home | sport,1,\
+campaign,sheet,hp,,"Autumn, all shops",[],cpa,20000000000,12.50 EUR,PRT|ESP-MD,7|8,home | sport,1,\
 TRUE,"[{""impressions"": 3, ""window_s"": 86400}]",,,,,
-creative,first,,sheet,First,,,,,,,,,,banner,300,250,https://hp.example/1,<b>one</b>
-creative,broad,,sheet,Broad,,,,,,,,,,banner,wide,250,https://hp.example/2,<b>two</b>
+creative,first,,sheet,First,,,,,,,,,,,banner,300,250,https://hp.example/1,<b>one</b>
+creative,broad,,sheet,Broad,,,,,,,,,,,banner,wide,250,https://hp.example/2,<b>two</b>
 """
 
 

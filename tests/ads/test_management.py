@@ -26,7 +26,7 @@ ADVERTISER = NewAdvertiser(
 )  # fmt: skip
 CAMPAIGN = NewCampaign(
     id="autumn", advertiser_id="hp", name="Autumn", pricing="cpm", bid_nanos=2_500_000,
-    budget=euros(100), daily_budget=euros(40), targeting=Targeting(regions=["PRT"]),
+    special_ad_categories=[], budget=euros(100), daily_budget=euros(40), targeting=Targeting(regions=["PRT"]),
 )  # fmt: skip
 CREATIVE = NewCreative(
     id="blue", campaign_id="autumn", name="Blue", format="banner", width=300, height=250,

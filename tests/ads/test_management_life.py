@@ -262,7 +262,7 @@ def test_without_the_setting_a_change_stays_live(office):
 
 def strict_campaign():
     return {
-        "id": "autumn", "advertiser_id": "hp", "name": "Autumn", "pricing": "cpm",
+        "id": "autumn", "advertiser_id": "hp", "name": "Autumn", "special_ad_categories": [], "pricing": "cpm",
         "bid_nanos": 10**6, "budget": {"currency": "EUR", "units": 1, "nanos": 0},
     }  # fmt: skip
 

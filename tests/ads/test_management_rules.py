@@ -139,6 +139,7 @@ def test_a_house_campaign_is_free(office):
         "id": "own",
         "advertiser_id": "hp",
         "name": "Own",
+        "special_ad_categories": [],
         "pricing": "cpm",
         "priority": "house",
     }
@@ -262,7 +263,8 @@ def test_a_command_refuses_a_foreign_currency_of_a_house_campaign():
     with House() as house:
         house.open()
         new = NewCampaign(
-            id="h", advertiser_id="adv", name="h", pricing="cpm", priority="house",
+            id="h", advertiser_id="adv", name="h", special_ad_categories=[], pricing="cpm",
+            priority="house",
             budget=Money("USD", 0, 0),
         )  # fmt: skip
         with pytest.raises(Conflict, match="/budget/currency"):

@@ -81,7 +81,10 @@ def test_it_is_told_where_and_who_competes_and_nothing_of_who_looks():
     assert (place.publisher_id, place.format, place.region) == ("pub", "banner", "PRT-11")
     assert (offer.ad_id, offer.campaign_id, offer.advertiser_id) == ("a0", "c0", "adv")
     assert (offer.value_nanos, offer.score_nanos) == (2_000_000, 2_000_000)
-    assert set(place.__struct_fields__) == {"publisher_id", "placement_id", "format", "region"}
+    assert place.cluster == -1, "nobody made one"
+    assert set(place.__struct_fields__) == {
+        "publisher_id", "placement_id", "format", "region", "cluster",
+    }  # fmt: skip
 
 
 def test_whoever_is_asked_before_or_after_the_auction_keeps_its_place():

@@ -75,6 +75,7 @@ class Publisher:
                 "id": "autumn",
                 "advertiser_id": "paint",
                 "name": "Autumn",
+                "special_ad_categories": [],
                 "pricing": "cpm",
                 "bid_nanos": 2_000_000,
                 "budget": money,

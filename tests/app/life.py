@@ -82,7 +82,8 @@ async def live(client: Client, random: Random) -> None:
     await post(client, "/v1/ledger/transfers", deposit, "deposit")
     for number, pricing in enumerate(("cpm", "cpc", "cpa")):
         campaign = {
-            "id": f"c{number}", "advertiser_id": "a", "name": "C", "pricing": pricing,
+            "id": f"c{number}", "advertiser_id": "a", "name": "C", "special_ad_categories": [],
+            "pricing": pricing,
             "bid_nanos": {"cpm": 2_000_000, "cpc": 300_000_000, "cpa": 20 * 10**9}[pricing],
             "budget": euros(10**11), "daily_budget": euros(5 * 10**10),
         }  # fmt: skip
@@ -185,7 +186,7 @@ async def choose(client: Client) -> None:
 async def review(client: Client) -> None:
     """A campaign and its ad that wait for approval, and get it."""
     draft = {
-        "id": "r", "advertiser_id": "a", "name": "R", "pricing": "cpm", "bid_nanos": 1000,
+        "id": "r", "advertiser_id": "a", "name": "R", "special_ad_categories": [], "pricing": "cpm", "bid_nanos": 1000,
         "budget": euros(10**9), "status": "review",
     }  # fmt: skip
     await post(client, "/v1/campaigns", draft, "r")

@@ -26,7 +26,7 @@ STOCK = (
         "credit_account": "advertiser/a", "amount": euros(10**12),
     }),
     ("/v1/campaigns", {
-        "id": "c", "advertiser_id": "a", "name": "C", "pricing": "cpm", "bid_nanos": 2_000_000,
+        "id": "c", "advertiser_id": "a", "name": "C", "special_ad_categories": [], "pricing": "cpm", "bid_nanos": 2_000_000,
         "budget": euros(10**10), "daily_budget": euros(10**9),
     }),
     ("/v1/creatives", {

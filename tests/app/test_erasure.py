@@ -60,7 +60,13 @@ async def two_people(client: Client) -> None:
     await post(client, "/v1/ledger/accounts", {"id": "cash", "currency": "EUR"})
     paid = {"id": "d", "kind": "single", "debit_account": "cash", "credit_account": "advertiser/a"}
     await post(client, "/v1/ledger/transfers", {**paid, "amount": euros(10**12)})
-    campaign = {"id": "c", "advertiser_id": "a", "name": "C", "pricing": "cpa"}
+    campaign = {
+        "id": "c",
+        "advertiser_id": "a",
+        "name": "C",
+        "special_ad_categories": [],
+        "pricing": "cpa",
+    }
     campaign |= {"bid_nanos": 20 * 10**9, "budget": euros(10**11)}
     await post(client, "/v1/campaigns", campaign)
     creative = {"id": "c.a", "campaign_id": "c", "name": "Ad", "format": "banner", "width": 300}

@@ -791,7 +791,7 @@ def test_an_account_of_other_terms_stops_the_start(tmp_path):
         ("/v1/advertisers", {"name": "A", "domain": "a.example", "currency": "EUR"}),
         ("/v1/publishers", {"name": "P", "domain": "p.example"}),
         ("/v1/campaigns", {
-            "advertiser_id": "a", "name": "C", "pricing": "cpm", "bid_nanos": 1,
+            "advertiser_id": "a", "name": "C", "special_ad_categories": [], "pricing": "cpm", "bid_nanos": 1,
             "budget": {"currency": "EUR", "units": 1, "nanos": 0},
         }),
         ("/v1/creatives", {

@@ -14,7 +14,7 @@ from tests.app.logged import events_of, unbroken
 from tests.app.served import EPOCH_US, Client, serve
 
 PAID_PER_CLICK = {
-    "id": "clicks", "advertiser_id": "a", "name": "Clicks", "pricing": "cpc",
+    "id": "clicks", "advertiser_id": "a", "name": "Clicks", "special_ad_categories": [], "pricing": "cpc",
     "bid_nanos": 10**10, "budget": {"currency": "EUR", "units": 100, "nanos": 0},
 }  # fmt: skip
 AD = {

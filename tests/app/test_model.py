@@ -73,7 +73,7 @@ async def open_shop(client: Client) -> None:
         deposit = transfer(f"deposit-{id}", 10**14, "cash", f"advertiser/{id}")
         await post(client, "/v1/ledger/transfers", deposit, f"deposit-{id}")
         campaign = {
-            "id": f"{id}.c", "advertiser_id": id, "name": "C", "pricing": "cpc",
+            "id": f"{id}.c", "advertiser_id": id, "name": "C", "special_ad_categories": [], "pricing": "cpc",
             "bid_nanos": 300_000_000, "budget": euros(10**14),
         }  # fmt: skip
         await post(client, "/v1/campaigns", campaign, f"{id}.c")

@@ -137,6 +137,27 @@ def test_every_route_is_in_it(tmp_path, document):
     serve(tmp_path / "data", scenario)
 
 
+async def fairness(check) -> None:
+    asked = {"special_ad_categories": [], "targeting": {"age_min": 30},
+             "ads": [{"id": "a", "text": "Apartments for rent, now leasing"}]}  # fmt: skip
+    told = await check("POST", "/v1/fairness/check", json=asked)
+    assert (told.status_code, told.json()["suspected"][0]["ad"]) == (200, "a")
+    assert told.json()["violations"][0]["rule"] == "us/age"
+    table = {"attribute": "race", "groups": ["a", "b"], "counts": [[800, 200], [300, 700]],
+             "confusion": [[0.8, 0.2], [0.3, 0.7]], "clauses": {"phone": [1, 0]},
+             "features": {"device": {"phone": [1, 0]}}}  # fmt: skip
+    told = await check("POST", "/v1/fairness/scan", json=table)
+    assert (told.status_code, told.json()["is_flagged"]) == (200, True)
+    assert "CA" in told.json()["without_race_proxy"]
+    refused = await check("POST", "/v1/fairness/scan", json={**table, "counts": [[1], [1, 2]]})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/counts")
+    undeclared = {"id": "n", "advertiser_id": "a", "name": "N", "pricing": "cpm", "bid_nanos": 1}
+    missing = await check(
+        "POST", "/v1/campaigns", json=undeclared, headers={"idempotency-key": "n"}
+    )
+    assert (missing.status_code, "special_ad_categories" in missing.text) == (422, True)
+
+
 def test_real_answers_are_as_documented(tmp_path, document):
     """One of each: the schemas are written from the types, the answers by the handlers."""
     seen = set()
@@ -170,7 +191,7 @@ def test_real_answers_are_as_documented(tmp_path, document):
             "/healthz", "/readyz", "/v1/keys", "/v1/log/events", "/v1/ledger/trial-balance",
             "/v1/ledger/totals", "/v1/advertisers", "/v1/campaigns", "/v1/creatives",
             "/v1/publishers", "/v1/placements", "/v1/sites", "/v1/audiences", "/v1/invoices",
-            "/v1/report-schedules", "/sellers.json", "/.well-known/gpc.json", "/v1/consent-proof-runs",
+            "/v1/report-schedules", "/v1/fairness/rules", "/sellers.json", "/.well-known/gpc.json", "/v1/consent-proof-runs",
         ):  # fmt: skip
             assert (await check("GET", path)).status_code == 200
         for template, id in (
@@ -195,8 +216,8 @@ def test_real_answers_are_as_documented(tmp_path, document):
             none = "00000000-0000-7000-8000-000000000000"
             missing = await check("GET", re.sub(r"{\w+}", none, template), template)
             assert missing.status_code == 404
+        await fairness(check)
         await choose(check, client)
-        await check("GET", "/sellers.json")
         gone = await check("DELETE", f"/v1/keys/{made.json()['id']}", "/v1/keys/{key_id}")
         assert gone.status_code == 200
         await consent(check)

@@ -34,7 +34,7 @@ OURS = {"choice": ChoiceSettings(vendor_id=20)}
 DAY_MS = 86_400_000
 PLACE = {"id": "p", "publisher_id": "pub", "format": "banner", "width": 300, "height": 250}
 TARGETED = {
-    "id": "t", "advertiser_id": "a", "name": "T", "pricing": "cpm", "bid_nanos": 3_000_000,
+    "id": "t", "advertiser_id": "a", "name": "T", "special_ad_categories": [], "pricing": "cpm", "bid_nanos": 3_000_000,
     "budget": euros(10**10),
 }  # fmt: skip
 CREATIVE = {

@@ -149,7 +149,7 @@ class Town:
         for id, name, pricing, bid, budget, ads in CAMPAIGNS:
             new = NewCampaign(
                 id=id, advertiser_id="hp", name=name, pricing=pricing, bid_nanos=bid,
-                budget=Money.of_nanos("EUR", budget),
+                special_ad_categories=[], budget=Money.of_nanos("EUR", budget),
                 daily_budget=Money.of_nanos("EUR", 2 * EURO) if id == "garden" else None,
             )  # fmt: skip
             await self.decide(partial(manage.create_campaign, new=new))

@@ -47,7 +47,7 @@ def open_shop(data: Path, budget_nanos: int = BUDGET_NANOS) -> str:
         bid = {"cpm": 1_500_000 + number * 100_000, "cpc": 400_000_000}[pricing]
         campaign = {
             "id": f"c{number}", "advertiser_id": "adv", "name": f"Campaign {number}",
-            "pricing": pricing, "bid_nanos": bid,
+            "special_ad_categories": [], "pricing": pricing, "bid_nanos": bid,
             "budget": euros(budget_nanos if pricing == "cpm" else budget_nanos * 50),
         }  # fmt: skip
         if number == 1:

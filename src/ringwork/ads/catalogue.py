@@ -95,6 +95,8 @@ class Catalogue:
         the index last followed; the index empties it."""
         self.publishers_generation = 0
         """The same for publishers."""
+        self.special: dict[str, None] = {}
+        """Active campaigns for housing, employment or credit."""
 
     def apply(self, recorded: Recorded) -> None:
         event = recorded.payload
@@ -105,6 +107,7 @@ class Catalogue:
             self._change_advertiser(event.advertiser)
         elif isinstance(event, CampaignCreated | CampaignChanged | CampaignReviewed):
             self.campaigns[event.campaign.id] = event.campaign
+            self._follow_special(event.campaign)
             self.touched[f"campaign {event.campaign.id}"] = None
             self._follow_review("campaign", event.campaign, recorded.ts_us)
         elif isinstance(event, CreativeCreated | CreativeChanged | CreativeReviewed):
@@ -135,6 +138,12 @@ class Catalogue:
             if campaign.advertiser_id == wanted.id:
                 self.touched[f"campaign {campaign.id}"] = None
 
+    def _follow_special(self, campaign: Campaign) -> None:
+        if campaign.is_special and campaign.status == "active":
+            self.special[campaign.id] = None
+        else:
+            self.special.pop(campaign.id, None)
+
     def _follow_review(self, noun: Noun, item: Campaign | Creative, ts_us: int) -> None:
         if item.status == "review":
             self.in_review[noun].setdefault(item.id, ts_us)
@@ -145,6 +154,7 @@ class Catalogue:
         for kept in self._state():
             kept.clear()
         self._creatives_of.clear()
+        self.special.clear()
         self.generation += 1
         self.publishers_generation += 1
         self.audiences_generation += 1
@@ -157,6 +167,8 @@ class Catalogue:
         loaded = _decoder.decode(state)
         self.advertisers.update(loaded[0])
         self.campaigns.update(loaded[1])
+        for campaign in self.campaigns.values():
+            self._follow_special(campaign)
         self.creatives.update(loaded[2])
         for creative in self.creatives.values():
             self._creatives_of.setdefault(creative.campaign_id, {})[creative.id] = None
@@ -169,10 +181,10 @@ class Catalogue:
         self.audiences.update(loaded[9])
 
     def live_ads(self) -> Iterator[tuple[Creative, Campaign, Advertiser]]:
-        """The creatives that may be shown: active ones of active campaigns."""
+        """The creatives that may be shown: active ones of active campaigns, none withheld."""
         for creative in self.creatives.values():
             campaign = self.campaigns[creative.campaign_id]
-            if creative.status == "active" and campaign.status == "active":
+            if creative.status == "active" and may_show(campaign):
                 yield creative, campaign, self.advertisers[campaign.advertiser_id]
 
     def creatives_of(self, campaign_id: str) -> list[str]:
@@ -201,6 +213,11 @@ class Catalogue:
 
 
 _decoder: Final = msgspec.msgpack.Decoder(_State)
+
+
+def may_show(campaign: Campaign) -> bool:
+    """Whether its ads take part: it is active, and nothing special about it withholds it."""
+    return campaign.status == "active" and not campaign.withheld
 
 
 def page(

@@ -38,6 +38,7 @@ from ringwork.ads.requests import (
     PublisherChange,
     ReviewDecision,
     SiteChange,
+    SpecialReview,
 )
 from ringwork.ads.supply import SellersJson
 from ringwork.ads.views import (
@@ -88,6 +89,7 @@ TYPES: Final[tuple[type[Struct], ...]] = (
     NewAdvertiser, AdvertiserChange, AdvertiserView, Advertisers,
     NewCampaign, CampaignChange, Campaign, Campaigns,
     NewCreative, CreativeChange, Creative, Creatives, CreativeCheck, ReviewDecision, History,
+    SpecialReview,
     NewAudience, AudienceChange, Audience, Audiences,
     NewPublisher, PublisherChange, Publisher, Publishers, NewSite, SiteChange, Site, Sites,
     NewPlacement, PlacementChange, Placement, Placements, NewConversion, Conversion, Why,

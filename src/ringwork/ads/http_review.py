@@ -24,7 +24,7 @@ from ringwork.ads.http_api import (
 from ringwork.ads.model import Campaign, Creative
 from ringwork.ads.preview import POLICY, preview
 from ringwork.ads.projections.history import Kind
-from ringwork.ads.requests import NewCreative, ReviewDecision
+from ringwork.ads.requests import NewCreative, ReviewDecision, SpecialReview
 from ringwork.ads.views import ChangeView, CreativeCheck, History
 from ringwork.kernel.errors import NotFound
 from ringwork.kernel.journal import Command
@@ -57,6 +57,36 @@ def _campaigns(api: AdsApi) -> list[ControllerRouterHandler]:
 
         return await run_command(request, api.execute, decide)
 
+    @post(
+        "/v1/campaigns/{campaign_id:str}/special-review",
+        opt={**_REVIEW, **described(Campaign, key="optional")},
+        status_code=200,
+    )
+    async def review_special_campaign(
+        request: HttpRequest, campaign_id: PathId, data: JSONBody[SpecialReview]
+    ) -> Response[bytes]:
+        """Decide on a campaign that is held: for housing, employment or credit, or for neither."""
+        actor = api.actor_of(request)
+
+        def decide(command: Command) -> tuple[int, Struct]:
+            return 200, api.management.review_special(command, campaign_id, data, actor)
+
+        return await run_command(request, api.execute, decide)
+
+    @post(
+        "/v1/campaigns/{campaign_id:str}/screen",
+        opt={**_REVIEW, **described(Campaign, key="optional")},
+        status_code=200,
+    )
+    async def screen_campaign(request: HttpRequest, campaign_id: PathId) -> Response[bytes]:
+        """Look at all ads and the targeting of a campaign again, by the rules as they are now."""
+        actor = api.actor_of(request)
+
+        def decide(command: Command) -> tuple[int, Struct]:
+            return 200, api.management.screen_campaign(command, campaign_id, actor)
+
+        return await run_command(request, api.execute, decide)
+
     @get("/v1/campaigns/{campaign_id:str}/history", opt=READ)
     async def campaign_history(
         campaign_id: PathId, after: After = "0", limit: Limit = 100
@@ -64,7 +94,7 @@ def _campaigns(api: AdsApi) -> list[ControllerRouterHandler]:
         """Who changed what of a campaign, and when: newest first."""
         return await history_of(api, "campaign", api.catalogue.campaigns, campaign_id, after, limit)
 
-    return [review_campaign, campaign_history]
+    return [review_campaign, review_special_campaign, screen_campaign, campaign_history]
 
 
 def _creatives(api: AdsApi) -> list[ControllerRouterHandler]:

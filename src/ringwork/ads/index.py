@@ -21,7 +21,7 @@ from msgspec import Struct
 from ringwork.ads import rotation
 from ringwork.ads.auction import Ranked
 from ringwork.ads.budgets import DAY_S
-from ringwork.ads.catalogue import Catalogue
+from ringwork.ads.catalogue import Catalogue, may_show
 from ringwork.ads.events import Considered
 from ringwork.ads.model import Advertiser, Campaign, Candidate, Context, Creative, Pricing, Slot
 from ringwork.ads.page import Page
@@ -54,6 +54,8 @@ TIERS: Final = {"house": 0, "price": 1, "guaranteed": 2, "sponsorship": 3}
 """Who is asked before whom."""
 
 _PRICINGS: Final = {pricing: code for code, pricing in enumerate(get_args(Pricing))}
+_CODED: Final = (*_PRICINGS, *_PRICINGS)
+"""Pricing of every code that an ad can have: first the usual ads', then the special ones'."""
 _FOREVER: Final = 2**63 - 1
 _ONE: Final = np.uint64(1)
 _NO_KEYS: Final[Ints] = np.zeros(AD_WIDTH, np.int64)
@@ -122,7 +124,7 @@ class Index:
         """``p_ppb``: the probability, per impression, of what a pricing charges for."""
         self._catalogue = catalogue
         self._means = means
-        self._p_ppb: Ints = np.array([p_ppb.get(one, 0) for one in _PRICINGS], np.int64)
+        self._p_ppb: Ints = np.array([p_ppb.get(one, 0) for one in _CODED], np.int64)
         self._generation: int | None = None
         self._next_scorer: Scorer | None = None
         self._begin()
@@ -330,7 +332,7 @@ class Index:
 
     def use_model(self, snapshot: Snapshot) -> None:
         """Score by another version, from the next merge on: the order of the ads follows it."""
-        self._next_scorer = Scorer(snapshot, list(_PRICINGS))
+        self._next_scorer = Scorer(snapshot, _CODED)
 
     def _floor(self, slot: Slot) -> int:
         """The floor for the plan, which holds those that depend on an ad's duration."""
@@ -519,7 +521,7 @@ class Index:
         pace_ppm = self.pace_ppm(campaign.id) if is_priced else ONE_PPM
         self._campaigns[line.number, columns.BID] = campaign.bid_nanos
         self._campaigns[line.number, columns.PACE] = pace_ppm
-        is_live = campaign.status == "active"
+        is_live = may_show(campaign)
         capped = self._capped.setdefault(campaign.advertiser_id, {})
         for group, belongs in (
             (capped, bool(campaign.frequency_caps)),
@@ -561,6 +563,8 @@ class Index:
             self._by_media.setdefault(media, set()).add(handle)
         campaign = line.campaign
         pricing, tier = _PRICINGS[campaign.pricing], TIERS[campaign.priority]
+        if campaign.is_special:
+            pricing += columns.PRICINGS
         return line.number, creative.quality_ppm, pricing, tier, handle, creative.duration_s
 
     def _campaign_changed(self, id: str, now_us: int) -> None:
@@ -584,7 +588,7 @@ class Index:
             self._remove(id)
         creative = self._catalogue.creatives[id]
         campaign = self._catalogue.campaigns[creative.campaign_id]
-        if creative.status != "active" or campaign.status != "active":
+        if creative.status != "active" or not may_show(campaign):
             return
         advertiser = self._catalogue.advertisers[campaign.advertiser_id]
         line = self._line(campaign, advertiser, now_us)
@@ -659,7 +663,7 @@ class Index:
         """Append what came to ``old`` while the new table was made."""
         row = old.ads[position].tolist()
         id = self._contenders[row[columns.HANDLE]].creative.id
-        keys = old.keys[position] if row[columns.PRICING] else _NO_KEYS
+        keys = old.keys[position] if row[columns.PRICING] % columns.PRICINGS else _NO_KEYS
         logits = self._own_logits(keys)
         new = self._table.append(row, id, named, self._dimensions.count, keys, logits)
         self._position[row[columns.HANDLE]] = new

@@ -97,6 +97,7 @@ class _Ad(Struct, frozen=True, array_like=True):
     keys: bytes
     """A row of ``features.ad_keys``."""
     size: tuple[int, int]
+    campaign_id: str = ""
 
 
 class _Sale(Struct, frozen=True, array_like=True, gc=False):
@@ -130,6 +131,7 @@ class _State(Struct, frozen=True, array_like=True):
     placements: dict[str, tuple[int, int]]
     sales: dict[bytes, _Sale]
     tiers: dict[str, int]
+    special: list[str] = []
 
 
 class Learning:
@@ -140,7 +142,7 @@ class Learning:
     """
 
     name: ClassVar[str] = "learning"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     """To be raised where the same events would teach something else: fields, heads, rates, rules.
     What was kept on disk is then learned again."""
     hears: ClassVar[tuple[type[Event], ...]] = (
@@ -182,6 +184,9 @@ class Learning:
         self._now_us = self._advance_us = self._sweep_us = 0
         self._advertisers: dict[str, str] = {}
         """Campaign id -> advertiser id."""
+        self._special: set[str] = set()
+        """Campaigns for housing, employment or credit: no row of theirs knows more of a request
+        than their scores may (``features.special_values``)."""
         self._ads: dict[str, _Ad] = {}
         self._placements: dict[str, tuple[int, int]] = {}
         self._sales: dict[bytes, _Sale] = {}
@@ -215,6 +220,10 @@ class Learning:
     def _catalogue(self, event: Event) -> None:
         if isinstance(event, CampaignCreated | CampaignChanged | CampaignReviewed):
             self._advertisers[event.campaign.id] = event.campaign.advertiser_id
+            if event.campaign.is_special:
+                self._special.add(event.campaign.id)
+            else:
+                self._special.discard(event.campaign.id)
         elif isinstance(event, CreativeCreated | CreativeChanged | CreativeReviewed):
             self._ads[event.creative.id] = self._ad(event.creative)
         elif isinstance(event, PlacementCreated | PlacementChanged):
@@ -223,7 +232,8 @@ class Learning:
     def _ad(self, creative: Creative) -> _Ad:
         owner = _Owner(creative.campaign_id, self._advertisers[creative.campaign_id])
         values = features.ad_values(creative, cast("Campaign", owner))
-        return _Ad(features.ad_keys([values])[0].tobytes(), _size(creative))
+        keys = features.ad_keys([values])[0].tobytes()
+        return _Ad(keys, _size(creative), creative.campaign_id)
 
     def _sold(self, event: AuctionCleared, outcome: SlotOutcome, impression_id: bytes) -> None:
         """Remember the sale, with what its ad is predicted from, as it is at this moment.
@@ -247,7 +257,10 @@ class Learning:
             format=cast("Format", outcome.format),
             sizes=(size,) if all(size) else (),
         )
-        context = self._context(features.context_values(event.context, slot))
+        values = features.context_values(event.context, slot)
+        if ad.campaign_id in self._special:
+            values = features.special_values(values)
+        context = self._context(values)
         heads = heads_of(event.source, outcome.pricing, outcome.format)
         self._sales[impression_id] = _Sale(context, ad.keys, heads, outcome.expires_s, event.tier)
 
@@ -309,6 +322,7 @@ class Learning:
                 self._placements,
                 self._sales,
                 self.tiers,
+                sorted(self._special),
             )
         )
 
@@ -322,6 +336,7 @@ class Learning:
         self._advertisers, self._ads = told.advertisers, told.ads
         self._placements, self._sales = told.placements, told.sales
         self.tiers = told.tiers
+        self._special = set(told.special)
 
 
 def heads_of(source: str, pricing: str, format: str) -> tuple[str, ...]:

@@ -74,6 +74,7 @@ from ringwork.ads.requests import (
     PublisherChange,
     ReviewDecision,
     SiteChange,
+    SpecialReview,
 )
 from ringwork.ads.rules import (
     HOUSE_BID_NANOS,
@@ -85,12 +86,14 @@ from ringwork.ads.rules import (
     check_publisher,
     check_site,
 )
+from ringwork.ads.special_ads import Screened, SpecialAds
 from ringwork.ads.special_topics import SPECIAL_TOPICS
 from ringwork.kernel.errors import Conflict, Fault, NotFound
 from ringwork.kernel.ids import IdGenerator
 from ringwork.kernel.journal import Command
 from ringwork.kernel.ledger import Ledger
 from ringwork.kernel.money import Money
+from ringwork.kernel.screening import Screen
 
 _Item = TypeVar("_Item", bound=Struct)
 
@@ -108,8 +111,14 @@ class Management:
         currency: str,
         services: Collection[str],
         special_topics: Collection[str] = SPECIAL_TOPICS,
+        screen: Screen | None = None,
     ) -> None:
-        """``services``: the core services of the platform, which audiences and publishers name."""
+        """``services``: the core services of the platform, which audiences and publishers name.
+
+        ``screen``: who knows the law of special ads, where somebody does.
+        """
+        self.screen = screen
+        self._special = SpecialAds(catalogue, screen)
         self._catalogue = catalogue
         self._funding = Funding(ledger=ledger, ids=ids, currency=currency)
         self._ids = ids
@@ -183,21 +192,29 @@ class Management:
         """
         wanted = self._campaign_of(new)
         existing = self._catalogue.campaigns.get(new.id)
-        if existing is not None:
-            return _again("campaign", existing, wanted), False
+        if existing is not None:  # what the platform has found of it since is not asked for
+            asked = replace(wanted, screening=existing.screening)
+            return _again("campaign", existing, asked), False
         check_first("campaign", wanted.status, actor)
         faults = check_campaign(
             self._catalogue, wanted, currency=self._currency, special_topics=self._special_topics
         )
         _refuse(check_new_id(new.id) + faults)
+        screened = self._special.created(
+            wanted, new.certified_text, actor=actor, now_us=command.ts_us
+        )
+        wanted = screened.campaign
         self._funding.refuse_unfunded(wanted)
         self._funding.fund(command, wanted)
         command.record(CampaignCreated(wanted, actor.id))
+        for event in screened.events:
+            command.record(event)
         return wanted, True
 
     def _campaign_of(self, new: NewCampaign) -> Campaign:
         """The campaign that is asked for; what only a house campaign may leave out is filled in."""
         given = asdict(new)
+        del given["certified_text"]  # the platform stamps it (``special_ads``)
         is_house = new.priority == "house"
         missing = [name for name in ("bid_nanos", "budget") if given[name] is UNSET]
         if not is_house:
@@ -210,8 +227,8 @@ class Management:
     ) -> Campaign:
         """Change a campaign; a new budget moves the difference, never what is spent or reserved."""
         existing = _known("campaign", self._catalogue.campaigns, id)
-        wanted = _changed(existing, change)
-        if wanted == existing:
+        wanted = _changed(existing, replace(change, certified_text=UNSET))
+        if wanted == existing and change.certified_text is UNSET:
             return existing
         check_step("campaign", id, existing.status, wanted.status, actor)
         _refuse(
@@ -222,10 +239,12 @@ class Management:
                 special_topics=self._special_topics,
             )
         )
+        screened = self._special.changed(
+            existing, wanted, change.certified_text, actor=actor, now_us=command.ts_us
+        )
         more_nanos = wanted.budget.total_nanos - existing.budget.total_nanos
-        self._funding.change_budget(command, wanted, more_nanos)
-        command.record(CampaignChanged(wanted, actor.id))
-        return wanted
+        self._funding.change_budget(command, screened.campaign, more_nanos)
+        return _screened(command, screened, actor)
 
     def review_campaign(
         self, command: Command, id: str, review: ReviewDecision, actor: Actor = PLATFORM
@@ -237,6 +256,31 @@ class Management:
         if wanted != existing:
             command.record(CampaignReviewed(wanted, review.decision, actor.id))
         return wanted
+
+    def review_special(
+        self, command: Command, id: str, review: SpecialReview, actor: Actor = PLATFORM
+    ) -> Campaign:
+        """Decide on a campaign that is held: of a special category, or not.
+
+        One that is shows nothing before its advertiser has certified, and its targeting is lawful.
+        """
+        existing = _known("campaign", self._catalogue.campaigns, id)
+        screened = self._special.decided(
+            existing, review.decision, review.special_ad_categories, review.reason, actor=actor
+        )
+        return _screened(command, screened, actor)
+
+    def screen_campaign(self, command: Command, id: str, actor: Actor = PLATFORM) -> Campaign:
+        """Look at all ads and the targeting of a campaign again: the rules may be others by now."""
+        existing = _known("campaign", self._catalogue.campaigns, id)
+        screened = self._special.looked_at(existing)
+        return existing if screened is None else _screened(command, screened, actor)
+
+    def _screen_creative(self, command: Command, creative: Creative) -> None:
+        """Hold its campaign where it seems to be of a category that was not declared."""
+        screened = self._special.shown(self._catalogue.campaigns[creative.campaign_id], creative)
+        if screened is not None:
+            _screened(command, screened, PLATFORM)
 
     # ---- creatives ------------------------------------------------------------------------------
 
@@ -257,6 +301,7 @@ class Management:
         campaign = self._catalogue.campaigns.get(wanted.campaign_id)
         _refuse(check_new_id(new.id) + faults_of(check_creative(wanted, campaign)))
         command.record(CreativeCreated(wanted, actor.id))
+        self._screen_creative(command, wanted)
         return wanted, True
 
     def change_creative(
@@ -279,6 +324,8 @@ class Management:
         status = after_change(wanted.status, is_reviewed_content=is_reviewed_content, actor=actor)
         wanted = replace(wanted, status=status)
         command.record(CreativeChanged(wanted, actor.id))
+        if is_reviewed_content:
+            self._screen_creative(command, wanted)
         return wanted
 
     def review_creative(
@@ -406,6 +453,14 @@ class Management:
             _refuse(check_placement(self._catalogue, wanted))
             command.record(PlacementChanged(wanted, actor.id))
         return wanted
+
+
+def _screened(command: Command, screened: Screened, actor: Actor) -> Campaign:
+    """Record a campaign as it is from now on, and why."""
+    command.record(CampaignChanged(screened.campaign, actor.id))
+    for event in screened.events:
+        command.record(event)
+    return screened.campaign
 
 
 def _known(noun: str, among: dict[str, _Item], id: str) -> _Item:

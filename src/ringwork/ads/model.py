@@ -17,6 +17,7 @@ from msgspec import Meta, Struct, field
 from ringwork.kernel.history import Deed, Service
 from ringwork.kernel.money import MAX_PRICE_NANOS, Currency, Money
 from ringwork.kernel.purpose import Tier
+from ringwork.kernel.screening import SpecialAdCategory, Suspicion
 from ringwork.kernel.viewer import Property, PropertyOf
 
 Format = Literal["banner", "video", "native", "audio"]
@@ -203,6 +204,61 @@ class Advertiser(Struct, frozen=True, kw_only=True):
     """Ciphertext; None when none was given."""
 
 
+SpecialAdCategories = Annotated[list[SpecialAdCategory], Meta(max_length=3)]
+"""Empty: of none. An ad for housing, employment or credit says so (``special_ads``)."""
+CLEARED_MAX: Final = 100
+"""Texts that a reviewer looked at and found to be of no special category."""
+
+
+class Certified(Struct, frozen=True, kw_only=True):
+    """That an advertiser keeps the law of special ads: who said so, when, and by which text."""
+
+    by: str
+    """As an event's ``actor``."""
+    at_us: int
+    text: str
+    """The version of what was certified."""
+
+
+class Suspected(Struct, frozen=True, kw_only=True):
+    """An ad that seems to be of a special category which its campaign does not declare."""
+
+    creative_id: str
+    text_hash: str
+    """Of what it said then."""
+    suspicions: tuple[Suspicion, ...]
+
+
+class PausedTargeting(Struct, frozen=True, kw_only=True):
+    """A part of a targeting that a special ad must not have: nothing is shown by it."""
+
+    pointer: str
+    """In the campaign: ``/targeting/audiences/0``."""
+    rule: str
+    reason: str
+    replacement: str
+
+
+class Screening(Struct, frozen=True, kw_only=True):
+    """What the platform knows of a campaign's special categories, and what it keeps from showing.
+
+    The platform writes it; an advertiser cannot.
+    """
+
+    certification: Certified | None = None
+    needs_review: Suspected | None = None
+    """Nothing is shown until a person has decided."""
+    paused: tuple[PausedTargeting, ...] = ()
+    """Nothing is shown until the targeting is another: to show without it would spend the
+    advertiser's money on people whom it did not choose."""
+    proposal: Targeting | None = None
+    """The nearest lawful targeting, where something is paused."""
+    decided: tuple[SpecialAdCategory, ...] = ()
+    """Categories that a reviewer found it to be of: its advertiser cannot take them back."""
+    cleared: Annotated[tuple[str, ...], Meta(max_length=CLEARED_MAX)] = ()
+    """Hashes of texts that a reviewer found to be of no category that was not declared."""
+
+
 class Campaign(Struct, frozen=True, kw_only=True):
     """What an advertiser bids, on what, and the most it may spend; owns ``campaign/<id>``."""
 
@@ -235,6 +291,29 @@ class Campaign(Struct, frozen=True, kw_only=True):
     """Conversions after an impression without a click are paid for too (``view_through``)."""
     review_reason: str = ""
     """What the reviewer said when the campaign was rejected or returned."""
+    special_ad_categories: SpecialAdCategories = []
+    screening: Screening = Screening()
+
+    @property
+    def is_special(self) -> bool:
+        """Whether it is for housing, employment or credit."""
+        return bool(self.special_ad_categories)
+
+    @property
+    def withheld(self) -> str:
+        """Why nothing of it is shown though it is active; empty where nothing stands against it.
+
+        Of a special campaign a person's audiences decide nothing, whoever checked its targeting.
+        """
+        screening, targeting = self.screening, self.targeting
+        if screening.needs_review is not None:
+            return "needs-review"
+        if not self.is_special:
+            return ""
+        if screening.certification is None:
+            return "not-certified"
+        named = targeting.audiences or targeting.excluded.audiences
+        return "forbidden-targeting" if screening.paused or named else ""
 
 
 NativeData = Annotated[

@@ -9,6 +9,7 @@ from ringwork.ads.priorities import Turns
 
 if TYPE_CHECKING:
     from ringwork.ads.index import Contender
+    from ringwork.kernel.steering import Steered
 
 
 class Page:
@@ -35,6 +36,10 @@ class Page:
         """Whom the page goes to, as audiences; only a consenting person's grant opens any."""
         self.reads: Mapping[str, int] = {}
         """What personal data the request has read (``reads``); nothing without a grant."""
+        self.cluster = -1
+        """What the request may be decided on, in one coarse number (``kernel.steering``)."""
+        self.steered: list[Steered] = []
+        """The auctions that another part could move, in their order."""
         self._groups: dict[str, list[Contender]] = {}
 
     def bar(self, campaign_id: str, reason: str) -> None:

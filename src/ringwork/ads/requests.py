@@ -32,11 +32,13 @@ from ringwork.ads.model import (
     Pricing,
     Priority,
     Rule,
+    SpecialAdCategories,
     Status,
     TagUrl,
     Targeting,
     Url,
 )
+from ringwork.ads.special_ads import SpecialDecision
 from ringwork.ads.tokens import TOKEN_MAX_CHARS
 from ringwork.kernel.money import Currency, Money
 from ringwork.kernel.viewer import Property, PropertyOf
@@ -67,6 +69,7 @@ Origins = Annotated[list[Url], Meta(max_length=50)]
 Token = Annotated[str, Meta(min_length=1, max_length=TOKEN_MAX_CHARS)]
 FirstStatus = Literal["draft", "review", "active"]
 """What a campaign or a creative may be created as."""
+CertifiedText = Annotated[str, Meta(max_length=32, examples=["us-2026-11"])]
 TimeUs = Annotated[int, Meta(ge=0, le=2**53 - 1, description="microseconds since 1970, UTC")]
 
 
@@ -94,6 +97,10 @@ class NewCampaign(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     id: Id
     advertiser_id: Id
     name: Name
+    special_ad_categories: SpecialAdCategories
+    """Of which of these its ads are, whoever sees them: nobody is left to guess. Empty: of none."""
+    certified_text: CertifiedText = ""
+    """Needed where a category is named: the version of the text that its advertiser certifies."""
     pricing: Pricing
     bid_nanos: PriceNanos | UnsetType = UNSET
     """Needed but for a house campaign, which is free."""
@@ -133,6 +140,19 @@ class CampaignChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     exclusion_labels: Labels | UnsetType = UNSET
     roadblock: bool | UnsetType = UNSET
     view_through: bool | UnsetType = UNSET
+    special_ad_categories: SpecialAdCategories | UnsetType = UNSET
+    certified_text: CertifiedText | UnsetType = UNSET
+    """Needed where a category is named that was not before."""
+
+
+class SpecialReview(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person decides on a campaign that is held: whether it is of a special category."""
+
+    decision: SpecialDecision
+    special_ad_categories: SpecialAdCategories = []
+    """Of which it is, where that is not what was suspected."""
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+    """For the record: the advertiser reads it."""
 
 
 class ReviewDecision(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -45,7 +45,7 @@ from ringwork.kernel.journal import Command
 from ringwork.kernel.ledger import CREATED, Ledger, TransferCreated
 from ringwork.kernel.money import MAX_NANOS
 from ringwork.kernel.ports import Entropy
-from ringwork.kernel.steering import Steer
+from ringwork.kernel.steering import Steer, Steered
 
 HELD: Final[frozenset[Pricing]] = frozenset({"cpm", "vcpm", "cpv"})
 """Pricings whose event follows the sale at once, so that its price is set aside meanwhile."""
@@ -180,8 +180,10 @@ class Ads:
         """
         if self.steered_by is None or not ranked:
             return shortlist, ranked
-        offers = steering.offers_of(shortlist, ranked)
-        shifts = self.steered_by(steering.place_of(ask, slot), offers) if offers else {}
+        offers, shifts = steering.offers_of(shortlist, ranked), {}
+        if offers:
+            shifts = dict(self.steered_by(steering.place_of(ask, slot, page.cluster), offers))
+            page.steered.append(Steered(slot_id=slot.id, offers=offers, shifts=shifts))
         shortlist, moved = steering.steered(shortlist, ranked, slot, shifts)
         if not moved or moved[0].candidate.ad_id != ranked[0].candidate.ad_id:
             page.propensity_ppb = 0

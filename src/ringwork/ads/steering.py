@@ -23,7 +23,7 @@ EXCLUDED: Final = "steered"
 """Why an ad is kept out whose score was moved to nothing."""
 
 
-def place_of(ask: Ask, slot: Slot) -> Place:
+def place_of(ask: Ask, slot: Slot, cluster: int) -> Place:
     """What a steer is told of a place."""
     context = ask.context
     return Place(
@@ -31,6 +31,7 @@ def place_of(ask: Ask, slot: Slot) -> Place:
         placement_id=context.placement_id,
         format=slot.format,
         region=context.region,
+        cluster=cluster,
     )
 
 

@@ -43,6 +43,9 @@ from ringwork.consent.choice import http as choice_http
 from ringwork.consent.choice.paths import CHOICE_PATHS
 from ringwork.consent.proving import Proving
 from ringwork.consent.subscriptions import http as subscriptions_http
+from ringwork.fairness import http as fairness_http
+from ringwork.fairness.hec import http as special_http
+from ringwork.fairness.hec.http import special_ad_routes
 from ringwork.kernel.clock import ScaledClock, SystemClock
 from ringwork.kernel.entropy import SystemEntropy
 from ringwork.kernel.errors import ConfigurationError
@@ -155,6 +158,8 @@ def application(platform: Platform) -> Application:
             *http_proof_runs.proof_run_routes(
                 platform.memory.consent_proofs, platform.execute, platform.journal.settled
             ),
+            *([] if platform.screen is None else special_ad_routes(platform.screen)),
+            *_fairness(platform),
             *_console(platform, settings, log_api),
             *_meta(metrics),
         ],
@@ -287,6 +292,23 @@ def ads_api(platform: Platform) -> AdsApi:
     )
 
 
+def _fairness(platform: Platform) -> list[ControllerRouterHandler]:
+    """How special ads are delivered, where that is measured."""
+    fairness = platform.fairness
+    if fairness is None:
+        return []
+    return fairness_http.fairness_routes(
+        fairness_http.FairnessApi(
+            memory=fairness.memory,
+            journal=platform.journal,
+            keys=platform.keys,
+            execute=platform.execute,
+            subject_of=fairness.subject_of,
+            ready=fairness.ready,
+        )
+    )
+
+
 def consent_api(platform: Platform) -> consent_http.ConsentApi:
     """What the handlers of the consent ledger work with."""
     consent = platform.consent
@@ -393,6 +415,8 @@ def document_of(litestar: Litestar) -> bytes:
         *http_reports.TYPES,
         *http_supply_files.TYPES,
         *LANE_TYPES,
+        *special_http.TYPES,
+        *fairness_http.TYPES,
     ]
     types += [
         *consent_http.TYPES,

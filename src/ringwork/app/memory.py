@@ -22,6 +22,7 @@ from ringwork.ads.payouts import Earnings
 from ringwork.ads.projections import PROJECTIONS as ADS_PROJECTIONS
 from ringwork.ads.reports.schedules import EVENTS as REPORT_EVENTS
 from ringwork.ads.reports.schedules import Schedules
+from ringwork.ads.special_events import EVENTS as SPECIAL_EVENTS
 from ringwork.app.erasure import SubjectErased
 from ringwork.consent.choice.events import EVENTS as CHOICE_EVENTS
 from ringwork.consent.choice.showings import Showings
@@ -31,6 +32,8 @@ from ringwork.consent.projections import PROJECTIONS as CONSENT_PROJECTIONS
 from ringwork.consent.proof_runs import ProofRuns
 from ringwork.consent.subscriptions.events import EVENTS as SUBSCRIPTION_EVENTS
 from ringwork.consent.subscriptions.register import Register
+from ringwork.fairness.delivery.events import EVENTS as FAIRNESS_EVENTS
+from ringwork.fairness.delivery.memory import FairnessMemory
 from ringwork.kernel.events import Event
 from ringwork.kernel.ledger import (
     AccountOpened,
@@ -54,6 +57,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     ApiKeyRevoked,
     SubjectErased,
     *ADS_EVENTS,
+    *SPECIAL_EVENTS,
     *MODEL_EVENTS,
     *INVOICE_EVENTS,
     *REPORT_EVENTS,
@@ -63,6 +67,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     *SUBSCRIPTION_EVENTS,
     *BEHAVIOURAL_EVENTS,
     *CONSENT_EVENTS,
+    *FAIRNESS_EVENTS,
 )
 """Every event that this version writes."""
 
@@ -96,6 +101,7 @@ class Memory:
         self.api_keys = ApiKeys()
         self.consent = ConsentLedger()
         self.consent_proofs = ProofRuns()
+        self.fairness = FairnessMemory()
         self.folds = (
             self.ledger,
             self.catalogue,
@@ -112,4 +118,5 @@ class Memory:
             self.api_keys,
             self.consent,
             self.consent_proofs,
+            *self.fairness.folds,
         )

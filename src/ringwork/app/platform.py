@@ -28,6 +28,7 @@ from ringwork.ads.tokens import Tokens
 from ringwork.app.consent import Consent
 from ringwork.app.erasure import Erasures
 from ringwork.app.exporter import ExportedBeside, warehouse_of
+from ringwork.app.fairness import Fairness, Parts
 from ringwork.app.following import Following
 from ringwork.app.history import DeniedReads, HistoryProjection
 from ringwork.app.keeper import is_snapshot_due
@@ -42,6 +43,7 @@ from ringwork.app.subscribing import Subscribing
 from ringwork.app.terms import RequestTerms
 from ringwork.app.traffic import geo_file, traffic_filter
 from ringwork.consent.events import AdsFreeCounted
+from ringwork.fairness.hec.screen import SpecialAdScreen
 from ringwork.flow.record_outcome import RecordOutcome
 from ringwork.flow.serve_ad import ServeAd, TermsOf
 from ringwork.kernel.errors import Overloaded, Unavailable
@@ -242,6 +244,8 @@ class Platform:
             log=self.log,
             learned=self._learned,
         )
+        names = settings.special_ads.rules
+        self.screen = SpecialAdScreen.of(names) if names else None
         self.management = Management(
             catalogue=memory.catalogue,
             ledger=memory.ledger,
@@ -250,19 +254,13 @@ class Platform:
             currency=settings.ads.currency,
             services=frozenset(settings.services),
             special_topics=settings.history.never_profiled,
+            screen=self.screen,
         )
         self._build_accounting()
         self.traffic = traffic_filter(settings.ads.traffic, self.entropy)
         self.geo = geo_file(settings.http.geo_file)
         self.bidding = self._bidding()
         exchange = None if self.bidding is None else self.bidding.desk
-        self.record_outcome = RecordOutcome(
-            billing=self.billing,
-            traffic=self.traffic,
-            journal=self.journal,
-            tenant=settings.tenant,
-            exchange=exchange,
-        )
         self.consent = Consent(
             settings.consent,
             data=settings.data_path,
@@ -282,6 +280,16 @@ class Platform:
             subscriptions=memory.subscriptions,
             clock=self.clock,
         )
+        self.fairness = self._fairness() if settings.fairness.enabled else None
+        special = None if self.fairness is None else self.fairness.special
+        self.record_outcome = RecordOutcome(
+            billing=self.billing,
+            traffic=self.traffic,
+            journal=self.journal,
+            tenant=settings.tenant,
+            exchange=exchange,
+            special=special,
+        )
         self.serve_ad = ServeAd(
             terms_of=self.terms_of,
             ads=self.ads,
@@ -289,6 +297,7 @@ class Platform:
             journal=self.journal,
             tenant=settings.tenant,
             exchange=exchange,
+            special=special,
         )
         self.execute = Executor(self.journal, self.answers, secret=self.secrets.fingerprint)
         self.erasures = Erasures(
@@ -302,6 +311,8 @@ class Platform:
             followers=[self.consent.erased, self._forget],
         )
         self.consent.erasures = self.erasures
+        if self.fairness is not None:
+            self.erasures.followers.append(self.fairness.erased)
         self.subscribing = Subscribing(
             settings,
             register=memory.subscriptions,
@@ -359,6 +370,24 @@ class Platform:
             consented=self._advertises_to,
             special_topics=settings.history.never_profiled,
         )
+
+    def _fairness(self) -> Fairness:
+        parts = Parts(
+            memory=self.memory.fairness,
+            ads=self.ads,
+            catalogue=self.memory.catalogue,
+            budgets=self.memory.budgets,
+            journal=self.journal,
+            keys=self.keys,
+            pseudonym=self.pseudonym,
+            subject_of=self.consent.consents.subject_of,
+            entropy=self.entropy,
+            rows=self.reader.rows,
+            types=self.types,
+        )
+        fairness = Fairness(self.settings, parts, secrets=self.secrets)
+        fairness.begin()
+        return fairness
 
     def _forget(self, command: Command, subject: str, pseudonym: bytes, event_id: bytes) -> None:
         """Follow an erasure: what memory knows of a person ends with it."""
@@ -480,6 +509,7 @@ class Platform:
                 self._keep_pace(),
                 self._make_reports(),
                 self.subscribing.keep(),
+                *([] if self.fairness is None else [self.fairness.keep()]),
             )
         ]
         try:

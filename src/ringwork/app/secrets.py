@@ -31,6 +31,10 @@ class Secrets(Struct, forbid_unknown_fields=True):
     """Keys the fingerprints of command bodies in the log."""
     consent: bytes = b""
     """Signs the days of the consent ledger (Ed25519 seed)."""
+    fairness: bytes = b""
+    """Keys the clusters of requests and the control arm."""
+    fairness_log: bytes = b""
+    """Signs the fairness audit log (Ed25519 seed)."""
 
 
 def load_or_make(data_dir: Path, entropy: Entropy) -> Secrets:

@@ -18,6 +18,8 @@ from ringwork.ads.supply.settings import SupplySettings
 from ringwork.consent.choice.settings import ChoiceSettings
 from ringwork.consent.settings import ConsentSettings
 from ringwork.consent.subscriptions.settings import SubscriptionSettings
+from ringwork.fairness.hec.settings import SpecialAdSettings
+from ringwork.fairness.settings import FairnessSettings
 from ringwork.kernel.history import Service
 
 _DAY_S: Final = 86_400
@@ -164,6 +166,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     choice: ChoiceSettings = ChoiceSettings()
     subscriptions: SubscriptionSettings = SubscriptionSettings()
     consent: ConsentSettings = ConsentSettings()
+    special_ads: SpecialAdSettings = SpecialAdSettings()
+    fairness: FairnessSettings = FairnessSettings()
     console: ConsoleSettings = ConsoleSettings()
     logging: LoggingSettings = LoggingSettings()
     clock: ClockSettings | None = None

@@ -18,6 +18,7 @@ from ringwork.ads.lifecycle import Actor, Noun
 from ringwork.ads.model import Campaign, Creative
 from ringwork.console.asked import check_form, field
 from ringwork.console.views.life import Life, Refusal, life
+from ringwork.console.views.special import SpecialSection, special_section
 from ringwork.kernel.errors import Fault, Refused, Unavailable
 from ringwork.kernel.journal import Command
 from ringwork.kernel.ports import Clock
@@ -80,6 +81,16 @@ class Commands:
             actor=self.api.actor_of(request),
             key=self.new_key(),
             refused=refused,
+        )
+
+    def special(self, request: HttpRequest, item: Campaign) -> SpecialSection | None:
+        """What a campaign for housing, employment or credit is held to."""
+        principal = principal_of(request)
+        return special_section(
+            item,
+            writes=principal.may(WRITE_SCOPE),
+            reviews=principal.may(REVIEW_SCOPE),
+            key=self.new_key(),
         )
 
     async def check(self, request: HttpRequest) -> None:

@@ -28,7 +28,7 @@ from ringwork.console.editing import (
 )
 from ringwork.console.form_pages import Sheet, page_of
 from ringwork.console.forms.campaign import campaign_groups
-from ringwork.console.forms.members import Group
+from ringwork.console.forms.members import Group, Option
 from ringwork.console.forms.reading import Typed, read_new, written
 from ringwork.console.forms.sent import sent
 from ringwork.console.pages import Page
@@ -109,7 +109,15 @@ class _Pages:
             self._commands.api.ads.currency,
             is_new=item is None,
             advertisers=advertiser_options(self._commands),
+            certification=self._certification(),
         )
+
+    def _certification(self) -> Option:
+        """What is certified: its version, and the text."""
+        screen = self._commands.api.management.screen
+        if screen is None:
+            return Option("own", "We know the laws of such ads and keep them.")
+        return Option(screen.certification, screen.certification_text)
 
     def new(self, request: HttpRequest, typed: Typed, said: Said | None = None) -> Page:
         sheet = Sheet(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 from litestar import get, post
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
@@ -12,11 +13,16 @@ from msgspec.structs import replace
 
 from ringwork.ads.http_api import REVIEW_SCOPE
 from ringwork.ads.lifecycle import Actor, Noun
-from ringwork.ads.requests import CampaignChange, CreativeChange, ReviewDecision
+from ringwork.ads.requests import (
+    CampaignChange,
+    CreativeChange,
+    ReviewDecision,
+    SpecialReview,
+)
 from ringwork.console.asked import PAGES_MAX, field, live, number
 from ringwork.console.commands import WRITE_SCOPE, Commands, Outcome
 from ringwork.console.data import ConsoleData
-from ringwork.console.editing import asked_for, done, done_of
+from ringwork.console.editing import asked_for, done, done_of, known
 from ringwork.console.respond import Answer, Responder
 from ringwork.console.views.campaign import campaign
 from ringwork.console.views.conversions import conversions
@@ -97,7 +103,22 @@ def _forms(items: _Items) -> list[ControllerRouterHandler]:
     async def review_creative(request: HttpRequest, id: FromPath[str]) -> Answer:
         return await items.review(request, "creative", id)
 
-    return [step_campaign, step_creative, review_campaign, review_creative]
+    @post("/campaigns/{id:str}/special-review", opt=_REVIEW, status_code=200)
+    async def review_special_campaign(request: HttpRequest, id: FromPath[str]) -> Answer:
+        return await items.review_special(request, id)
+
+    @post("/campaigns/{id:str}/lawful", opt=_WRITE, status_code=200)
+    async def take_lawful_targeting(request: HttpRequest, id: FromPath[str]) -> Answer:
+        return await items.take_lawful(request, id)
+
+    return [
+        step_campaign,
+        step_creative,
+        review_campaign,
+        review_creative,
+        review_special_campaign,
+        take_lawful_targeting,
+    ]
 
 
 class _Items:
@@ -123,7 +144,8 @@ class _Items:
             if facts is None:
                 raise NotFound(f"no campaign {id[:64]}")
             life = commands.life(request, noun, facts.facts.campaign, refused)
-            page = campaign(facts, live=live(request), life=life, done=said)
+            special = commands.special(request, facts.facts.campaign)
+            page = campaign(facts, live=live(request), life=life, special=special, done=said)
         else:
             shown = await self._data.creative(id)
             if shown is None:
@@ -170,6 +192,38 @@ class _Items:
             request, asked, lambda command, actor: decided(command, id, decision, actor)
         )
         return await self._led(request, noun, id, outcome, asked["decision"], reason)
+
+    async def review_special(self, request: HttpRequest, id: str) -> Answer:
+        """Decide on a campaign that is held."""
+        await self._commands.check(request)
+        reason = (await field(request, "reason")).strip()
+        asked = {"decision": await field(request, "decision"), "reason": reason}
+        if not reason:
+            refused = Refusal(trouble="A decision takes a reason: the advertiser reads it.")
+            return await self.page(request, "campaign", id, refused, 422)
+        review = asked_for(asked, SpecialReview)
+        decided = self._commands.api.management.review_special
+        outcome = await self._commands.run(
+            request, asked, lambda command, actor: decided(command, id, review, actor)
+        )
+        return await self._led(request, "campaign", id, outcome, asked["decision"])
+
+    async def take_lawful(self, request: HttpRequest, id: str) -> Answer:
+        """Give a campaign the lawful targeting that was proposed for it."""
+        await self._commands.check(request)
+        campaign = known("campaign", self._commands.api.catalogue.campaigns, id)
+        lawful = campaign.screening.proposal
+        if lawful is None:
+            return done("campaign", id, "changed")
+        management = self._commands.api.management
+        outcome = await self._commands.run(
+            request,
+            {"targeting": msgspec.to_builtins(lawful)},
+            lambda command, actor: management.change_campaign(
+                command, id, CampaignChange(targeting=lawful), actor
+            ),
+        )
+        return await self._led(request, "campaign", id, outcome, "lawful")
 
     async def _led(
         self,

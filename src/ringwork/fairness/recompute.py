@@ -116,6 +116,66 @@ class Recomputation:
         """Take up a figure that was computed from this very state."""
         self._figures.setdefault(ad, {})[attribute, by] = figure
 
+    def take(self, body: AnyBody) -> None:
+        """As ``apply``, of a record that was checked when it was written: nothing is computed anew.
+
+        What a process folds at its start; an audit never does.
+        """
+        match body:
+            case Figure():
+                self.keep(body.ad, body.attribute, body.by, stated_by(body))
+            case Prior():
+                self.priors[body.attribute] = body
+                if body.ads:
+                    self._learned[body.period, body.attribute] = body
+            case _:
+                wrong = self.apply(body)
+                assert not wrong, wrong
+
+    def of_ad(self, ad: str) -> Recomputation:
+        """A copy that knows one ad alone: to compute with, away from the state itself."""
+        found = Recomputation()
+        found.plan, found.models, found.priors = self.plan, dict(self.models), dict(self.priors)
+        flight = self.flights.get(ad)
+        if flight is not None:
+            parts = [msgspec.structs.replace(one) for one in flight.parts]
+            found.flights[ad] = msgspec.structs.replace(flight, parts=parts)
+        return found
+
+    def dump(self) -> bytes:
+        """The state, for a snapshot; equal states dump equal bytes."""
+        return msgspec.msgpack.encode(
+            (
+                self.plan,
+                self.tables,
+                self.flights,
+                self.models,
+                self.priors,
+                [(*key, one) for key, one in self._learned.items()],
+                [
+                    (ad, *key, one)
+                    for ad, found in self._figures.items()
+                    for key, one in found.items()
+                ],
+            )
+        )
+
+    def load(self, state: bytes) -> None:
+        """Take back what ``dump`` gave."""
+        (
+            self.plan,
+            self.tables,
+            self.flights,
+            self.models,
+            self.priors,
+            learned,
+            figures,
+        ) = msgspec.msgpack.decode(state, type=_Dumped)
+        self._learned = {(period, attribute): one for period, attribute, one in learned}
+        self._figures = {}
+        for ad, attribute, by, one in figures:
+            self.keep(ad, attribute, by, one)
+
     # ---- the fold -------------------------------------------------------------------------------
     def _plan(self, plan: Plan) -> list[str]:
         unknown = sorted(set(plan.estimated) - plan.attributes.keys())
@@ -288,6 +348,29 @@ class Recomputation:
             observed_in(segment, release, attribute, by, groups)
             for segment, release in flight.released()
         ]
+
+
+_Dumped = tuple[
+    Plan | None,
+    list[Tables],
+    dict[str, Flight],
+    dict[str, Model],
+    dict[str, Prior],
+    list[tuple[str, str, Prior]],
+    list[tuple[str, str, By, Computed]],
+]
+
+
+def stated_by(figure: Figure) -> Computed:
+    """A figure as the log states it."""
+    return Computed(
+        episode=figure.episode,
+        impressions=figure.impressions,
+        proxy_ppb=figure.proxy_ppb,
+        deattenuated_ppb=figure.deattenuated_ppb,
+        interval_ppb=figure.interval_ppb,
+        band_ppb=figure.band_ppb,
+    )
 
 
 def told(value: object) -> str:

@@ -18,6 +18,13 @@ SLUGS: Final[Mapping[str, tuple[int, str]]] = {
     "tables-damaged": (503, "Census tables on disk are not what was written; build them again."),
     "tables-missing": (503, "Census tables are not built; `detail` names the command."),
     "tables-source-invalid": (422, "A source of census tables is not what it should be."),
+    "forbidden-targeting": (
+        409,
+        "A housing, employment or credit ad must not be targeted so; `errors` lists every "
+        "violation with its rule, what was found, what is allowed and what may replace it.",
+    ),
+    "rules-invalid": (422, "Rules of special ads are not valid; `detail` says where."),
+    "unknown-ad": (404, "No special ad of this id is measured."),
     "plan-invalid": (422, "The compliance plan is not valid; `errors` points at what."),
     "budget-exceeded": (
         409,

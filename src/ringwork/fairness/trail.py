@@ -63,32 +63,12 @@ class Trail:
     def figures(self, ad: str, *, time_us: int) -> list[Figure]:
         """State every figure that the newest release of an ad gives, and keep them.
 
-        Left out: attributes of which nobody with a known group was reached, and estimated ones
-        while no model, prior or budget says what to correct them with. Refused (record-invalid)
-        where sums and shares do not fit each other.
+        See ``figures_of``. Refused (record-invalid) where sums and shares do not fit each other.
         """
-        stated = []
-        for attribute, by in self._askable(ad):
-            try:
-                found = self.state.computed(ad, attribute, by)
-            except LookupError as error:
-                raise refused(f"figure of {ad}, {attribute} by {by}: {error.args[0]}") from None
-            if found.proxy_ppb is None or not found.is_verifiable:
-                continue
-            figure = Figure(
-                ad=ad,
-                attribute=attribute,
-                by=by,
-                episode=found.episode,
-                impressions=found.impressions,
-                proxy_ppb=found.proxy_ppb,
-                deattenuated_ppb=found.deattenuated_ppb,
-                interval_ppb=found.interval_ppb,
-                band_ppb=found.band_ppb,
-            )
-            self.state.keep(ad, attribute, by, found)  # computed once: it takes milliseconds
+        stated = figures_of(self.state, ad)
+        for figure in stated:
+            self.state.take(figure)  # computed once: it takes milliseconds
             self.writer.append(figure, time_us=time_us)
-            stated.append(figure)
         return stated
 
     def learn_priors(self, *, time_us: int) -> list[Prior]:
@@ -117,21 +97,53 @@ class Trail:
             raise refused(f"{what}: expected a plan before")
         return self.state.plan
 
-    def _askable(self, ad: str) -> list[tuple[str, By]]:
-        """By impressions what the newest release has sums of; by people what all segments have."""
-        plan, flight = self.state.plan, self.state.flights.get(ad)
-        if plan is None or flight is None or not flight.is_in_period:
-            raise refused(f"figures of {ad}: expected a plan, the ad and a release before them")
-        segments = flight.released()
-        found: list[tuple[str, By]] = []
-        for one in sorted(plan.attributes):
-            if one in segments[-1][1].sums:
-                found.append((one, "impressions"))
-            if all(
-                one in release.people_sums
-                and one in segment.ad.eligible
-                and segment.ad.eligible[one].people_shares_ppb
-                for segment, release in segments
-            ):
-                found.append((one, "people"))
-        return found
+
+def figures_of(state: Recomputation, ad: str) -> list[Figure]:
+    """Every figure that the newest release of an ad gives; nothing is kept.
+
+    Left out: attributes of which nobody with a known group was reached, and estimated ones while no
+    model, prior or budget says what to correct them with. Refused (record-invalid) where sums and
+    shares do not fit each other.
+    """
+    stated = []
+    for attribute, by in _askable(state, ad):
+        try:
+            found = state.computed(ad, attribute, by)
+        except LookupError as error:
+            raise refused(f"figure of {ad}, {attribute} by {by}: {error.args[0]}") from None
+        if found.proxy_ppb is None or not found.is_verifiable:
+            continue
+        stated.append(
+            Figure(
+                ad=ad,
+                attribute=attribute,
+                by=by,
+                episode=found.episode,
+                impressions=found.impressions,
+                proxy_ppb=found.proxy_ppb,
+                deattenuated_ppb=found.deattenuated_ppb,
+                interval_ppb=found.interval_ppb,
+                band_ppb=found.band_ppb,
+            )
+        )
+    return stated
+
+
+def _askable(state: Recomputation, ad: str) -> list[tuple[str, By]]:
+    """By impressions what the newest release has sums of; by people what all segments have."""
+    plan, flight = state.plan, state.flights.get(ad)
+    if plan is None or flight is None or not flight.is_in_period:
+        raise refused(f"figures of {ad}: expected a plan, the ad and a release before them")
+    segments = flight.released()
+    found: list[tuple[str, By]] = []
+    for one in sorted(plan.attributes):
+        if one in segments[-1][1].sums:
+            found.append((one, "impressions"))
+        if all(
+            one in release.people_sums
+            and one in segment.ad.eligible
+            and segment.ad.eligible[one].people_shares_ppb
+            for segment, release in segments
+        ):
+            found.append((one, "people"))
+    return found

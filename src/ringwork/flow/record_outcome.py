@@ -9,6 +9,7 @@ from ringwork.ads.openrtb.notices import Notice
 from ringwork.ads.tokens import Claim
 from ringwork.ads.traffic import Sender, TrafficFilter
 from ringwork.ads.traffic.filter import Beacon
+from ringwork.flow.special_ads import SpecialAds
 from ringwork.kernel.journal import Command, Journal
 
 
@@ -26,8 +27,10 @@ class RecordOutcome:
         journal: Journal,
         tenant: str,
         exchange: ExchangeDesk | None = None,
+        special: SpecialAds | None = None,
     ) -> None:
-        """``exchange``: where outside bidders are configured."""
+        """``exchange``: where outside bidders are configured; ``special``: as for requests."""
+        self._special = special
         self._exchange = exchange
         self._billing = billing
         self._traffic = traffic
@@ -42,6 +45,8 @@ class RecordOutcome:
         with self._caused_by(claim) as command:
             invalid = self._judge(command, claim, "impression", sender)
             outcome = self._billing.bill_impression(command, claim, invalid=invalid)
+            if self._special is not None and outcome == "recorded":
+                self._special.shown(command, claim)
             self._commit_if_recorded(command)
         await self._journal.settled()
         if self._exchange is not None and outcome == "recorded":

@@ -1,7 +1,7 @@
-"""An ad request, top to bottom: terms, outside bids, candidates, rank, clear, log.
+"""An ad request, top to bottom: terms, outside bids, candidates, rank, steer, clear, log.
 
 Read this file to know what happens to a request between its bytes and its answer. Whatever a later
-part does to it (admission, fairness) stands here as one more line.
+part does to it (admission) stands here as one more line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from ringwork.ads.exchange.desk import ExchangeDesk
 from ringwork.ads.exchange.outbound import PassedOn
 from ringwork.ads.exchange.round import Round
 from ringwork.ads.model import Answered, Ask, Served
+from ringwork.ads.page import Page
 from ringwork.ads.service import Ads
+from ringwork.flow.special_ads import SpecialAds
 from ringwork.kernel.errors import Unavailable
 from ringwork.kernel.history import working_for
 from ringwork.kernel.journal import Journal
@@ -53,9 +55,14 @@ class ServeAd:
         journal: Journal,
         tenant: str,
         exchange: ExchangeDesk | None = None,
+        special: SpecialAds | None = None,
     ) -> None:
-        """``exchange``: where outside bidders are configured."""
+        """``exchange``: where outside bidders are configured.
+
+        ``special``: where special ads are measured and steered.
+        """
         self.exchange = exchange
+        self._special = special
         self.requests: Counter[Tier] = Counter()
         """Requests of each tier since the start: all that there is of a subscriber's."""
         self._terms_of = terms_of
@@ -103,7 +110,7 @@ class ServeAd:
         if terms.grant is not None:
             terms, personal = self._personal_context(ask, terms.grant, terms)
             stages.end("history")
-        served = await self._sell(ask, terms, personal, outside, stages)
+        served = await self._sell(ask, viewer, terms, personal, outside, stages)
         return Answered(terms.tier, served)
 
     def _personal_context(
@@ -126,6 +133,7 @@ class ServeAd:
     async def _sell(
         self,
         ask: Ask,
+        viewer: Viewer,
         terms: Terms,
         personal: PersonalAsk | None,
         outside: Round | None,
@@ -142,10 +150,7 @@ class ServeAd:
                 tenant=self._tenant, request_id=ask.request_id, cause_id=auction_id
             ) as command,
         ):
-            if personal is None:
-                page = ads.begin(ask, auction_id, now_s=command.now_s)
-            else:
-                page = self._behaviour.begin(personal, auction_id, now_s=command.now_s)
+            page = self._page(ask, personal, auction_id, now_s=command.now_s)
             for lot in ask.lots():
                 left = lot
                 while left:
@@ -169,6 +174,8 @@ class ServeAd:
             assert not page.reads or terms.tier == "consented", "nobody else's history is read"
             if personal is not None:
                 self._behaviour.record(command, personal, page)
+            if self._special is not None:
+                self._special.record(command, page, outcomes, viewer, terms)
             if outside is not None:
                 outside.record(command)
             command.record(
@@ -195,6 +202,18 @@ class ServeAd:
         if outside is not None:
             outside.tell()
         return served
+
+    def _page(
+        self, ask: Ask, personal: PersonalAsk | None, auction_id: bytes, *, now_s: int
+    ) -> Page:
+        """What holds for all slots: of a person where a grant opened something; its cluster."""
+        if personal is None:
+            page = self._ads.begin(ask, auction_id, now_s=now_s)
+        else:
+            page = self._behaviour.begin(personal, auction_id, now_s=now_s)
+        if self._special is not None:
+            self._special.enter(ask, page, now_s=now_s)
+        return page
 
     def _time_the_disk(self, ask: Ask, auction_id: bytes, stages: StageTimes) -> None:
         """Note the wait, relaxed: it explains a slow answer later and bills nothing."""

@@ -38,6 +38,16 @@ class Place(Struct, frozen=True, kw_only=True):
     placement_id: str
     format: str
     region: str
+    cluster: int = -1
+    """A coarse summary of what the request may be decided on, as a number; -1: none was made."""
+
+
+class Steered(Struct, frozen=True, kw_only=True):
+    """One auction that a part looked at: who competed, and by how much it moved whom."""
+
+    slot_id: str
+    offers: Sequence[Offer]
+    shifts: Mapping[str, Shift]
 
 
 class Shift(Struct, frozen=True, kw_only=True):

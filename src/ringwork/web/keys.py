@@ -40,21 +40,25 @@ SCOPES: Final = {
     "consent:export": "read everything that is held about a person's consent",
     "consent:prove": "record runs of the proof of consent",
     "erasure:write": "erase a person and read the proof",
+    "fairness:read": "read how special ads are delivered: figures, prices, reports, the audit log",
+    "fairness:people": "tell names, areas and declared groups of people to the enclave",
+    "fairness:deliver": "register special ads of other platforms, their impressions and auctions",
+    "fairness:override": "pause, set and resume the control of special ads",
 }
 """Every scope and what it allows."""
 
 _READ: Final = frozenset({"console:read", "catalogue:read"})
-_AUDIT: Final = _READ | {"ledger:read", "log:read", "subscriptions:read"}
+_AUDIT: Final = _READ | {"ledger:read", "log:read", "subscriptions:read", "fairness:read"}
 
 ROLES: Final[dict[Role, frozenset[str]]] = {
     "admin": frozenset(SCOPES),
     "manager": _AUDIT | {"catalogue:write", "outcomes:write", "subscriptions:write", "plans:write"},
-    "reviewer": _AUDIT | {"catalogue:review"},
+    "reviewer": _AUDIT | {"catalogue:review", "fairness:override"},
     "finance": _AUDIT | {"ledger:write", "subscriptions:refund"},
     "auditor": _AUDIT | {"consent:read"},
     "viewer": _READ,
-    "supply": frozenset({"ads:request"}),
-    "service": frozenset({"history:write"}),
+    "supply": frozenset({"ads:request", "fairness:deliver"}),
+    "service": frozenset({"history:write", "fairness:people"}),
     "choice": frozenset({"consent:read", "consent:write"}),
     "privacy": frozenset(
         {
@@ -64,6 +68,7 @@ ROLES: Final[dict[Role, frozenset[str]]] = {
             "consent:export",
             "consent:prove",
             "erasure:write",
+            "fairness:people",
         }
     ),
 }

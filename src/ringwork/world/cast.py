@@ -285,6 +285,7 @@ def _campaign(
         "id": campaign_id,
         "advertiser_id": shop.id,
         "name": f"{shop.lines[(number - 1) % 3]}",
+        "special_ad_categories": [],
         "pricing": pricing,
         "bid_nanos": bid_nanos,
         "budget": {"currency": CURRENCY, "units": units, "nanos": 0},

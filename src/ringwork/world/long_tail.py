@@ -110,7 +110,7 @@ def stock(seed: int, number: int, start_us: int) -> list[bytes]:
         line = random.choice(_LINES)
         lines.append(
             _line("campaign", id=id, advertiser_id=one.id, name=f"{line} ({one.trade.lower()})",
-                  starts_us=start_us - start_us % DAY_US, **terms)
+                  special_ad_categories=[], starts_us=start_us - start_us % DAY_US, **terms)
         )  # fmt: skip
         pricing = str(terms["pricing"])
         for position in range(count):

@@ -163,6 +163,7 @@ def campaign(
     line = shop.lines[0]
     body = {
         "id": id, "advertiser_id": shop.id, "name": line, "pricing": "cpm", "pacing": "asap",
+        "special_ad_categories": [],
         "bid_nanos": int(cpm * 1_000_000), "targeting": targeting,
         "budget": {"currency": CURRENCY, "units": CLUB_UNITS, "nanos": 0},
     }  # fmt: skip

@@ -8,6 +8,11 @@ columns. ``slot`` (in ``compiled`` and ``plain``) hashes a key into the weight t
 field numbers below; a cross is the exclusive or of its two keys (ads specification 3.16).
 
 No field says who looks: site, place, coarse region, device class and hour only.
+
+Of a special ad (housing, employment, credit) even the region is too much: a subdivision can be
+smaller than what such an ad may be targeted at, and what was learned of it would choose among
+neighbourhoods. Its score knows the fields of an allow-list alone (``special_values``); a field that
+is added later is not in it until somebody puts it there.
 """
 
 from __future__ import annotations
@@ -48,6 +53,11 @@ CROSSES: Final = (
 )
 """(field of the ad, field of the request). Each costs every scored ad one look-up, so few."""
 
+SPECIAL_FIELDS: Final = frozenset(
+    {"place", "placement", "category", "country", "device", "hour", "format", "size", "device_hour"}
+)
+"""Fields of the request that the score of a special ad may know."""
+
 CROSS_COUNT: Final = len(CROSSES)
 CONTEXT_WIDTH: Final = len(CONTEXT_FIELDS) + CROSS_COUNT
 AD_WIDTH: Final = len(AD_FIELDS) + CROSS_COUNT
@@ -87,6 +97,24 @@ def context_values(context: Context, slot: Slot) -> tuple[str, ...]:
         "{}x{}".format(*slot.sizes[0]) if slot.sizes else "",
         f"{device} {hour}",
     )
+
+
+def special_values(values: Sequence[str]) -> tuple[str, ...]:
+    """What a special ad's score knows of ``context_values``: all others are as if empty.
+
+    >>> special_values(("n.example", "", "", "USA", "USA-TX", "tv", "9", "banner", "", "tv 9"))
+    ('n.example', '', '', 'USA', '', 'tv', '9', 'banner', '', 'tv 9')
+    """
+    return tuple(
+        value if field in SPECIAL_FIELDS else ""
+        for field, value in zip(CONTEXT_FIELDS, values, strict=True)
+    )
+
+
+def special_features() -> tuple[str, ...]:
+    """The features of the request that a special ad is scored by, crosses as ``ad x place``."""
+    crosses = [f"{ad} x {context}" for ad, context in CROSSES if context in SPECIAL_FIELDS]
+    return (*(one for one in CONTEXT_FIELDS if one in SPECIAL_FIELDS), *crosses)
 
 
 def ad_values(creative: Creative, campaign: Campaign) -> tuple[str, ...]:

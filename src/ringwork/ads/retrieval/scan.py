@@ -22,7 +22,7 @@ from ringwork.ads.rank.engine import warm
 from ringwork.ads.rank.features import CROSS_COUNT
 from ringwork.ads.retrieval.dimensions import ADMIT, ADS, ANY, CAMPAIGNS, OF, REASONS, STATE
 from ringwork.ads.retrieval.scoring import Circumstances, Scorer
-from ringwork.ads.retrieval.table import HEADS, Floats, Ints, Numbers, Table, Words
+from ringwork.ads.retrieval.table import HEADS, PRICINGS, Floats, Ints, Numbers, Table, Words
 
 TIER_SHIFT: Final = 56
 """A score is below 2**56: a value is at most 10**15, a quality at most 10."""
@@ -163,8 +163,8 @@ class Responses:
         self.tables = tables
         self.clips = clips
         self.pricing_heads = pricing_heads
-        self.own_logits: Floats = np.zeros(HEADS)
-        self.crosses: Ints = np.zeros(CROSS_COUNT, np.int64)
+        self.own_logits: Floats = np.zeros((2, HEADS))
+        self.crosses: Ints = np.zeros((2, CROSS_COUNT), np.int64)
         self.ratios: Floats = np.ones(len(p_ppb))
 
     def arrays(self) -> tuple[NDArray[np.generic], ...]:
@@ -185,17 +185,17 @@ class Responses:
         pricing = table.ads[positions, 2]
         p_ppb: Ints = self.p_ppb[pricing].copy()
         engine = warm()
+        special = (pricing >= PRICINGS).astype(np.int64)
         for number, position in enumerate(positions.tolist()):
+            own, crosses = self.own_logits[special[number]], self.crosses[special[number]]
             for head in self.pricing_heads[pricing[number]].tolist():
                 if head < 0:
                     break
                 crossed = engine.cross_logit(
-                    table.keys[position, -CROSS_COUNT:], self.crosses, self.weights[head]
+                    table.keys[position, -CROSS_COUNT:], crosses, self.weights[head]
                 )
                 clip = float(self.clips[head])
-                odds = (self.own_logits[head] + table.logits[head, position]) + min(
-                    max(crossed, -clip), clip
-                )
+                odds = (own[head] + table.logits[head, position]) + min(max(crossed, -clip), clip)
                 p_ppb[number] = p_ppb[number] * engine.p_ppb(odds, self.tables[head]) // ONE_PPB
         return p_ppb
 

@@ -16,6 +16,7 @@ from numba.extending import intrinsic
 from ringwork.ads.rank.compiled import cross_logit
 from ringwork.ads.rank.compiled import p_ppb as calibrated
 from ringwork.ads.retrieval.dimensions import ADMIT, ADS, ANY, NONE, OF, REASONS, STATE
+from ringwork.ads.retrieval.table import PRICINGS
 
 # numba keeps what it compiled by this file's date: touch it whenever ``REASONS`` changes.
 _COUNTS = len(REASONS) + 2
@@ -129,8 +130,8 @@ def scan_kernel(  # noqa: C901, PLR0912, PLR0915  # one fused loop
     tables = carray(_pointer(plan[63]), (plan[64], plan[65]), np.int64)
     clips = carray(_pointer(plan[66]), (plan[67],), np.float64)
     pricing_heads = carray(_pointer(plan[69]), (plan[70], plan[71]), np.int64)
-    own_logits = carray(_pointer(plan[72]), (plan[73],), np.float64)
-    crosses = carray(_pointer(plan[75]), (plan[76],), np.int64)
+    own_logits = carray(_pointer(plan[72]), (plan[73], plan[74]), np.float64)
+    crosses = carray(_pointer(plan[75]), (plan[76], plan[77]), np.int64)
     ratios = carray(_pointer(plan[78]), (plan[79],), np.float64)
     counts[:] = 0
     kept = 0
@@ -225,15 +226,18 @@ def scan_kernel(  # noqa: C901, PLR0912, PLR0915  # one fused loop
                 bid = whole // _MILLION * pace + whole % _MILLION * pace // _MILLION
             bid = min(bid, campaigns[campaign, 2])
             p = p_ppb[ads[position, 2]]
+            special = 1 if ads[position, 2] >= PRICINGS else 0
             for place in range(pricing_heads.shape[1]):
                 head = pricing_heads[ads[position, 2], place]
                 if head < 0:
                     break
                 cross = cross_logit(
-                    keys[position, keys.shape[1] - crosses.shape[0] :], crosses, weights[head]
+                    keys[position, keys.shape[1] - crosses.shape[1] :],
+                    crosses[special],
+                    weights[head],
                 )
                 cross = min(max(cross, -clips[head]), clips[head])
-                odds = (own_logits[head] + logits[head, position]) + cross
+                odds = (own_logits[special, head] + logits[head, position]) + cross
                 p = p * calibrated(odds, tables[head]) // _BILLION
             value = bid
             if p != _BILLION:

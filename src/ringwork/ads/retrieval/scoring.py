@@ -6,6 +6,10 @@ pass a bound, and every request raises or lowers all bounds of a pricing by one 
 the shift of its log-odds, in whole knots of the calibration, can make of any probability in the
 range that occurs. Within a cell between knots both curves are straight, so that their ratio is
 greatest at a knot.
+
+A request's part is computed twice: from all its features for the usual ads, and from those that a
+special ad may be scored by (``features.special_values``). Which of them an ad is given, its code in
+the table says; there is no other way from a request to a special ad's probability.
 """
 
 from __future__ import annotations
@@ -52,17 +56,18 @@ class Circumstances:
 
     def __init__(self, crosses: Ints, logits: Floats, ratios: Floats) -> None:
         self.crosses = crosses
-        """The request's halves of the cross features."""
+        """The request's halves of the cross features: [usual or special ads, cross]."""
         self.logits = logits
-        """By head."""
+        """[usual or special ads, head]."""
         self.ratios = ratios
-        """By pricing: by how much its bounds may rise, at most."""
+        """By code: by how much its bounds may rise, at most."""
 
 
 class Scorer:
     """One version of the model, as a table of ads needs it."""
 
     def __init__(self, snapshot: Snapshot, pricings: Sequence[str]) -> None:
+        """``pricings``: of every code (``table.CODES``), its first half the usual ads'."""
         self.version = snapshot.version
         self._heads: list[HeadSnapshot] = [snapshot.head(name) for name in HEAD_NAMES]
         tier = TIERS.index(TIER)
@@ -122,15 +127,17 @@ class Scorer:
         return kept
 
     def _computed(self, values: tuple[str, ...]) -> Circumstances:
-        keys = features.context_keys(values)
-        logits = np.array([head.context_logit(keys) for head in self._heads])
-        rises = [self._ratio(number, logits[number]) for number in range(len(HEAD_NAMES))]
-        ratios = np.ones(len(self.pricing_heads))
-        for pricing, heads in enumerate(self.pricing_heads.tolist()):
+        keys = np.stack(
+            [features.context_keys(one) for one in (values, features.special_values(values))]
+        )
+        logits = np.array([[head.context_logit(row) for head in self._heads] for row in keys])
+        codes = len(self.pricing_heads)
+        ratios = np.ones(codes)
+        for code, heads in enumerate(self.pricing_heads.tolist()):
             for head in heads:
                 if head >= 0:
-                    ratios[pricing] *= rises[head]
-        crosses = np.ascontiguousarray(keys[-features.CROSS_COUNT :])
+                    ratios[code] *= self._ratio(head, logits[2 * code // codes, head])
+        crosses = np.ascontiguousarray(keys[:, -features.CROSS_COUNT :])
         return Circumstances(crosses, logits, ratios)
 
     def _ratio(self, head: int, logit: float) -> float:

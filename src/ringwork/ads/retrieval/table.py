@@ -38,6 +38,10 @@ CAMPAIGN_WIDTH: Final = 3
 and the most that it can still pay."""
 
 PRICINGS: Final = 5
+CODES: Final = 2 * PRICINGS
+"""An ad's ``PRICING`` is the number of its pricing, of a special ad (``Campaign.is_special``) that
+number and ``PRICINGS``: what is charged for is as likely for the one as for the other, but is
+predicted from other features."""
 HEADS: Final = 4
 """What a response model predicts (``scoring``)."""
 TAIL_WORDS: Final = 32
@@ -54,12 +58,12 @@ FUNDED: Final = 2
 class Table:
     """What a scan reads. ``ads``, ``ids``, ``keys``, ``logits`` and ``rows`` go by position.
 
-    The base has a segment of whole words for each pricing: within one, a request's circumstances
+    The base has a segment of whole words for each code: within one, a request's circumstances
     raise or lower what all could score alike (``scoring``), so that the order stays one of bounds.
     """
 
     def __init__(self, content: Content, bounds: Ints, logits: Floats | None) -> None:
-        """Lay out a base of ``content``, each pricing in descending order of ``bounds``.
+        """Lay out a base of ``content``, each code in descending order of ``bounds``.
 
         ``logits``: of each head and ad, where there is a model. The tail is empty.
         """
@@ -67,11 +71,11 @@ class Table:
         self.base_count = len(ads)
         self.order: Ints = np.lexsort((-bounds, ads[:, PRICING]))
         """Rank in the base -> where the ad was in ``content``."""
-        per_segment = np.bincount(ads[:, PRICING], minlength=PRICINGS)
+        per_segment = np.bincount(ads[:, PRICING], minlength=CODES)
         segment_words = per_segment + 63 >> 6
         last = np.cumsum(segment_words)
         self.segments: Ints = np.stack((last - segment_words, last), axis=1)
-        """Pricing -> its first word, and the word after its last."""
+        """Code -> its first word, and the word after its last."""
         self.base_words = int(last[-1])
         begins = np.cumsum(per_segment) - per_segment
         pricing = ads[self.order, PRICING]

@@ -325,7 +325,7 @@ def _campaign(
     owner = "a" if len(id) % 2 else "b"
     yield "/v1/campaigns", {
         "id": id, "advertiser_id": owner, "name": id, "pricing": pricing, "bid_nanos": bid_nanos,
-        "budget": _euros(10**5), "targeting": targeting, **more,
+        "budget": _euros(10**5), "targeting": targeting, "special_ad_categories": [], **more,
     }  # fmt: skip
     creative: dict[str, object] = {
         "id": f"{id}.a", "campaign_id": id, "name": id, "format": format, "width": 300,

@@ -21,6 +21,11 @@ PRIORITIES: Final = options(
     ("guaranteed", "guaranteed: a promised number of impressions"),
     ("house", "house: free, fills what nobody bought"),
 )
+SPECIAL: Final = options(
+    ("HOUSING", "Housing: to rent, to buy, to sell, and what belongs to it"),
+    ("EMPLOYMENT", "Employment: jobs, internships, recruiting"),
+    ("CREDIT", "Credit: loans, cards, mortgages, payment over time"),
+)
 PACINGS: Final = options(
     ("even", "evenly over the day or the flight"), ("asap", "as soon as possible")
 )
@@ -40,11 +45,19 @@ _STARTS: Final = texts.Codec(texts.MOMENT.write, lambda typed: texts.MOMENT.read
 
 
 def campaign_groups(
-    currency: str, *, is_new: bool, advertisers: Sequence[Option] = ()
+    currency: str,
+    *,
+    is_new: bool,
+    advertisers: Sequence[Option] = (),
+    certification: Option | None = None,
 ) -> tuple[Group, ...]:
-    """The members, of a new campaign or those that can be changed of one that exists."""
+    """The members, of a new campaign or those that can be changed of one that exists.
+
+    ``certification``: the version of the text that a special campaign certifies, and the text.
+    """
     return (
         Group(title="What it is", members=_named(is_new=is_new, advertisers=advertisers)),
+        Group(title="What its ads offer", members=_offers(certification), lede=_OFFERS),
         Group(title="What it pays", members=_paid(currency, is_new=is_new)),
         Group(title="When it runs", members=_times(), lede=_TIMES),
         Group(title="Which turn it has", members=_turn()),
@@ -58,6 +71,10 @@ def campaign_groups(
     )
 
 
+_OFFERS: Final = (
+    "Ads for housing, employment and credit are under laws of their own: no age, no sex, no small "
+    "area, no audiences. Say so whoever is to see them; nothing ticked says that they offer none."
+)
 _TIMES: Final = "Begin and end are in UTC; hours and days of the week are those of its time zone."
 _PLACES: Final = "Nothing entered means anywhere; several values mean any of them. One a line."
 
@@ -78,6 +95,20 @@ def _named(*, is_new: bool, advertisers: Sequence[Option]) -> tuple[Member, ...]
             pointer="/advertiser_id", label="Advertiser", size=24, is_needed=True,
             options=tuple(advertisers), expected="the id of an advertiser",
             hint="Its account pays the budget in at once.",
+        ),
+    )  # fmt: skip
+
+
+def _offers(certification: Option | None) -> tuple[Member, ...]:
+    return (
+        Member(
+            pointer="/special_ad_categories", label="Offers", kind="checks", codec=texts.CHOSEN,
+            options=SPECIAL, expected="some of HOUSING, EMPLOYMENT and CREDIT",
+        ),
+        Member(
+            pointer="/certified_text", label="Certification", kind="checks",
+            codec=texts.ONE_OR_NONE, options=(certification,) if certification else (),
+            is_apart=True, hint="Needed with any of the three, and again for each new one.",
         ),
     )  # fmt: skip
 

@@ -39,6 +39,9 @@ class Member(Struct, frozen=True, kw_only=True):
     is_needed: bool = False
     is_file: bool = False
     """A file may be given instead of the text."""
+    is_apart: bool = False
+    """It is asked for, and is no member of the item: nothing is shown of it, and what is typed is
+    always sent."""
     empty: Literal["null", "absent", "value"] = "value"
     """What nothing typed means: null, the member left out, or the codec's own empty value."""
 

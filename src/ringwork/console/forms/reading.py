@@ -39,7 +39,9 @@ def members_of(groups: Sequence[Group]) -> Iterator[Member]:
 def written(groups: Sequence[Group], item: Mapping[str, Any]) -> dict[str, list[str]]:
     """The texts that a form shows for an item."""
     return {
-        member.pointer: member.codec.write(value_at(item, member.pointer))
+        member.pointer: []
+        if member.is_apart
+        else member.codec.write(value_at(item, member.pointer))
         for member in members_of(groups)
     }
 
@@ -65,6 +67,10 @@ def read_changes(
     faults: dict[str, str] = {}
     for member in members_of(groups):
         texts = typed.get(member.pointer, ())
+        if member.is_apart:
+            if not _is_blank(texts):
+                put_at(values, member.pointer, member.codec.read(texts))
+            continue
         if _plain(texts) == _plain(member.codec.write(value_at(item, member.pointer))):
             continue
         if _is_blank(texts) and (member.is_needed or member.empty == "absent"):

@@ -239,6 +239,7 @@ CHOSEN: Final = Codec(list, list)
 CHOSEN_NUMBERS: Final = Codec(
     lambda value: [str(each) for each in value], lambda texts: [_int(each) for each in texts]
 )
+ONE_OR_NONE: Final = Codec(lambda value: [value] if value else [], _one)
 TICK: Final = Codec(lambda value: ["yes"] if value else [], bool)
 PRICE: Final = Codec(
     lambda value: ["" if value is None else _decimal_text(value, 9, 2)], _price_read

@@ -38,6 +38,7 @@ from ringwork.console.views.history import ChangeRow, change_rows, changes_href
 from ringwork.console.views.ledger import TransferRow, transfer_row
 from ringwork.console.views.life import Life
 from ringwork.console.views.pacing import Pacing, pacing, why_unplanned
+from ringwork.console.views.special import SpecialSection
 from ringwork.console.views.spend import SpendCurve, spend_curve
 
 
@@ -92,12 +93,19 @@ class CampaignBody(Struct, frozen=True, kw_only=True):
     targeting: list[tuple[str, str]]
     life: Life | None
     """What the visitor may do to it."""
+    special: SpecialSection | None
+    """Of housing, employment and credit, or what seems to be."""
     changes: list[ChangeRow]
     older_changes_href: str
 
 
 def campaign(
-    facts: CampaignPageFacts, *, live: bool = True, life: Life | None = None, done: str = ""
+    facts: CampaignPageFacts,
+    *,
+    live: bool = True,
+    life: Life | None = None,
+    special: SpecialSection | None = None,
+    done: str = "",
 ) -> Page:
     """The page from its facts."""
     subject = facts.facts.campaign
@@ -128,6 +136,7 @@ def campaign(
         transfers=[transfer_row(line) for line in facts.transfers],
         targeting=_targeting(facts),
         life=life,
+        special=special,
         changes=change_rows(facts.changes),
         older_changes_href=changes_href("campaign", facts.facts.campaign.id, facts.older_changes),
     )
@@ -172,6 +181,7 @@ def _answer(
         "spent out": "Spent out.",
         "too small": "Budget too small.",
         "no ad": "Nothing to show.",
+        "held": "Held.",
         "draft": "A draft.",
         "in review": "In review.",
         "rejected": "Rejected.",
@@ -195,6 +205,8 @@ def _answer(
         return [*parts, f". Its {today} for today are spent or reserved; it goes on at 00:00 UTC."]
     if state == "too small":
         return [*parts, "; the whole budget does not pay for one bid, so it cannot win."]
+    if state == "held":
+        return [*parts, "; nothing of it is shown meanwhile, and its budget stays."]
     if state == "no ad":
         return [*parts, "; it has no active creative, so it cannot win."]
     if state == "running" and plan is not None and plan.verdict.tag == "warn":
@@ -328,6 +340,7 @@ def _targeting(facts: CampaignPageFacts) -> list[tuple[str, str]]:
         ("Apps", wanted.apps),
         ("Categories", wanted.categories),
         ("Regions", wanted.regions),
+        ("Audiences", wanted.audiences),
         ("Devices", wanted.device_types),
         ("Hours, UTC", [str(hour) for hour in wanted.hours]),
     )

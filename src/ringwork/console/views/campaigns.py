@@ -35,6 +35,7 @@ State = Literal[
     "spent out",
     "too small",
     "no ad",
+    "held",
     "draft",
     "in review",
     "rejected",
@@ -50,6 +51,7 @@ VERDICTS: Final[dict[State, str]] = {
     "spent out": "warn",
     "too small": "warn",
     "no ad": "warn",
+    "held": "bad",
     "draft": "off",
     "in review": "open",
     "rejected": "bad",
@@ -118,6 +120,8 @@ def state_of(facts: CampaignFacts, now_us: int) -> State:
             return "not begun"
         if not is_running(facts, now_us):
             return "over"
+        if campaign.withheld:
+            return "held"
         if is_too_small(facts):
             return "too small"
         if is_exhausted(facts):

@@ -16,6 +16,23 @@ LAG_EVENTS: Final = 20_000
 _SHOWN: Final = 4
 
 
+_WITHHELD: Final = {
+    "needs-review": (
+        "is held",
+        "An ad of it seems to be for housing, employment or credit and is not declared. Decide.",
+    ),
+    "not-certified": (
+        "is not certified",
+        "Its advertiser has to certify the text of housing, employment and credit ads.",
+    ),
+    "forbidden-targeting": (
+        "has paused audiences",
+        "Its targeting is forbidden to such ads. Take the lawful one, or another.",
+    ),
+}
+"""Why nothing of it is shown -> what it is, and what would mend it."""
+
+
 class Matter(Struct, frozen=True, kw_only=True):
     """One thing to do: what is wrong, where to look, what would mend it."""
 
@@ -101,7 +118,9 @@ def waiting_text(in_review: InReview) -> str:
 
 def _of_campaign(facts: CampaignFacts) -> Matter | None:
     """Why a running campaign cannot win, if it cannot."""
-    if is_too_small(facts):
+    if facts.campaign.withheld:
+        title, advice = _WITHHELD[facts.campaign.withheld]
+    elif is_too_small(facts):
         title = "cannot pay for one bid"
         advice = "Its whole budget is less than its bid. Raise the one or lower the other."
     elif is_exhausted(facts):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 from ringwork.ads import events as ads
+from ringwork.ads import special_events as special
 from ringwork.ads.behavioural import events as behavioural
 from ringwork.ads.exchange import events as exchange
 from ringwork.ads.invoice_events import CreditNoteIssued, InvoiceIssued, PayoutMade
@@ -99,6 +100,17 @@ def _settled(event: ads.BidSettled, names: Names) -> str:
     return (
         text if event.price_nanos is None else f"{text}, {price(event.price_nanos, event.currency)}"
     )
+
+
+def _declared(event: special.SpecialCategoriesDeclared, names: Names) -> str:
+    what = " and ".join(one.lower() for one in event.categories) or "none of them any more"
+    signed = f", certified {event.certified_text}" if event.certified_text else ""
+    return f"{_named(event.campaign_id, names)}, for {what}{signed}"
+
+
+def _held(event: special.CampaignHeld, names: Names) -> str:
+    seems = " and ".join(one.category.lower() for one in event.suspicions)
+    return f"{_named(event.campaign_id, names)}: {event.creative_id} seems to be for {seems}"
 
 
 def _reviewed(name: str, decision: str, reason: str) -> str:
@@ -290,6 +302,18 @@ _WORDS: Final[Mapping[str, _Words]] = dict(
         _of(
             ads.CampaignReviewed,
             lambda e, _: _reviewed(e.campaign.name, e.decision, e.campaign.review_reason),
+        ),
+        _of(special.SpecialCategoriesDeclared, _declared),
+        _of(special.CampaignHeld, _held),
+        _of(
+            special.SpecialReviewDecided,
+            lambda e, n: f"{_named(e.campaign_id, n)}, {e.decision}: {e.reason}",
+        ),
+        _of(
+            special.TargetingPaused,
+            lambda e, n: (
+                f"{_named(e.campaign_id, n)}, {plural(len(e.paused), 'part')} of its targeting"
+            ),
         ),
         _of(ads.CreativeCreated, lambda e, _: f"{e.creative.name}, {e.creative.format}"),
         _of(ads.CreativeChanged, lambda e, _: f"{e.creative.name}, {e.creative.status}"),

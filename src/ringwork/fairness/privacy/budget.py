@@ -149,6 +149,11 @@ class BudgetLedger:
         spent = self._price(declared.privacy, declared.vectors, episode)
         return ReleaseCharged(ad=ad, segment=declared.segment, episode=episode, spent=spent)
 
+    def first_charge(self, declared: FlightDeclared) -> ReleaseCharged:
+        """The charge of the first release of a flight that is declared in the same command."""
+        spent = self._price(declared.privacy, declared.vectors, 1)
+        return ReleaseCharged(ad=declared.ad, segment=declared.segment, episode=1, spent=spent)
+
     def apply(self, fact: FlightDeclared | ReleaseCharged) -> None:
         """Fold one fact, in the order of the log. ValueError for one that cannot follow."""
         flights = self._flights.setdefault(fact.ad, [])

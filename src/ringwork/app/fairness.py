@@ -1,0 +1,266 @@
+"""Fairness in this process: its folds, its enclave, its desk, its log file, put together.
+
+Census tables, the enclave and the desk are made when the first special ad or described person is
+there: a platform without them starts and serves as if there were no such part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ringwork import __version__
+from ringwork.ads.budgets import Budgets
+from ringwork.ads.catalogue import Catalogue, may_show
+from ringwork.ads.model import Campaign
+from ringwork.ads.service import Ads
+from ringwork.app.fairness_log import FILE_NAME, AuditFile
+from ringwork.app.secrets import Secrets
+from ringwork.app.settings import Settings
+from ringwork.fairness.control.steering import Steering
+from ringwork.fairness.delivery.clusters import Clusters
+from ringwork.fairness.delivery.events import Audience, PersonUndescribed
+from ringwork.fairness.delivery.memory import FairnessMemory
+from ringwork.fairness.delivery.steer import AuctionSteer
+from ringwork.fairness.delivery.work import LiveAd, Work
+from ringwork.fairness.measure.reach import ControlArm
+from ringwork.fairness.plan import Plan, parse_plan, preset, presets
+from ringwork.flow.special_ads import SpecialAds
+from ringwork.kernel.errors import ConfigurationError, Refused, Unavailable
+from ringwork.kernel.events import EventTypes
+from ringwork.kernel.journal import Command, Journal
+from ringwork.kernel.ports import Entropy, KeyStore, Row
+
+if TYPE_CHECKING:
+    from ringwork.fairness.delivery.desk import Desk
+    from ringwork.fairness.tables.model import Tables
+
+LOOK_S: Final = 1.0
+SUBJECT: Final = "fairness/enclave"
+"""Under whose key the enclave's exact sums are sealed."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """What it works on."""
+
+    memory: FairnessMemory
+    ads: Ads
+    catalogue: Catalogue
+    budgets: Budgets
+    journal: Journal
+    keys: KeyStore
+    pseudonym: Callable[[str], bytes]
+    subject_of: Callable[[str], bytes]
+    """Person -> pseudonym, as consent knows people."""
+    entropy: Entropy
+    rows: Callable[[], Iterable[Row]]
+    """Of the event log."""
+    types: EventTypes
+
+
+class Fairness:
+    """``keep`` it as a task in the running loop."""
+
+    def __init__(self, settings: Settings, parts: Parts, *, secrets: Secrets) -> None:
+        """Raises ConfigurationError for a plan that cannot be read."""
+        own = settings.fairness
+        self.settings = own
+        self.plan = plan_of(own.plan)
+        self.memory = parts.memory
+        self.journal = parts.journal
+        self.keys = parts.keys
+        self.tenant = settings.tenant
+        self.subject_of = parts.subject_of
+        self.subject = parts.pseudonym(SUBJECT)
+        self.tables = Steering()
+        self.steer = AuctionSteer(
+            self.tables, ControlArm(secrets.fairness, self.plan.control.control_arm_ppm)
+        )
+        self.clusters = Clusters(secrets.fairness, own.clusters)
+        self.file = AuditFile(
+            settings.data_path / FILE_NAME,
+            seed=secrets.fairness_log,
+            rows=parts.rows,
+            types=parts.types,
+        )
+        self._catalogue = parts.catalogue
+        self._budgets = parts.budgets
+        self._entropy = parts.entropy
+        self._looking = asyncio.Lock()
+        self.desk: Desk | None = None
+        """None until there is something to do."""
+        self.special = SpecialAds(
+            ads=parts.ads,
+            catalogue=parts.catalogue,
+            memory=parts.memory,
+            steer=self.steer,
+            clusters=self.clusters,
+            subject_of=parts.subject_of,
+            period=self._period,
+        )
+
+    def _period(self) -> str:
+        return "" if self.desk is None else self.desk.period
+
+    # ---- beside the requests --------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """After memory was folded: from here on its new records are for the file."""
+        self.memory.log.fresh = deque()
+
+    async def keep(self) -> None:
+        """Look after all that is due, every second."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                await self.look()
+            except Unavailable:  # the disk is full or the log overloaded: next time
+                continue
+            except Exception:  # the edge of a task: one ad's bug must not end all measuring
+                _log.exception("fairness cannot be looked after")
+
+    async def look(self) -> None:
+        """All that is due now. Raises Unavailable, and Refused where the file is damaged."""
+        async with self._looking:
+            if self._catalogue.special or self.memory.flights.ads:
+                await (await self.ready()).look()
+            await self._follow()
+
+    async def ready(self) -> Desk:
+        """The desk, made if there is none yet. Raises Refused (tables-missing, -damaged)."""
+        if self.desk is None:
+            tables = await asyncio.to_thread(self._load_tables)
+            if self.desk is None:  # or somebody else had to wait for them as well
+                self.desk = self._desk(tables)
+        return self.desk
+
+    def _load_tables(self) -> Tables:
+        from ringwork.app.fairness_tables import TableCache  # noqa: PLC0415  # only where used
+
+        cache = TableCache()
+        names = cache.names()
+        return cache.load(self.settings.tables or names[-1])
+
+    def _desk(self, tables: Tables) -> Desk:
+        from ringwork.fairness.delivery.desk import Desk  # noqa: PLC0415  # only where used
+        from ringwork.fairness.enclave import Enclave  # noqa: PLC0415
+        from ringwork.fairness.privacy.samplers import NoisePool  # noqa: PLC0415
+
+        own = self.settings
+        work = Work(
+            plan=self.plan,
+            memory=self.memory,
+            enclave=Enclave(self.plan, tables, self.memory.people, self.keys),
+            journal=self.journal,
+            keys=self.keys,
+            entropy=self._entropy,
+            pool=NoisePool(self._entropy),
+            tenant=self.tenant,
+            subject=self.subject,
+            public_key=self.file.signer.public,
+            software_version=__version__,
+            live=self._live,
+        )
+        return Desk(
+            work,
+            self.tables,
+            clusters=own.clusters,
+            cluster_people=own.cluster_people,
+            cluster_sigma=own.cluster_sigma,
+        )
+
+    async def _follow(self) -> None:
+        """Bring the log's file up to what is durable."""
+        log = self.memory.log
+        head = self.journal.log.head.seq
+        fresh = list(log.fresh or ())
+        durable = [one for one in fresh if one.event_seq <= head]
+        until = log.next_seq - 1 - (len(fresh) - len(durable))
+        if until >= self.file.next_seq:
+            await asyncio.to_thread(self.file.follow, durable, until=until, event_seq=head)
+        while log.fresh and log.fresh[0].seq < self.file.next_seq:
+            log.fresh.popleft()
+
+    # ---- what others tell -----------------------------------------------------------------------
+
+    def erased(self, command: Command, subject: str, pseudonym: bytes, event_id: bytes) -> None:
+        """Follow an erasure: nothing that is still to be released counts the person."""
+        memory = self.memory
+        if pseudonym in memory.people.described or memory.flights.knows(pseudonym):
+            command.record(PersonUndescribed(), subject=pseudonym, purpose="erasure")
+
+    def _live(self) -> Iterator[LiveAd]:
+        """Special ads that are sold now, and those that are measured and over."""
+        catalogue, now_s = self._catalogue, self.journal.clock.wall_us() // 1_000_000
+        for campaign_id in catalogue.special:
+            campaign = catalogue.campaigns[campaign_id]
+            if may_show(campaign) and campaign.special_ad_categories[0] in self.plan.categories:
+                for ad in catalogue.creatives_of(campaign_id):
+                    if catalogue.creatives[ad].status == "active":
+                        yield self._live_ad(ad, campaign, now_s)
+        for ad, flight in self.memory.flights.ads.items():
+            creative = catalogue.creatives.get(ad)
+            if creative is not None and flight.segments and not flight.is_final:
+                campaign = catalogue.campaigns[creative.campaign_id]
+                if campaign.status == "ended" or _is_past(campaign, now_s):
+                    yield self._live_ad(ad, campaign, now_s, is_over=True)
+
+    def _live_ad(self, ad: str, campaign: Campaign, now_s: int, *, is_over: bool = False) -> LiveAd:
+        cost_nanos = self.memory.cells.cost_nanos(ad) or _first_cost_nanos(campaign)
+        return LiveAd(
+            ad=ad,
+            advertiser=campaign.advertiser_id,
+            category=campaign.special_ad_categories[0],
+            audience=Audience(
+                regions=tuple(campaign.targeting.regions),
+                excluded_regions=tuple(campaign.targeting.excluded.regions),
+            ),
+            expected_impressions=campaign.budget.total_nanos // max(cost_nanos, 1),
+            impressions_left=self._left_nanos(campaign, now_s) // max(cost_nanos, 1),
+            is_over=is_over or _is_past(campaign, now_s),
+        )
+
+    def _left_nanos(self, campaign: Campaign, now_s: int) -> int:
+        """Of the whole budget: what a day's cap leaves now is not what the flight has left."""
+        whole = campaign if campaign.daily_budget is None else _uncapped(campaign)
+        return self._budgets.free_nanos(whole, now_s)
+
+
+def plan_of(named: str) -> Plan:
+    """A preset, or the plan of a YAML file. Raises ConfigurationError."""
+    if named in presets():
+        return preset(named)
+    path = Path(named)
+    try:
+        return parse_plan(path.read_bytes(), where=named)
+    except OSError as error:
+        raise ConfigurationError(
+            f"fairness.plan: {named or '(empty)'}: {error.strerror}; expected one of "
+            f"{', '.join(presets())}, or a YAML file"
+        ) from None
+    except Refused as refused:
+        raise ConfigurationError(f"fairness.plan: {refused.detail}") from None
+
+
+def _is_past(campaign: Campaign, now_s: int) -> bool:
+    return campaign.ends_us is not None and campaign.ends_us <= now_s * 1_000_000
+
+
+def _uncapped(campaign: Campaign) -> Campaign:
+    return replace(campaign, daily_budget=None)
+
+
+def _first_cost_nanos(campaign: Campaign) -> int:
+    """About what an impression costs before any was sold: the bid, or what a response is worth."""
+    if campaign.pricing == "cpm":
+        return campaign.bid_nanos
+    return max(campaign.bid_nanos // 1000, 1)

@@ -1,0 +1,290 @@
+"""Every measured ad: what was billed, whom it reached since its last release, what was released.
+
+A fold of the log. Which impression counts is decided here, once, by the caps of the plan that the
+flight was opened with; whose vector it adds is the enclave's to know, when a release is due. So no
+sum of anybody stands here, and who contributed to which ad only as a hash of both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import ClassVar, Final
+
+import msgspec
+from msgspec import Struct, field
+
+from ringwork.fairness.delivery.events import (
+    Audience,
+    FairnessRecorded,
+    FlightOpened,
+    PersonUndescribed,
+    SpecialAdShown,
+    SpecialAdSold,
+    SumsReleased,
+)
+from ringwork.fairness.measure.caps import Caps
+from ringwork.fairness.plan import PrivacyPlan
+from ringwork.fairness.records import Override, Release
+from ringwork.kernel.events import Event, Recorded
+
+SALES_MAX: Final = 200_000
+"""Sales whose impression has not come: the newest. A sale without one is of nobody who is known."""
+IMPRESSIONS_MAX: Final = 1_000_000
+"""Impressions that are remembered so that none counts twice: the newest."""
+WAITING_MAX: Final = 10_000
+"""Impressions of an ad before its flight is opened; more are billed and enter no sum."""
+
+
+class Sale(Struct, frozen=True, array_like=True, gc=False):
+    """Whom an ad was sold for."""
+
+    subject: bytes
+    cluster: int
+    is_left_alone: bool
+
+
+class Reached(Struct, frozen=True, array_like=True, gc=False):
+    """One impression that enters the sums of the next release."""
+
+    seq: int
+    """Of its event."""
+    subject: bytes
+    is_first_touch: bool
+
+
+class Arm(Struct, array_like=True):
+    """What became of the opportunities that were left alone, or of the others."""
+
+    impressions: int = 0
+    spend_nanos: int = 0
+
+
+class Waiting(Struct, frozen=True, array_like=True, gc=False):
+    """One impression from before its flight was opened."""
+
+    seq: int
+    subject: bytes
+    time_us: int
+
+
+class Segment(Struct, kw_only=True):
+    """One audience of an ad."""
+
+    opened: FlightOpened
+    opened_us: int
+    impressions: int = 0
+    """Billed, since it was opened."""
+    spend_nanos: int = 0
+    released: int = 0
+    """Of these, as many as its newest release says."""
+    released_us: int = -1
+    """End of its newest release."""
+    late: int = 0
+    values: list[list[int]] = field(default_factory=list)
+    """Of each release."""
+    increments: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """Of each release, the event and what is sealed in it."""
+
+
+class Flight(Struct, kw_only=True):
+    """One ad."""
+
+    segments: list[Segment] = field(default_factory=list)
+    reached: list[Reached] = field(default_factory=list)
+    """Since the newest release of the open segment."""
+    waiting: list[Waiting] = field(default_factory=list)
+    unopened: Arm = field(default_factory=Arm)
+    """Billed before it was opened."""
+    arm: Arm = field(default_factory=Arm)
+    steered: Arm = field(default_factory=Arm)
+    released_us: int = 0
+    """When the newest release was made; 0 where there is none."""
+    override: Override | None = None
+    """The newest one that holds; None where the controller decides."""
+    is_final: bool = False
+
+    @property
+    def open(self) -> Segment:
+        """The newest segment. IndexError where no flight was opened yet."""
+        return self.segments[-1]
+
+    @property
+    def releases(self) -> int:
+        """Of the open segment."""
+        return len(self.open.values)
+
+
+class Flights:
+    """The fold."""
+
+    name: ClassVar[str] = "fairness_flights"
+    version: ClassVar[int] = 1
+    hears: ClassVar[tuple[type[Event], ...]] = (
+        SpecialAdSold,
+        SpecialAdShown,
+        PersonUndescribed,
+        FlightOpened,
+        SumsReleased,
+        FairnessRecorded,
+    )
+
+    def __init__(self) -> None:
+        self.ads: dict[str, Flight] = {}
+        self.sales: dict[bytes, Sale] = {}
+        self._shown: dict[bytes, None] = {}
+        self._caps = Caps()
+
+    def was_shown(self, impression_id: bytes) -> bool:
+        """Whether an impression is counted already."""
+        return impression_id in self._shown
+
+    def knows(self, subject: bytes) -> bool:
+        """Whether a person is in what is still to be shown or released."""
+        return any(one.subject == subject for one in self.sales.values()) or any(
+            any(one.subject == subject for one in flight.reached)
+            or any(one.subject == subject for one in flight.waiting)
+            for flight in self.ads.values()
+        )
+
+    def apply(self, recorded: Recorded) -> None:
+        event = recorded.payload
+        match event:
+            case SpecialAdSold():
+                assert recorded.subject is not None
+                self.sales[event.impression_id] = Sale(
+                    recorded.subject, event.cluster, event.is_left_alone
+                )
+                _bounded(self.sales, SALES_MAX)
+            case SpecialAdShown():
+                self._show(event, recorded.subject, recorded.seq)
+            case PersonUndescribed():
+                assert recorded.subject is not None
+                self._forget(recorded.subject)
+            case FlightOpened():
+                self._open(event, recorded.ts_us)
+            case SumsReleased():
+                self._release(event, recorded)
+            case FairnessRecorded(body=Override() as override):
+                flight = self.ads.setdefault(override.ad, Flight())
+                flight.override = None if override.action == "resume" else override
+            case FairnessRecorded(body=Release() as release):
+                flight = self.ads[release.ad]
+                flight.open.released = release.impressions
+                flight.is_final = release.final
+
+    def _show(self, event: SpecialAdShown, subject: bytes | None, seq: int) -> None:
+        self.sales.pop(event.impression_id, None)
+        if event.impression_id in self._shown:
+            return
+        self._shown[event.impression_id] = None
+        _bounded(self._shown, IMPRESSIONS_MAX)
+        flight = self.ads.setdefault(event.ad, Flight())
+        arm = flight.arm if event.is_left_alone else flight.steered
+        arm.impressions += 1
+        arm.spend_nanos += event.price_nanos
+        if not flight.segments:
+            flight.unopened.impressions += 1
+            flight.unopened.spend_nanos += event.price_nanos
+            if subject is not None and len(flight.waiting) < WAITING_MAX:
+                flight.waiting.append(Waiting(seq, subject, event.time_us))
+            return
+        segment = flight.open
+        segment.impressions += 1
+        segment.spend_nanos += event.price_nanos
+        segment.late += event.time_us <= segment.released_us
+        if subject is not None and not flight.is_final:
+            self._reach(flight, event.ad, Waiting(seq, subject, event.time_us))
+
+    def _reach(self, flight: Flight, ad: str, shown: Waiting) -> None:
+        declared = flight.open.opened.declared
+        counted = self._caps.count(
+            declared.privacy,
+            ad,
+            declared.segment,
+            contact_of(ad, shown.subject),
+            shown.time_us,
+        )
+        if counted.contributes:
+            reached = Reached(shown.seq, shown.subject, counted.is_first_touch)
+            flight.reached.append(reached)
+
+    def _open(self, event: FlightOpened, ts_us: int) -> None:
+        ad = event.declared.ad
+        flight = self.ads.setdefault(ad, Flight())
+        assert event.declared.segment == len(flight.segments)
+        flight.segments.append(Segment(opened=event, opened_us=ts_us))
+        flight.is_final = False
+        # What no release of the segment before took up is in none: its audience was another one.
+        flight.reached = []
+        segment = flight.open
+        segment.impressions, segment.spend_nanos = (
+            flight.unopened.impressions,
+            flight.unopened.spend_nanos,
+        )
+        flight.unopened = Arm()
+        for one in flight.waiting:
+            self._reach(flight, ad, one)
+        flight.waiting = []
+
+    def _release(self, event: SumsReleased, recorded: Recorded) -> None:
+        flight = self.ads[event.charged.ad]
+        segment = flight.open
+        assert event.charged.segment == segment.opened.declared.segment
+        segment.values.append(event.values)
+        segment.increments.append((recorded.id, event.increment))
+        segment.released_us = flight.released_us = recorded.ts_us
+        flight.reached = [one for one in flight.reached if one.seq > event.until_seq]
+
+    def _forget(self, subject: bytes) -> None:
+        """What was sold and shown stays billed, and is of nobody from here on."""
+        self.sales = {id: one for id, one in self.sales.items() if one.subject != subject}
+        for flight in self.ads.values():
+            flight.reached = [one for one in flight.reached if one.subject != subject]
+            flight.waiting = [one for one in flight.waiting if one.subject != subject]
+
+    def clear(self) -> None:
+        self.ads.clear()
+        self.sales.clear()
+        self._shown.clear()
+        self._caps.clear()
+
+    def dump(self) -> bytes:
+        return msgspec.msgpack.encode((self.ads, self.sales, list(self._shown), self._caps.state()))
+
+    def load(self, state: bytes) -> None:
+        self.clear()
+        ads, sales, shown, caps = _decode(state)
+        self.ads.update(ads)
+        self.sales.update(sales)
+        self._shown.update(dict.fromkeys(shown))
+        self._caps.restore(caps)
+
+
+_decode: Final = msgspec.msgpack.Decoder(
+    tuple[
+        dict[str, Flight],
+        dict[bytes, Sale],
+        list[bytes],
+        dict[str, tuple[dict[int, dict[bytes, int]], dict[int, list[bytes]]]],
+    ]
+).decode
+
+
+def contact_of(ad: str, subject: bytes) -> bytes:
+    """A person of an ad: 16 bytes that nobody reads the pseudonym out of."""
+    return hashlib.blake2b(ad.encode(), key=subject, digest_size=16).digest()
+
+
+def privacy_of(flight: Flight) -> PrivacyPlan:
+    """The terms that a flight was opened with."""
+    return flight.segments[0].opened.declared.privacy
+
+
+def audience_of(flight: Flight) -> Audience:
+    """Whom its open segment is for."""
+    return flight.open.opened.audience
+
+
+def _bounded(kept: dict[bytes, Sale] | dict[bytes, None], most: int) -> None:
+    while len(kept) > most:
+        del kept[next(iter(kept))]

@@ -1,0 +1,177 @@
+"""How measuring begins: the audit log's first records, each period's, and each ad's flight."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import msgspec
+
+from ringwork.fairness.delivery.events import FlightOpened
+from ringwork.fairness.delivery.work import LiveAd, Work, record
+from ringwork.fairness.enclave import Mix
+from ringwork.fairness.flights import model_of
+from ringwork.fairness.measure import exact
+from ringwork.fairness.measure.confusion import implied_blur
+from ringwork.fairness.model import UNKNOWN
+from ringwork.fairness.plan import Plan
+from ringwork.fairness.privacy import accounting
+from ringwork.fairness.privacy.budget import FlightDeclared
+from ringwork.fairness.records import Ad, AnyBody, Budget, Genesis, Model, Prior, Tables
+from ringwork.fairness.records import Plan as PlanRecord
+from ringwork.kernel.entropy import SeededEntropy
+from ringwork.kernel.errors import Refused
+from ringwork.kernel.journal import Command
+
+POOL_MIN = 100
+"""People from whom the proxy's blur is learned at least."""
+MONTHS = 4
+"""Of a period, where the plan names none."""
+
+
+def period_of(plan: Plan, now_us: int) -> str:
+    """The plan's period of a moment (UTC); where it names none, thirds of a year."""
+    day = datetime.fromtimestamp(now_us / 1_000_000, UTC).date()
+    for period in plan.periods:
+        if period.start <= day <= period.end:
+            return period.name
+    return f"{day.year}-{(day.month - 1) // MONTHS + 1}"
+
+
+def plan_record(work: Work, period: str) -> PlanRecord:
+    """What the log says of the plan: its intersections are attributes like the others."""
+    plan = work.plan
+    estimated = {name for name, one in plan.attributes.items() if one.measured != "declared"}
+    groups, proxied = {}, []
+    for block in work.enclave.layout.blocks:
+        groups[block.attribute] = tuple(one for one in block.groups if one != UNKNOWN)
+        if estimated & set(block.of):
+            proxied.append(block.attribute)
+    return PlanRecord(
+        name=plan.name,
+        attributes=groups,
+        estimated=tuple(proxied),
+        inclusive=plan.inclusive,
+        thresholds_ppm=plan.thresholds_ppm,
+        minimum_impressions=plan.minimum_impressions,
+        period=period,
+        epsilon_micro=int(plan.privacy.epsilon_max * accounting.MICRO),
+        delta=plan.privacy.delta,
+        T=plan.privacy.episodes,
+        cap=plan.privacy.contributions_max,
+        kappa_ppm=plan.kappa_ppm,
+    )
+
+
+class Opening:
+    """Records what releases need before them."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    async def period(self) -> str:
+        """Begin the log and the period where they have not begun; returns the period's name."""
+        work, state = self._work, self._work.memory.log.figures
+        name = period_of(work.plan, work.now_us())
+        bodies: list[AnyBody] = []
+        if work.memory.log.genesis is None:
+            genesis = Genesis(
+                public_key=work.public_key,
+                log=work.tenant,
+                software_version=work.software_version,
+                entropy=work.pool.entropy,
+            )
+            bodies.append(genesis)
+        tables = work.enclave.tables
+        if not state.tables or state.tables[-1].sha256 != tables.sha256:
+            rows = len(tables.surnames.keys) + sum(len(one.codes) for one in tables.areas.values())
+            told = Tables(
+                name=tables.name, sha256=tables.sha256, rows=rows, demo_tables=tables.demo_tables
+            )
+            bodies.append(told)
+        plan = plan_record(work, name)
+        # What is read back has lost the order of the attributes, which means nothing here.
+        if state.plan is None or msgspec.structs.asdict(state.plan) != msgspec.structs.asdict(plan):
+            bodies.append(plan)
+        for attribute in plan.estimated if bodies else _lacking(plan, state.models):
+            bodies += await self._model(attribute, name)
+        if bodies:
+            await work.commit(lambda command: record(command, *bodies))
+        return name
+
+    async def _model(self, attribute: str, period: str) -> list[AnyBody]:
+        """How the proxy blurs an attribute, and what its estimates are drawn towards.
+
+        Nothing where too few people are known, or the proxy tells its groups apart not at all.
+        """
+        work, state = self._work, self._work.memory.log.figures
+        found: list[AnyBody] = []
+        pool = work.enclave.posteriors(attribute)
+        groups = pool.shape[1]
+        if attribute not in state.priors:
+            default = exact.default_prior(groups, work.plan.prior_deviation_ppm)
+            table = default.covariance_ppb
+            found.append(Prior(period=period, attribute=attribute, T_ppb=table, ads=0))
+        if len(pool) < POOL_MIN:
+            return found
+        drawn = SeededEntropy(work.entropy.take(32).hex())  # of its own: a thread takes from it
+        try:
+            blur = await asyncio.to_thread(implied_blur, pool, drawn)
+        except Refused:
+            return found
+        return [*found, model_of(attribute, blur)]
+
+    async def flight(self, live: LiveAd) -> bool:
+        """Open an ad's flight, or a new segment of it; False where nothing can be measured.
+
+        Raises Refused (audience-empty, budget-exceeded), ConfigurationError without an accountant.
+        """
+        work = self._work
+        mix = work.enclave.mix(live.audience)
+        privacy, vectors = work.plan.privacy, len(work.enclave.layout.blocks)
+        await asyncio.to_thread(accounting.cost, privacy, vectors)  # remembered: it takes seconds
+
+        def decide(command: Command) -> None:
+            declared = work.memory.budgets.ledger.declare(live.ad, privacy=privacy, vectors=vectors)
+            command.record(self._opened(live, mix, declared))
+            record(command, _ad(live, mix, declared.segment), _budget(declared))
+
+        await work.commit(decide)
+        return True
+
+    def _opened(self, live: LiveAd, mix: Mix, declared: FlightDeclared) -> FlightOpened:
+        return FlightOpened(
+            declared,
+            live.audience,
+            mix.crossed_ppb,
+            max(live.expected_impressions, 1),
+            live.advertiser,
+            live.category,
+            self._work.enclave.tables.sha256,
+        )
+
+
+def _lacking(plan: PlanRecord, models: dict[str, Model]) -> list[str]:
+    return [one for one in plan.estimated if one not in models]
+
+
+def _ad(live: LiveAd, mix: Mix, segment: int) -> Ad:
+    return Ad(
+        ad=live.ad,
+        category=live.category,
+        advertiser=live.advertiser,
+        segment=segment,
+        eligible=mix.eligible,
+    )
+
+
+def _budget(declared: FlightDeclared) -> Budget:
+    privacy, cost = declared.privacy, declared.cost
+    return Budget(
+        ad=declared.ad,
+        sigma=str(privacy.sigma),
+        events=privacy.episodes,
+        epsilon_micro=cost.replace_micro,
+        delta=cost.delta,
+        epsilon_add_remove_micro=cost.add_remove_micro,
+    )

@@ -1,0 +1,98 @@
+"""Who is known to the enclave, under pseudonyms: sealed descriptions, and clusters of the period.
+
+A fold of the log. It opens nothing: what is sealed stays sealed here, and in every snapshot.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+import msgspec
+
+from ringwork.fairness.delivery.events import (
+    ClustersReleased,
+    PersonClustered,
+    PersonDescribed,
+    PersonUndescribed,
+)
+from ringwork.kernel.events import Event, Recorded
+
+PEOPLE_MAX: Final = 1_000_000
+"""People that are known at once: about 400 MB of descriptions."""
+
+
+class People:
+    """The fold."""
+
+    name: ClassVar[str] = "fairness_people"
+    version: ClassVar[int] = 1
+    hears: ClassVar[tuple[type[Event], ...]] = (
+        PersonDescribed,
+        PersonUndescribed,
+        PersonClustered,
+        ClustersReleased,
+    )
+
+    def __init__(self) -> None:
+        self.described: dict[bytes, tuple[bytes, bytes]] = {}
+        """Subject -> the event that described it, and what is sealed in it."""
+        self.changed: dict[bytes, None] = {}
+        """Subjects whose description is another one than when this was last emptied."""
+        self.generation = 0
+        """Grows when everything is forgotten: what derives from it must begin anew."""
+        self.period = ""
+        self.clusters: dict[bytes, int] = {}
+        """Subject -> where it was first met in the period; empty once its table is released."""
+        self.tables: dict[str, list[list[int]]] = {}
+        """Period -> the noisy sums by cluster; of the newest period alone."""
+
+    def apply(self, recorded: Recorded) -> None:
+        subject, event = recorded.subject, recorded.payload
+        match event:
+            case PersonDescribed():
+                assert subject is not None
+                self.described[subject] = (recorded.id, event.details)
+                self.changed[subject] = None
+            case PersonUndescribed():
+                assert subject is not None
+                self.described.pop(subject, None)
+                self.clusters.pop(subject, None)
+                self.changed[subject] = None
+            case PersonClustered():
+                assert subject is not None
+                if event.period != self.period:
+                    self.period = event.period
+                    self.clusters.clear()
+                self.clusters.setdefault(subject, event.cluster)
+            case ClustersReleased():
+                self.tables = {event.period: event.sums}
+                self.clusters.clear()
+
+    def is_to_be_clustered(self, subject: bytes, period: str) -> bool:
+        """Whether it is worth an event to note where a person is met now."""
+        if subject not in self.described or period in self.tables:
+            return False
+        return period != self.period or subject not in self.clusters
+
+    def clear(self) -> None:
+        self.described.clear()
+        self.changed.clear()
+        self.generation += 1
+        self.period = ""
+        self.clusters.clear()
+        self.tables = {}
+
+    def dump(self) -> bytes:
+        return msgspec.msgpack.encode((self.described, self.period, self.clusters, self.tables))
+
+    def load(self, state: bytes) -> None:
+        self.clear()
+        described, self.period, clusters, self.tables = _decode(state)
+        self.described.update(described)
+        self.clusters.update(clusters)
+        self.changed.update(dict.fromkeys(described))
+
+
+_decode: Final = msgspec.msgpack.Decoder(
+    tuple[dict[bytes, tuple[bytes, bytes]], str, dict[bytes, int], dict[str, list[list[int]]]]
+).decode

@@ -1,0 +1,115 @@
+"""Where an ad stands, as a controller takes it: the newest release, its blur taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ringwork.fairness.control.model import AdContext, Floats, Release, records, spans
+from ringwork.fairness.control.model import Shift as ControlShift
+from ringwork.fairness.control.response import fit
+from ringwork.fairness.delivery.cells import Cells
+from ringwork.fairness.flights import blur_of
+from ringwork.fairness.measure.evidence import Evidence, noise
+from ringwork.fairness.measure.linear import sum_zero_basis
+from ringwork.fairness.measure.observed import deviation, measured
+from ringwork.fairness.recompute import Recomputation
+
+GROUP_MIN = 1.0
+"""A group's noisy number of people in a cluster is at least this: none is impossible."""
+
+
+def release_of(
+    state: Recomputation, ad: str, attributes: Sequence[str], wins: Floats
+) -> Release | None:
+    """What the newest release says of the controlled attributes; None where it says too little.
+
+    ``wins`` [C, B] at that release. An attribute without a figure (nobody known was reached, no
+    model of its blur) is as uncertain as it can be.
+    """
+    plan, count = state.plan, float(wins.sum())
+    if plan is None or count <= 0:
+        return None
+    parts = [_part(state, ad, one, len(plan.attributes[one])) for one in attributes]
+    if all(one is None for one in parts):
+        return None
+    blocks = tuple(len(plan.attributes[one]) for one in attributes)
+    size = sum(blocks)
+    found, seen, covariance = np.zeros(size), np.zeros(size), np.zeros((size, size))
+    for span, part in zip(spans(blocks), parts, strict=True):
+        groups = span.stop - span.start
+        if part is None:
+            covariance[span, span] = np.eye(groups) - 1 / groups
+        else:
+            found[span], seen[span], covariance[span, span] = part
+    return Release(
+        impressions=count,
+        deviation=found,
+        covariance=covariance,
+        proxy_deviation=seen,
+        wins=wins,
+    )
+
+
+def _part(
+    state: Recomputation, ad: str, attribute: str, groups: int
+) -> tuple[Floats, Floats, Floats] | None:
+    """Deviation, deviation as it was seen, and covariance of one attribute."""
+    assert state.plan is not None
+    try:
+        segments = measured(state.observed(ad, attribute))
+    except LookupError:
+        return None
+    if not segments:
+        return None
+    seen = np.array([float(one) for one in deviation(segments)])
+    if attribute not in state.plan.estimated:
+        return seen, seen, np.array(noise(segments, None, 0.0))
+    model = state.models.get(attribute)
+    if model is None:
+        return None
+    delta, sigma = Evidence(blur_of(model), 0).of(segments)
+    basis = np.array(sum_zero_basis(groups))
+    return basis @ np.array(delta), seen, basis @ np.array(sigma) @ basis.T
+
+
+def chances_of(
+    sums: Sequence[Sequence[int]], blocks: tuple[int, ...], inverses: Sequence[Floats | None]
+) -> Floats:
+    """[G, C] P(cluster | group) from noisy sums by cluster, in 256ths, the blur taken out.
+
+    ``inverses``: of each attribute's confusion matrix, None where it is declared.
+    """
+    groups = int(np.prod(blocks))
+    table = np.array(sums, np.float64)[:, :groups].T / 256  # without unknown
+    shaped = table.reshape(*blocks, -1)
+    for axis, inverse in enumerate(inverses):
+        if inverse is not None:
+            shaped = np.moveaxis(np.tensordot(inverse.T, shaped, axes=(1, axis)), 0, axis)
+    found = np.maximum(shaped.reshape(groups, -1), GROUP_MIN)
+    out: Floats = found / found.sum(axis=1, keepdims=True)
+    return out
+
+
+def eligible_of(
+    crossed_ppb: Sequence[int], blocks: tuple[int, ...], inverses: Sequence[Floats | None]
+) -> Floats:
+    """[G] eligible shares of the true groups, from the mix as the proxy shows it."""
+    shaped = np.array(crossed_ppb, np.float64).reshape(blocks) / 1e9
+    for axis, inverse in enumerate(inverses):
+        if inverse is not None:
+            shaped = np.moveaxis(np.tensordot(inverse.T, shaped, axes=(1, axis)), 0, axis)
+    found = np.maximum(shaped.ravel(), 0.0)
+    out: Floats = found / found.sum()
+    return out
+
+
+def fixed(
+    ad: AdContext, eligible: Floats, columns: Floats, prices: Floats, cells: Cells
+) -> ControlShift:
+    """The shift of prices that a person set."""
+    learned = fit(ad, cells.traffic(ad.ad_id, ad.clusters.shape[1]))
+    by_group = prices @ columns - float(prices @ eligible)
+    telling = (ad.eligible[:, None] * learned.likelihood).T
+    return ControlShift(prices=prices, records=records(telling, by_group))

@@ -1,0 +1,296 @@
+"""The only code that sees names and areas: descriptions become vectors, vectors become sums.
+
+Vectors are computed in batches, in memory, and written nowhere: who is described stands sealed in
+the log, and after a start everybody is opened and estimated again. What leaves are sums over many
+people, mixes of whole audiences, and how the proxy blurs groups; the sums only with noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Annotated, Final
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from ringwork.fairness.delivery.events import Audience
+from ringwork.fairness.delivery.flights import Reached
+from ringwork.fairness.delivery.people import People
+from ringwork.fairness.measure.eligible import in_ppb
+from ringwork.fairness.measure.sums import SOFT_UNIT, Block, Layout, quantised
+from ringwork.fairness.model import UNKNOWN
+from ringwork.fairness.plan import Plan
+from ringwork.fairness.proxy.bisg import BIFSG, BISG
+from ringwork.fairness.records import Eligible
+from ringwork.fairness.tables.model import Tables
+from ringwork.kernel.errors import ConfigurationError, Refused
+from ringwork.kernel.ports import KeyStore
+
+CROSSED_MAX: Final = 16
+"""Groups that are controlled at most: attributes are crossed while their product stays below."""
+OPENED_AT_ONCE: Final = 250
+"""Descriptions unsealed before requests get their turn: a few milliseconds."""
+
+Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
+Text = Annotated[str, Meta(max_length=200)]
+
+
+class Description(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """What the groups of one person are told or estimated from; all of it may be missing."""
+
+    surname: Text = ""
+    first_name: Text = ""
+    zip: Annotated[str, Meta(max_length=10)] = ""
+    tract: Annotated[str, Meta(max_length=11)] = ""
+    sex: Annotated[str, Meta(max_length=32)] = ""
+    """As declared: a group of the plan; any other is unknown."""
+    age: Annotated[str, Meta(max_length=32)] = ""
+    """Age bracket: a group of the plan; any other is unknown."""
+    region: Annotated[str, Meta(max_length=16)] = ""
+    """Where the person lives, as in ad requests: ISO 3166, "USA-TX"."""
+
+    def __repr__(self) -> str:
+        return "Description()"
+
+
+class Mix(Struct, frozen=True, kw_only=True):
+    """The groups of an audience."""
+
+    eligible: dict[str, Eligible]
+    """Attributes of which somebody's group is known."""
+    crossed_ppb: tuple[int, ...]
+    """Of the controlled attributes crossed; empty where nobody is known in all of them."""
+    people: int
+
+
+def controlled_by(plan: Plan) -> tuple[str, ...]:
+    """The attributes that are steered: the plan's first intersection, or as many as fit."""
+    if plan.intersections:
+        return plan.intersections[0]
+    found: list[str] = []
+    size = 1
+    for name, attribute in plan.attributes.items():
+        size *= len(attribute.groups)
+        if size > CROSSED_MAX:
+            break
+        found.append(name)
+    return tuple(found) or tuple(plan.attributes)[:1]
+
+
+class Enclave:
+    """Knows people by their vectors. All calls on one thread but ``estimate``."""
+
+    def __init__(self, plan: Plan, tables: Tables, people: People, keys: KeyStore) -> None:
+        """Raises ConfigurationError for a plan that asks for what nobody told."""
+        surveyed = [name for name, one in plan.attributes.items() if one.measured == "survey"]
+        if surveyed:
+            raise ConfigurationError(
+                f"fairness.plan: {', '.join(surveyed)}: measured by a survey, and there is none; "
+                "expected attributes that are declared or estimated by proxy"
+            )
+        self.tables = tables
+        self.layout = Layout.of(plan)
+        self.controlled = controlled_by(plan)
+        crossing = () if len(self.controlled) == 1 else (self.controlled,)
+        if crossing and self.controlled not in plan.intersections:
+            plan = msgspec.structs.replace(plan, intersections=(*plan.intersections, *crossing))
+        self._plan = plan
+        self._whole = Layout.of(plan)
+        """As ``layout``, and the controlled attributes crossed behind it, if not in it already."""
+        (self.crossed,) = (one for one in self._whole.blocks if one.of == self.controlled)
+        self._people = people
+        self._keys = keys
+        self._proxy = BISG(tables) if tables.first_names is None else BIFSG(tables)
+        self._generation = -1
+        self._forget_all()
+
+    def __repr__(self) -> str:
+        return f"Enclave({len(self._at)} people)"
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def _forget_all(self) -> None:
+        self._at: dict[bytes, int] = {}
+        """Subject -> its row."""
+        self._free: list[int] = []
+        self._rows = np.zeros((0, self._whole.width), np.uint16)
+        self._regions: list[str] = []
+
+    # ---- who is known ---------------------------------------------------------------------------
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether everybody who is described has a vector."""
+        return self._generation == self._people.generation and not self._people.changed
+
+    def catch_up(self) -> bool:
+        """Open some more descriptions; True while there are more. A few milliseconds."""
+        people = self._people
+        if self._generation != people.generation:
+            self._generation = people.generation
+            self._forget_all()
+            people.changed.update(dict.fromkeys(people.described))
+        subjects = list(islice(people.changed, OPENED_AT_ONCE))
+        opened: dict[bytes, Description] = {}
+        for subject in subjects:
+            del people.changed[subject]
+            described = self._opened(subject)
+            if described is None:
+                self._drop(subject)
+            else:
+                opened[subject] = described
+        if opened:
+            self._keep(opened)
+        return bool(people.changed)
+
+    def _opened(self, subject: bytes) -> Description | None:
+        """None for one who is not described any more, or whose key is gone."""
+        found = self._people.described.get(subject)
+        if found is None:
+            return None
+        event_id, sealed = found
+        plain = self._keys.unseal(subject, sealed, context=event_id + b"details")
+        return None if plain is None else msgspec.msgpack.decode(plain, type=Description)
+
+    def _drop(self, subject: bytes) -> None:
+        at = self._at.pop(subject, None)
+        if at is not None:
+            self._rows[at] = 0
+            self._regions[at] = ""
+            self._free.append(at)
+
+    def _keep(self, opened: Mapping[bytes, Description]) -> None:
+        rows = self.estimate(list(opened.values()))
+        new = [subject for subject in opened if subject not in self._at]
+        while len(self._free) < len(new):
+            self._grow()
+        for subject in new:
+            self._at[subject] = self._free.pop()
+        for (subject, described), row in zip(opened.items(), rows, strict=True):
+            at = self._at[subject]
+            self._rows[at] = row
+            self._regions[at] = described.region
+
+    def _grow(self) -> None:
+        size = len(self._rows)
+        more = max(1024, size)
+        self._rows = np.vstack([self._rows, np.zeros((more, self._whole.width), np.uint16)])
+        self._regions += [""] * more
+        self._free += range(size + more - 1, size - 1, -1)
+
+    def estimate(self, people: Sequence[Description]) -> NDArray[np.uint16]:
+        """[n, width] vectors: declared groups one-hot, estimated ones in 256ths."""
+        declared = {
+            name: np.array([_place(one, name, plan.groups) for one in people], np.int16)
+            for name, plan in self._plan.attributes.items()
+            if plan.measured == "declared"
+        }
+        estimated = {}
+        proxied = [name for name, one in self._plan.attributes.items() if one.measured == "proxy"]
+        if proxied:
+            names = {"first_name": [one.first_name for one in people]}
+            batch = self._proxy.posterior(
+                surname=[one.surname for one in people],
+                zip=[one.zip for one in people],
+                tract=[one.tract for one in people],
+                **(names if isinstance(self._proxy, BIFSG) else {}),
+            )
+            for name in proxied:
+                merged = batch.merged(self._plan.partition(name))
+                estimated[name] = quantised(merged.values)
+        return self._whole.rows(declared, estimated)
+
+    # ---- what leaves ----------------------------------------------------------------------------
+
+    def sums(self, reached: Sequence[Reached], *, first_touches: bool = False) -> list[int]:
+        """Exact sums over people reached, or over those reached first; they stay in here.
+
+        Who is not described is in none.
+        """
+        at = [
+            self._at[one.subject]
+            for one in reached
+            if one.subject in self._at and (one.is_first_touch or not first_touches)
+        ]
+        found: list[int] = self._rows[at, : self.layout.width].sum(axis=0, dtype=np.int64).tolist()
+        return found
+
+    def mix(self, audience: Audience) -> Mix:
+        """The groups of everybody who is eligible. Raises Refused: audience-empty."""
+        members = self._members(audience)
+        sums = self._rows[members].sum(axis=0, dtype=np.int64)
+        found = {
+            block.attribute: Eligible(shares_ppb=shares, people_shares_ppb=shares)
+            for block in self.layout.blocks
+            if (shares := _shares(sums, block))
+        }
+        if not found:
+            raise Refused(
+                "audience-empty",
+                f"expected somebody of a known group among {len(members)} people",
+                status=422,
+                title="Nobody is eligible",
+            )
+        return Mix(eligible=found, crossed_ppb=_shares(sums, self.crossed), people=len(members))
+
+    def posteriors(self, attribute: str) -> Floats:
+        """[n, K] of everybody whose cell may be known: what the blur is learned from."""
+        (block,) = (one for one in self._whole.blocks if one.attribute == attribute)
+        rows = self._rows[self._members(Audience())]
+        known = _known(rows, block) / block.unit
+        return np.asarray(known[known.sum(axis=1) > 0])
+
+    def by_cluster(self, clusters: Mapping[bytes, int], count: int) -> Whole:
+        """[C, G + 1] exact sums of the crossed groups (and unknown) by cluster, in 256ths.
+
+        Each person is in one cluster, with a vector of norm one: what the table's noise is for.
+        """
+        block = self.crossed
+        out = np.zeros((count, len(block.groups)), np.int64)
+        for subject, cluster in clusters.items():
+            at = self._at.get(subject)
+            if at is not None and 0 <= cluster < count:
+                out[cluster] += self._rows[at, block.start : block.stop]
+        if block.unit != SOFT_UNIT:
+            out *= SOFT_UNIT // block.unit
+        return out
+
+    def _members(self, audience: Audience) -> list[int]:
+        if audience == Audience():
+            return list(self._at.values())
+        return [at for at in self._at.values() if _is_in(audience, self._regions[at])]
+
+
+def _shares(sums: Whole, block: Block) -> tuple[int, ...]:
+    """Shares of the known groups; empty where nobody is known."""
+    known = sums[block.start : block.stop - (block.groups[-1] == UNKNOWN)]
+    return in_ppb(known.astype(np.float64)) if known.any() else ()
+
+
+def _known(rows: NDArray[np.uint16], block: Block) -> Floats:
+    """[n, K] a block without its unknown; rows of zeros are unknown."""
+    stop = block.stop - (block.groups[-1] == UNKNOWN)
+    return rows[:, block.start : stop].astype(np.float64)
+
+
+def _is_in(audience: Audience, region: str) -> bool:
+    if audience.regions and not _lies_in(region, audience.regions):
+        return False
+    return not _lies_in(region, audience.excluded_regions)
+
+
+def _lies_in(region: str, regions: Sequence[str]) -> bool:
+    return any(region == one or region.startswith(f"{one}-") for one in regions)
+
+
+def _place(one: Description, attribute: str, groups: Sequence[str]) -> int:
+    """The position of a declared group; -1 where it is not known."""
+    said = {"sex": one.sex, "age": one.age}.get(attribute, "")
+    return groups.index(said) if said in groups else -1

@@ -1,0 +1,1 @@
+"""Housing, employment and credit ads: their rules, their detection, what targeting tells."""
