@@ -68,7 +68,13 @@ async def open_shop(client: Client, town: Town) -> None:
     """A campaign for jobs; rivals that bid more for the pages that women read."""
     await client.stock()
     for number in range(PAGES):
-        place = {"id": f"p{number}", "publisher_id": "pub", "format": "banner", "width": 300, "height": 250}
+        place = {
+            "id": f"p{number}",
+            "publisher_id": "pub",
+            "format": "banner",
+            "width": 300,
+            "height": 250,
+        }
         await post(client, "/v1/placements", place)
     screen = client.app.platform.screen
     half = PAGES // 2
@@ -95,7 +101,12 @@ async def open_shop(client: Client, town: Town) -> None:
     for start in range(0, PEOPLE, 300):
         await post(client, "/v1/fairness/people", {"people": people[start : start + 300]})
     for one in people[: PEOPLE * 9 // 10]:
-        said = {"person": one["person"], "action": "grant", "purposes": ["measure"], "notice": "0" * 64}
+        said = {
+            "person": one["person"],
+            "action": "grant",
+            "purposes": ["measure"],
+            "notice": "0" * 64,
+        }
         await post(client, "/v1/consent", said)
 
 
@@ -153,7 +164,10 @@ def test_a_special_ad_from_its_requests_to_its_figures(tmp_path):
         for start in range(0, len(shown), 200):
             part = shown[start : start + 200]
             print(len(part), np.mean(town.people.sex[part] == 0))
-        print(client.app.platform.fairness.tables.missed, client.app.platform.fairness.steer.left_alone)
+        print(
+            client.app.platform.fairness.tables.missed,
+            client.app.platform.fairness.steer.left_alone,
+        )
 
     serve(data, scenario, clock=clock, settings={"fairness": OWN})
     auditor = audited(io.BytesIO(log_of(data)))

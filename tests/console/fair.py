@@ -11,17 +11,24 @@ from msgspec.structs import replace
 
 from ringwork.console.fairness_data import FairnessData, FairnessSources
 from ringwork.console.fairness_facts import AdFacts, Asked, FairnessFacts, LogFacts
+from ringwork.fairness import records
 from ringwork.fairness.audit import audited
 from ringwork.fairness.chronicle import Chronicle
 from ringwork.fairness.coverage import report_of
+from ringwork.fairness.delivery.events import Audience, FlightOpened
+from ringwork.fairness.delivery.work import record
 from ringwork.fairness.log import Chain, lines
+from ringwork.fairness.plan import PrivacyPlan
+from ringwork.fairness.privacy.accounting import Cost
+from ringwork.fairness.privacy.budget import FlightDeclared
 from ringwork.fairness.recompute import Recomputation
-from ringwork.fairness.records import Control, Cost, Override, read_body
+from ringwork.fairness.records import Ad, Control, Genesis, Override, read_body
 from ringwork.fairness.report import Document, document_of
 from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.errors import NotFound
 from ringwork.kernel.journal import Command
 from tests.console.day import NOW
+from tests.console.town import Town
 from tests.fairness import logs
 
 DAY_US = 86_400_000_000
@@ -47,6 +54,12 @@ class LogFile:
     async def durable(self) -> None:
         """It is."""
 
+    async def ready(self) -> None:
+        """It is."""
+
+    def took_effect(self) -> None:
+        """Nothing is steered by it."""
+
     def override(self, command: Command, wanted: Override) -> Struct:
         raise NotFound("a log that lies somewhere is not written to")
 
@@ -67,13 +80,42 @@ def chronicle_of(content: bytes) -> Chronicle:
     return chronicle
 
 
+async def told(town: Town, content: bytes) -> None:
+    """A log's records as events of a platform, which signs them with its own key."""
+    chain, fairness = Chain(), town.platform.fairness
+    assert fairness is not None
+
+    def decide(command: Command) -> None:
+        for line in lines(io.BytesIO(content)):
+            found = chain.follow(line)
+            body = read_body(found.kind, found.body)
+            assert body is not None
+            if isinstance(body, Genesis):
+                body = replace(body, public_key=fairness.file.signer.public)
+            if isinstance(body, Ad):
+                command.record(_opened(body))
+            record(command, body)
+
+    await town.decide(decide)
+    await fairness.look()
+
+
+def _opened(ad: Ad) -> FlightOpened:
+    """That an ad, or a new audience of it, is measured from here on."""
+    cost = Cost(add_remove_micro=2_400_000, replace_micro=3_650_000, delta="1e-6")
+    declared = FlightDeclared(
+        ad=ad.ad, segment=ad.segment, privacy=PrivacyPlan(), vectors=2, cost=cost
+    )
+    return FlightOpened(declared, Audience(), (), 5_000, ad.advertiser, ad.category, "ab" * 32)
+
+
 def data_of(source: LogFile | None) -> FairnessData:
     return FairnessData(
         FairnessSources(
             source=source,
             clock=ManualClock(NOW),
             names=lambda: NAMES,
-            campaigns=lambda: {"ad-0": None},
+            campaign_of=lambda ad: "hp-autumn-26" if ad == "ad-0" else "",
             currency="EUR",
         )
     )
@@ -117,7 +159,7 @@ def flight_log() -> LogFile:
                 trail.record(logs.ad(name, segment=1, female_ppb=450_000_000), time_us=now)
             made = logs.release(name, day, 400 * day * (number + 1), rng)
             spent = made.spend_nanos * (4 + number) // 4
-            trail.record(replace(made, spend_nanos=spent), time_us=now)
+            trail.record(replace(made, spend_nanos=spent, final=False), time_us=now)
             trail.figures(name, time_us=now)
             shift = [round(rng.gauss(0, 90_000) / day) for _ in range(6)]
             said = "aims at the edge of the band"
@@ -135,7 +177,7 @@ def flight_log() -> LogFile:
     trail.record(by_hand, time_us=now + 1)
     report = report_of(trail.state, logs.plan(), logs.reach("ad-0"))
     paid = report.cost
-    assert isinstance(paid, Cost)
+    assert isinstance(paid, records.Cost)
     assert paid.per_thousand_people_nanos is not None
     control = paid.per_thousand_people_nanos * 10 // 11
     report = replace(report, cost=replace(paid, without_control_nanos=control))

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.console import fair as f
 from tests.console.test_browser import FLAGS, WIDTHS, overflow, signed_in
-from tests.console.test_fairness_http import AD, WrittenLog
+from tests.console.test_fairness_http import AD
 from tests.console.town import Town
 
 
@@ -24,11 +24,8 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    log = WrittenLog(f.flight_log().content)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ringwork.app.console.fairness_source", lambda platform: log)
-        running = Town(tmp_path_factory.mktemp("town") / "data")
-    with running.serving():
+    with Town(tmp_path_factory.mktemp("town") / "data").serving() as running:
+        running.do(f.told(running, f.flight_log().content))
         yield running
 
 
@@ -44,7 +41,7 @@ def test_an_ad_is_found_and_paused_by_keyboard_without_script(browser: Browser, 
     page.wait_for_url("**/console/fairness?attribute=race&sort=figure")
     page.get_by_role("link", name="Sex", exact=True).press("Enter")
     expect(page.get_by_role("columnheader", name="Declared, %", exact=True)).to_be_visible()
-    page.get_by_role("link", name="Student rooms").first.press("Enter")
+    page.get_by_role("link", name="ad-1", exact=True).first.press("Enter")
     page.get_by_label("Reason").first.focus()
     for stop in ("pause", "resume"):
         page.keyboard.press("Tab")

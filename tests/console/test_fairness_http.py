@@ -7,50 +7,28 @@ import io
 from collections.abc import Iterator
 
 import httpx
-import msgspec
 import pytest
-from msgspec import Struct
 
+from ringwork.app.compose import create
+from ringwork.app.settings import Settings
 from ringwork.fairness.audit import audited
 from ringwork.fairness.recompute import Recomputation
-from ringwork.fairness.records import Override
 from ringwork.fairness.rendering import differences
-from ringwork.fairness.report import Document, document_of
-from ringwork.fairness.trail import Trail
-from ringwork.kernel.journal import Command
+from ringwork.fairness.report import document_of
+from ringwork.kernel.entropy import SeededEntropy
 from tests.console import fair as f
 from tests.console.test_forms import Person
 from tests.console.town import Town
-from tests.fairness import logs
 
 AD = "/console/fairness/ad?id=ad-1"
 SEND = "/console/fairness/override"
 
 
-class WrittenLog(f.LogFile):
-    """A log that is written to by the real writer, as a platform's is."""
-
-    def __init__(self, content: bytes) -> None:
-        super().__init__(content)
-        self._file = io.BytesIO(content)
-        self._trail, _ = Trail.resumed(self._file, logs.Signer(logs.SEED))
-        self._file.seek(0, io.SEEK_END)
-
-    def override(self, command: Command, wanted: Override) -> Struct:
-        self.chronicle.take(self._trail.record(wanted, time_us=command.ts_us), wanted)
-        return wanted
-
-    async def document(self) -> Document:
-        return document_of(audited(io.BytesIO(self._file.getvalue())))
-
-
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    log = WrittenLog(f.flight_log().content)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ringwork.app.console.fairness_source", lambda platform: log)
-        running = Town(tmp_path_factory.mktemp("town") / "data")
-    with running.serving():
+    """A platform whose own audit log holds nine days of three ads."""
+    with Town(tmp_path_factory.mktemp("town") / "data").serving() as running:
+        running.do(f.told(running, f.flight_log().content))
         yield running
 
 
@@ -62,7 +40,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 
 
 def test_every_page_is_there_for_who_may_see_the_console(town: Town) -> None:
-    for role in ("admin", "auditor", "viewer"):
+    for role in ("admin", "auditor", "manager"):
         visitor = Person(town, role)
         page = visitor.open("/console/fairness")
         assert "Variance per ad" in page
@@ -73,9 +51,14 @@ def test_every_page_is_there_for_who_may_see_the_console(town: Town) -> None:
     assert nobody.headers["location"] == "/console/sign-in"
 
 
+def log_of(town: Town) -> bytes:
+    """The file in the data directory, which the platform has written beside its events."""
+    assert town.platform.fairness is not None
+    return town.platform.fairness.file.path.read_bytes()
+
+
 def test_the_three_files_are_the_report_audited_anew(town: Town) -> None:
     auditor = Person(town, "auditor")
-    document = document_of(audited(io.BytesIO(f.flight_log().content)))
     found = {
         suffix: auditor.http.get(f"/console/fairness/report.{suffix}")
         for suffix in ("html", "json", "csv")
@@ -83,9 +66,9 @@ def test_the_three_files_are_the_report_audited_anew(town: Town) -> None:
     for suffix, answer in found.items():
         assert answer.status_code == 200
         assert f'filename="fairness-report.{suffix}"' in answer.headers["content-disposition"]
-    stated = msgspec.json.decode(found["json"].content)
-    if stated["head"] == document.head:  # nobody took a controller's place yet
-        assert differences(found["json"].content, document) == []
+    audit = audited(io.BytesIO(log_of(town)))
+    assert audit.found.word == "sound"
+    assert differences(found["json"].content, document_of(audit)) == []
     rows = list(csv.DictReader(io.StringIO(found["csv"].text)))
     assert {row["ad"] for row in rows} == {"ad-0", "ad-1", "ad-2"}
     assert "De-attenuated" in found["html"].text
@@ -125,6 +108,8 @@ def test_shifts_are_set_exactly_or_refused_with_what_was_typed(town: Town) -> No
     assert done.status_code == 303, done.text
     body = admin.http.get(f"{AD}&format=json").json()["data"]
     shifts = body["overrides"][0]["shifts"].split(", ")
+    assert [one["label"] for one in body["inputs"]][:2] == ["sex: female", "sex: male"]
+    assert len(shifts) == 6
     assert shifts[0] == "+0.012\N{NARROW NO-BREAK SPACE}500"
     assert shifts[5] == "\N{MINUS SIGN}0.250\N{NARROW NO-BREAK SPACE}000"
 
@@ -144,7 +129,9 @@ def test_one_form_is_one_decision(town: Town) -> None:
 
 
 def test_who_may_not_approve_may_not_override(town: Town) -> None:
-    for role in ("viewer", "auditor", "manager"):
+    assert Person(town, "viewer").http.get("/console/fairness").status_code == 403
+    assert 'href="/console/fairness"' not in Person(town, "viewer").open("/console/")
+    for role in ("finance", "auditor", "manager"):
         visitor = Person(town, role)
         assert SEND not in visitor.open(AD)
         answer = visitor.http.post(SEND, data={"ad": "ad-1", "action": "pause", "reason": "x"})
@@ -196,8 +183,39 @@ def test_without_an_audit_log_the_pages_say_what_to_do(bare: Town) -> None:
 def test_a_figure_is_recomputed_by_who_has_the_log_alone(town: Town) -> None:
     """The state of the page and one that is folded anew from the log agree."""
     stated = Person(town).http.get(f"{AD}&format=json").json()["data"]["now"]
-    state: Recomputation = audited(io.BytesIO(f.flight_log().content)).state
+    state: Recomputation = audited(io.BytesIO(log_of(town))).state
     race = state.computed("ad-1", "race")
     shown = next(one for one in stated if one["attribute"].startswith("race"))
     assert race.proxy_ppb is not None
     assert shown["figure"]["proxy"] == f"{100 * race.proxy_ppb / 1e9:.1f}"
+
+
+def test_an_override_is_in_the_platform_s_log_and_survives_a_new_start(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    data = tmp_path_factory.mktemp("again") / "data"
+    with Town(data).serving() as first:
+        first.do(f.told(first, f.flight_log().content))
+        admin = Person(first)
+        sent = admin.send(SEND, {"reason": "kept", "action": "pause"}, page=admin.open(AD))
+        assert sent.status_code == 303
+        assert first.platform.memory.fairness.flights.ads["ad-1"].override is not None
+        before = admin.http.get(f"{AD}&format=json").json()["data"]
+        first.do(first.caught_up())
+    again = create(Settings(data=str(data)), clock=first.clock, entropy=SeededEntropy("again"))
+    log = again.platform.memory.fairness.log
+    assert log.chronicle.overrides("ad-1")[0][1].reason == "kept"
+    assert len(log.chronicle.figures("ad-1", "race")) == len(before["histories"][0]["rows"])
+    assert log.chronicle.head is not None
+    assert log.chronicle.head.hash == log.hash
+
+
+def test_a_log_that_is_too_long_for_a_server_names_the_command(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ringwork.app.fairness_live.AUDIT_RECORDS_MAX", 5)
+    address = "/console/fairness/report.json"
+    answer = Person(town).http.get(address, headers={"accept": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["type"].endswith("log-too-long")
+    assert "ringwork fairness report fairness.jsonl" in answer.json()["detail"]

@@ -12,7 +12,9 @@ from typing import Final
 import msgspec
 from litestar.types import ControllerRouterHandler
 
+from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.http_reports import ReportsApi
+from ringwork.app.fairness_live import LiveLog
 from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
 from ringwork.app.verify import VERIFICATION
@@ -22,7 +24,7 @@ from ringwork.console.commands import Commands
 from ringwork.console.consent_data import ConsentData, ConsentSources
 from ringwork.console.data import ConsoleData
 from ringwork.console.facts import Verification
-from ringwork.console.fairness_data import FairnessData, FairnessSource, FairnessSources
+from ringwork.console.fairness_data import FairnessData, FairnessSources
 from ringwork.console.http import routes
 from ringwork.console.live import Live
 from ringwork.console.sources import Sources, StoreFacts
@@ -66,10 +68,10 @@ def console_routes(
         consent=ConsentData(consent_sources(platform, consent)),
         fairness=FairnessData(
             FairnessSources(
-                source=fairness_source(platform),
+                source=None if platform.fairness is None else LiveLog(platform.fairness),
                 clock=platform.clock,
                 names=lambda: console.names,
-                campaigns=lambda: platform.memory.catalogue.campaigns,
+                campaign_of=lambda ad: campaign_of(platform.memory.catalogue, ad),
                 currency=settings.ads.currency,
             )
         ),
@@ -86,9 +88,10 @@ def console_routes(
     )
 
 
-def fairness_source(platform: Platform) -> FairnessSource | None:
-    """The audit log of this platform while it is being written; None: none is kept yet."""
-    return None
+def campaign_of(catalogue: Catalogue, ad: str) -> str:
+    """The campaign of a creative; empty for none."""
+    creative = catalogue.creatives.get(ad)
+    return "" if creative is None else creative.campaign_id
 
 
 def consent_sources(platform: Platform, api: ConsentApi) -> ConsentSources:

@@ -58,12 +58,23 @@ class FairnessSource(Protocol):
         """Until what ``chronicle`` says cannot be taken back by a crash."""
         ...
 
+    async def ready(self) -> None:
+        """Until an override can be decided. Refused where the census tables are missing."""
+        ...
+
     def override(self, command: Command, wanted: Override) -> Struct:
-        """Take a controller's place. Refused: an ad that is not known, shifts that do not fit."""
+        """Take a controller's place, in the log; ``took_effect`` follows when it is durable."""
+        ...
+
+    def took_effect(self) -> None:
+        """The next auction is held by what was decided."""
         ...
 
     async def document(self) -> Document:
-        """The report of the newest period, from the log audited anew to its end."""
+        """The report of the newest period, from the log audited anew to its end.
+
+        Refused: nothing is recorded yet, or so much that a server should not spend the time.
+        """
         ...
 
 
@@ -75,7 +86,8 @@ class FairnessSources(Struct, frozen=True, kw_only=True):
     clock: Clock
     names: Callable[[], Mapping[str, str]]
     """Ids of what is in the catalogue -> its names."""
-    campaigns: Callable[[], Mapping[str, object]]
+    campaign_of: Callable[[str], str]
+    """Ad -> its campaign; empty where the catalogue knows no such ad."""
     currency: str
     file: str = "fairness.jsonl"
     """The log, as the command line names it."""
@@ -173,7 +185,7 @@ class FairnessData:
             if (figure := state.figure(ad, attribute, by)) is not None
         ]
         history = ((attribute, by) for attribute in sorted(plan.attributes) for by in _BYS)
-        campaign = next((id for id in (ad,) if id in self._from.campaigns()), "")
+        campaign = self._from.campaign_of(ad)
         return AdFacts(
             now_us=self.now_us(),
             ad=ad,
@@ -268,17 +280,23 @@ _BYS: Final[tuple[By, By]] = ("impressions", "people")
 
 def _fitting(asked: Asked, state: Recomputation, plan: Plan) -> Asked:
     """What is asked, with the attribute that is meant; Invalid for one that the plan lacks."""
-    attribute = asked.attribute or next(iter((*sorted(plan.estimated), *sorted(plan.attributes))))
+    attribute = asked.attribute or _by_size(plan)[0]
     if attribute not in plan.attributes:
         names = ", ".join(sorted(plan.attributes))
         raise Invalid(f"query/attribute: one of {names} expected, got {attribute[:40]!r}", [])
     return Asked(attribute=attribute, by=asked.by, sort=asked.sort, page=asked.page)
 
 
+def _by_size(plan: Plan) -> list[str]:
+    """Estimated attributes first, and those that cross several behind the plain ones."""
+    groups = plan.attributes
+    return sorted(groups, key=lambda one: (one not in plan.estimated, len(groups[one]), one))
+
+
 def _ways(state: Recomputation, plan: Plan) -> list[tuple[str, By]]:
     """By impressions every attribute of the plan, by people those with such a figure."""
     people = {attribute for _, attribute, by, _ in state.figures() if by == "people"}
-    first = sorted(plan.attributes, key=lambda one: (one not in plan.estimated, one))
+    first = _by_size(plan)
     found: list[tuple[str, By]] = [(one, "impressions") for one in first]
     return found + [(one, "people") for one in first if one in people]
 

@@ -28,12 +28,11 @@ from ringwork.kernel.errors import Invalid
 from ringwork.web.app import HttpRequest, principal_of
 from ringwork.web.auth import needs
 
-SEE_SCOPE: Final = "console:read"
-OVERRIDE_SCOPE: Final = "catalogue:review"
-"""Who may approve an ad may take its controller's place, and says why."""
+SEE_SCOPE: Final = "fairness:read"
+OVERRIDE_SCOPE: Final = "fairness:override"
 ACTIONS: Final = ("pause", "resume", "set")
 REASON_MAX: Final = 2000
-LAMBDA_MAX: Final = 1_000
+LAMBDA_MAX: Final = 100
 """In units of an ad's own value scale: far beyond what moves any auction."""
 _SEE: Final = needs(SEE_SCOPE)
 _OVERRIDE: Final = needs(OVERRIDE_SCOPE)
@@ -169,10 +168,12 @@ class _Ads:
             lambda_micro=shifts,
         )
         source = self._data.source
+        await source.ready()
         outcome = await self._commands.run(
             request, {**typed, "ad": ad}, lambda command, _: source.override(command, wanted)
         )
         if outcome.is_done:
+            source.took_effect()
             return moved(f"{ad_href(ad)}&done=override-{action}#h-lambda")
         trouble = outcome.trouble or "; ".join(one.detail for one in outcome.faults)
         return await self.page(request, ad, typed=typed, trouble=trouble, status=outcome.status)

@@ -107,7 +107,7 @@ NAVIGATION: Final = (
     (
         "Constrain",
         (
-            NavItem("fairness", "Fairness", "/console/fairness", "console:read"),
+            NavItem("fairness", "Fairness", "/console/fairness", "fairness:read"),
             NavItem("consent", "Consent", "/console/consent", "consent:read"),
         ),
     ),

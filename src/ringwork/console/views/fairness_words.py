@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from msgspec import Struct
 
 from ringwork.console.fairness_charts import Estimate
-from ringwork.console.format import MISSING, NARROW, between, share
+from ringwork.console.format import MISSING, NARROW, TIMES, between, share
 from ringwork.fairness.model import PPB, PPM
 from ringwork.fairness.records import By
 from ringwork.fairness.report import AdFigure, Span, Verdict
@@ -23,6 +23,13 @@ TAGS: Final[dict[Verdict, tuple[str, str]]] = {
 NO_FIGURE: Final = ("off", "no figure")
 BYS: Final[dict[By, str]] = {"impressions": "by impressions", "people": "by people"}
 CATEGORIES: Final = {"HOUSING": "housing", "EMPLOYMENT": "employment", "CREDIT": "credit"}
+_GROUPS: Final = {
+    "api": "Asian, Pacific",
+    "aian": "American Indian, Alaska Native",
+    "mult_other": "several, other",
+}
+CROSSED: Final = " x "
+"""Between the names of attributes, or groups, that are crossed."""
 PROXY: Final = "proxy"
 DEATTENUATED: Final = "de-attenuated"
 
@@ -69,15 +76,15 @@ def span(value: Span | None) -> str:
 
 def named(attribute: str) -> str:
     """An attribute as it is read."""
-    words = attribute.replace("_", " ")
-    return "race and ethnicity" if words == "race" else words
+    plain = (one.replace("_", " ") for one in attribute.split(CROSSED))
+    return f" {TIMES} ".join("race and ethnicity" if one == "race" else one for one in plain)
 
 
 def group_words(group: str) -> str:
     """A group as it is read."""
-    known = {"api": "Asian, Pacific", "aian": "American Indian, Alaska Native"}
-    known["mult_other"] = "several, other"
-    return known.get(group, group.replace("_", " "))
+    return f" {TIMES} ".join(
+        _GROUPS.get(one, one.replace("_", " ")) for one in group.split(CROSSED)
+    )
 
 
 def in_words(figure: AdFigure) -> str:
