@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import random
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 from msgspec import Struct
@@ -192,7 +194,8 @@ def overview(source: LogFile, **asked: object) -> FairnessFacts:
 
 
 def one_ad(source: LogFile, ad: str = "ad-0") -> AdFacts:
-    return data_of(source).ad(ad)
+    with ThreadPoolExecutor(1) as apart:  # Playwright has a loop of its own in a test's thread
+        return apart.submit(asyncio.run, data_of(source).ad(ad)).result()
 
 
 def end_of(source: LogFile) -> LogFacts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 from collections import Counter
@@ -179,7 +180,9 @@ def test_an_ad_that_nobody_knows_is_not_found() -> None:
     with pytest.raises(NotFound):
         f.one_ad(f.town_log(), "ad-999")
     with pytest.raises(NotFound):
-        f.data_of(None).ad("ad-0")
+        asyncio.run(f.data_of(None).ad("ad-0"))
+    with pytest.raises(NotFound):
+        f.data_of(f.town_log()).places("ad-999")
     with pytest.raises(NotFound):
         _ = f.data_of(None).source
     assert (f.data_of(None).log(), f.data_of(None).has_log) == (None, False)

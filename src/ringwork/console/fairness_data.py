@@ -5,6 +5,7 @@ What counts over all ads (coverage, order, verdicts) is kept until the log has a
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
@@ -20,6 +21,7 @@ from ringwork.console.fairness_facts import (
     LogFacts,
     Priced,
 )
+from ringwork.console.views.fairness_history import blocks
 from ringwork.console.views.matters import campaign_href
 from ringwork.fairness.chronicle import Chronicle
 from ringwork.fairness.coverage import cost, coverage, excluded, is_counted
@@ -171,8 +173,15 @@ class FairnessData:
             file=self._from.file,
         )
 
-    def ad(self, ad: str) -> AdFacts:
-        """One ad; NotFound."""
+    def places(self, ad: str) -> list[tuple[str, str]]:
+        """Attribute and group of every place in a vector of an ad's shifts; NotFound."""
+        chronicle = self._chronicle()
+        if chronicle is None or ad not in chronicle.state.flights or chronicle.state.plan is None:
+            raise NotFound(f"the audit log knows no ad {ad[:64]}")
+        return blocks(chronicle.state.plan, self.source.controlled)
+
+    async def ad(self, ad: str) -> AdFacts:
+        """One ad; NotFound. Its groups' shares take a while, so they are worked out in a thread."""
         chronicle = self._chronicle()
         flight = None if chronicle is None else chronicle.state.flights.get(ad)
         if chronicle is None or flight is None or chronicle.state.plan is None:
@@ -184,9 +193,9 @@ class FairnessData:
             for attribute, by in ways
             if (figure := state.figure(ad, attribute, by)) is not None
         ]
-        history = ((attribute, by) for attribute in sorted(plan.attributes) for by in _BYS)
+        history = ((attribute, by) for attribute in _by_size(plan) for by in _BYS)
         campaign = self._from.campaign_of(ad)
-        return AdFacts(
+        facts = AdFacts(
             now_us=self.now_us(),
             ad=ad,
             name=self._from.names().get(ad, ad),
@@ -196,7 +205,7 @@ class FairnessData:
             is_demo=any(one.demo_tables for one in state.tables),
             is_test_entropy=_is_test(chronicle),
             figures=figures,
-            mixes={one: _mixes(state, ad, one) for one in sorted(plan.attributes)},
+            mixes={},
             points={
                 (attribute, by): points
                 for attribute, by in history
@@ -211,6 +220,11 @@ class FairnessData:
             currency=self._from.currency,
             file=self._from.file,
         )
+        alone = state.of_ad(ad)
+        found = await asyncio.to_thread(
+            lambda: {one: _mixes(alone, ad, one) for one in _by_size(plan)}
+        )
+        return replace(facts, mixes=found)
 
     def log(self) -> LogFacts | None:
         """The log's end; None where there is no log."""

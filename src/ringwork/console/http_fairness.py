@@ -18,7 +18,7 @@ from ringwork.console.fairness_facts import Asked, Sort
 from ringwork.console.respond import Answer, Responder
 from ringwork.console.views.fairness import fairness
 from ringwork.console.views.fairness_ad import fairness_ad
-from ringwork.console.views.fairness_history import MICRO, blocks
+from ringwork.console.views.fairness_history import MICRO
 from ringwork.console.views.fairness_log import fairness_log
 from ringwork.console.views.fairness_words import ad_href
 from ringwork.fairness.records import By, Override
@@ -127,7 +127,7 @@ class _Ads:
         status: int = 200,
     ) -> Answer:
         """The ad's page."""
-        facts = self._data.ad(ad)
+        facts = await self._data.ad(ad)
         await self._data.durable()
         may = principal_of(request).may(OVERRIDE_SCOPE)
         page = fairness_ad(
@@ -150,8 +150,7 @@ class _Ads:
             raise Invalid(
                 f"action: one of {', '.join(ACTIONS)} is expected, got {action[:40]!r}", []
             )
-        facts = self._data.ad(ad)
-        places = blocks(facts.plan, facts.controlled)
+        places = self._data.places(ad)
         typed = {"action": action, "reason": (await field(request, "reason")).strip()}
         if action == "set":
             for at in range(len(places)):

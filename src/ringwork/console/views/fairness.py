@@ -31,6 +31,7 @@ from ringwork.console.views.fairness_cost import (
 from ringwork.console.views.fairness_words import (
     BYS,
     CATEGORIES,
+    CROSSED,
     NO_FIGURE,
     FigureCell,
     ad_href,
@@ -172,7 +173,11 @@ def fairness(facts: FairnessFacts | None, *, now_us: int, has_log: bool = True) 
     bounds = thresholds(facts.plan.thresholds_ppm)
     is_estimated = asked.attribute in facts.plan.estimated
     rows = [_row(one, facts, is_estimated=is_estimated) for one in facts.lines]
-    lines = [_coverage(one) for one in coverage_cells(facts.coverage)]
+    order = [attribute for attribute, _ in facts.ways]
+    lines = sorted(
+        (_coverage(one) for one in coverage_cells(facts.coverage)),
+        key=lambda one: (order.index(one.attribute), one.by),
+    )
     shown = [one.figure.estimate for one in rows if one.figure is not None]
     reach = () if facts.report is None else facts.report[1].reach
     levelling = () if facts.report is None else facts.report[1].levelling_down
@@ -265,7 +270,9 @@ def _answer(facts: FairnessFacts, lines: Sequence[CoverageRow]) -> Sentence:
     asked = [
         one
         for one in lines
-        if one.by == BYS["impressions"] and (one.threshold, one.minimum) == (ppm(bound), least)
+        if one.by == BYS["impressions"]
+        and (one.threshold, one.minimum) == (ppm(bound), least)
+        and CROSSED not in one.attribute  # the table has them
     ]
     if not asked or not asked[0].ads:
         return say(

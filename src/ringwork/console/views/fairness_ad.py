@@ -29,6 +29,7 @@ from ringwork.console.views.fairness_history import (
 from ringwork.console.views.fairness_words import (
     BYS,
     CATEGORIES,
+    CROSSED,
     FigureCell,
     ad_href,
     cell,
@@ -231,7 +232,11 @@ def _notes(facts: AdFacts) -> tuple[str, ...]:
 
 
 def _answer(facts: AdFacts) -> Sentence:
-    by_impressions = [one for one in facts.figures if one.by == "impressions"]
+    by_impressions = [
+        one
+        for one in facts.figures
+        if one.by == "impressions" and CROSSED not in one.attribute  # the table has them
+    ]
     if not by_impressions:
         if facts.flight.is_in_period:
             return say("Its newest release gave no figure: nobody of a known group was reached.")
