@@ -98,6 +98,7 @@ async def live(client: Client, random: Random) -> None:
     await client.admin.patch("/v1/creatives/c0.a", json={"name": "Better"})
     await client.admin.patch("/v1/advertisers/a", json={"name": "Better"})
     await review(client)
+    await special(client)
     await supply(client)
     await choose(client)
     await people(client)
@@ -197,6 +198,30 @@ async def review(client: Client) -> None:
     await post(client, "/v1/creatives", creative)
     for path in ("/v1/creatives/r.a/review", "/v1/campaigns/r/review"):
         assert "type" not in await post(client, path, {"decision": "approve"}, path)
+
+
+async def special(client: Client) -> None:
+    """A housing ad that nobody declared, for an audience: held, decided on, declared."""
+    campaign = {
+        "id": "h", "advertiser_id": "a", "name": "H", "special_ad_categories": [],
+        "pricing": "cpm", "bid_nanos": 1000, "budget": euros(10**9),
+        "targeting": {"audiences": ["interest:483"]},
+    }  # fmt: skip
+    await post(client, "/v1/campaigns", campaign, "h")
+    creative = {
+        "id": "h.a", "campaign_id": "h", "name": "Ad", "format": "native",
+        "title": "Two-bedroom apartments for rent", "landing_url": "https://a.example/",
+    }  # fmt: skip
+    await post(client, "/v1/creatives", creative)
+    decision = {"decision": "confirm", "reason": "apartments"}
+    decided = await post(client, "/v1/campaigns/h/special-review", decision, "decided")
+    assert decided["special_ad_categories"] == ["HOUSING"]
+    rules = (await client.admin.get("/v1/fairness/rules")).json()
+    declared = {"special_ad_categories": ["HOUSING", "CREDIT"],
+                "certified_text": rules["certified_text"]}  # fmt: skip
+    headers = {"idempotency-key": "declared"}
+    changed = await client.admin.patch("/v1/campaigns/h", json=declared, headers=headers)
+    assert changed.status_code == 200, changed.text
 
 
 async def supply(client: Client) -> None:

@@ -24,7 +24,7 @@ from tests.crash.shop import euros
 PEOPLE = 600
 PAGES = 8
 """Placements, which people of one sex or race prefer: what clusters can tell."""
-OWN = FairnessSettings(clusters=16, cluster_people=400, cluster_sigma=2.0)
+OWN = FairnessSettings(clusters=64, cluster_people=450, cluster_sigma=2.0)
 KEYS = itertools.count()
 OFF = FairnessSettings(enabled=False)
 
@@ -52,7 +52,7 @@ class Town:
 
     def page_of(self, number: int) -> int:
         """Women read the first pages more, men the last."""
-        ends = 0.75 if self.people.sex[number] == 0 else 0.25
+        ends = 0.9 if self.people.sex[number] == 0 else 0.1
         first = self.random.random() < ends
         return self.random.randrange(PAGES // 2) + (0 if first else PAGES // 2)
 

@@ -150,7 +150,7 @@ async def fairness(check) -> None:
     assert (told.status_code, told.json()["is_flagged"]) == (200, True)
     assert "CA" in told.json()["without_race_proxy"]
     refused = await check("POST", "/v1/fairness/scan", json={**table, "counts": [[1], [1, 2]]})
-    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/counts")
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (409, "/counts")
     undeclared = {"id": "n", "advertiser_id": "a", "name": "N", "pricing": "cpm", "bid_nanos": 1}
     missing = await check(
         "POST", "/v1/campaigns", json=undeclared, headers={"idempotency-key": "n"}

@@ -16,7 +16,7 @@ from ringwork.fairness.hec.scan import (
     scan,
     scan_feature,
 )
-from ringwork.kernel.errors import Invalid
+from ringwork.kernel.errors import Refused
 
 RULES = preset("united-states").scan
 COUNTS = np.array([[800.0, 200.0], [300.0, 700.0]])
@@ -174,6 +174,6 @@ def test_rare_values_of_a_feature_are_one():
     ],
 )
 def test_what_is_no_table_or_clause_is_refused_with_a_pointer(make, pointer):
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(Refused) as refused:
         make()
     assert refused.value.errors[0].pointer == pointer

@@ -14,6 +14,10 @@ from ringwork.ads.events import (
 )
 from ringwork.ads.exchange.events import BidderHeard, BidsGathered, ExternalBidWon
 from ringwork.ads.model import Campaign, Context
+from ringwork.fairness.delivery.events import Audience, FlightOpened, SumsReleased
+from ringwork.fairness.plan import PrivacyPlan
+from ringwork.fairness.privacy.accounting import Cost
+from ringwork.fairness.privacy.budget import FlightDeclared, ReleaseCharged
 from ringwork.kernel.events import Event, Idempotency, array_header, encode_event, encode_frame
 from ringwork.kernel.ids import format_id
 from ringwork.kernel.ledger import AccountOpened, TransferCreated, TransferExpired
@@ -288,3 +292,42 @@ def test_only_so_many_breaches_are_told_in_words():
     promise = read(*accounts(), *holds).promises["I5"]
     assert promise.violations == 50
     assert len(promise.detail) == 20
+
+
+# ---- I9 ------------------------------------------------------------------------------------------
+
+
+def flight(*, declared: int = 3_000_000, segment: int = 0, episodes: int = 2) -> FlightOpened:
+    privacy = PrivacyPlan(episodes=episodes, epsilon_max=4.0)
+    cost = Cost(add_remove_micro=1, replace_micro=declared, delta="1e-6")
+    fact = FlightDeclared(ad="x", segment=segment, privacy=privacy, vectors=2, cost=cost)
+    return FlightOpened(fact, Audience(), (), 100, "a", "HOUSING", "0" * 64)
+
+
+def release(episode: int, *, spent: int = 1_000_000, segment: int = 0) -> SumsReleased:
+    cost = Cost(add_remove_micro=1, replace_micro=spent, delta="1e-6")
+    charged = ReleaseCharged(ad="x", segment=segment, episode=episode, spent=cost)
+    return SumsReleased(charged, [1, 2], b"sealed", episode)
+
+
+@pytest.mark.parametrize(
+    ("events", "breach"),
+    [
+        ([flight(), release(1), release(2)], ""),
+        ([flight(), flight(segment=1), release(1), release(1, segment=1)], ""),
+        ([release(1)], "declared nothing"),
+        ([flight(declared=4_000_001)], "declares 4000001 of 4000000"),
+        ([flight(), flight()], "twice"),
+        ([flight(), release(1), release(1)], "release 1 after 1"),
+        ([flight(), release(2)], "release 2 after 0"),
+        ([flight(episodes=1), release(1), release(2)], "release 2 after 1 of 1"),
+        ([flight(), release(1, spent=3_000_001)], "spent 3000001 of 3000000"),
+    ],
+)
+def test_no_release_is_without_what_it_was_declared_to_cost(events, breach):
+    promise = read(*events).promises["I9"]
+    if breach:
+        assert promise.violations == 1
+        assert breach in promise.detail[0]
+    else:
+        assert (promise.checked, promise.violations) == (2, 0)

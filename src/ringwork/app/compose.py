@@ -33,6 +33,7 @@ from ringwork.ads.shown import Shown
 from ringwork.ads.supply.ads_txt import is_domain
 from ringwork.app import ledger_http, platform_http
 from ringwork.app.choice import ChoicePage
+from ringwork.app.fairness import Fairness
 from ringwork.app.log_api import LogApi
 from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
@@ -44,8 +45,10 @@ from ringwork.consent.choice.paths import CHOICE_PATHS
 from ringwork.consent.proving import Proving
 from ringwork.consent.subscriptions import http as subscriptions_http
 from ringwork.fairness import http as fairness_http
+from ringwork.fairness import http_log, http_outside, outside
 from ringwork.fairness.hec import http as special_http
 from ringwork.fairness.hec.http import special_ad_routes
+from ringwork.fairness.http_outside import PATHS as ADJUST_PATHS
 from ringwork.kernel.clock import ScaledClock, SystemClock
 from ringwork.kernel.entropy import SystemEntropy
 from ringwork.kernel.errors import ConfigurationError
@@ -56,7 +59,7 @@ from ringwork.storage.sqlite.log import exit_at_once
 from ringwork.web import openapi
 from ringwork.web.app import HttpRequest, create_litestar
 from ringwork.web.auth import Authentication, needs
-from ringwork.web.lane import ASGI, FastLane, Receive, Scope, Send
+from ringwork.web.lane import ASGI, FastLane, Lane, Receive, Scope, Send
 from ringwork.web.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -145,6 +148,7 @@ def application(platform: Platform) -> Application:
         *ad_lanes(platform, choice_page.person_of_link).lanes(),
         vast_tag(platform, choice_page.person_of_link).lane(),
         *choice_page.lanes(),
+        *_fairness_lanes(platform),
     )
     litestar = create_litestar(
         [
@@ -297,15 +301,35 @@ def _fairness(platform: Platform) -> list[ControllerRouterHandler]:
     fairness = platform.fairness
     if fairness is None:
         return []
-    return fairness_http.fairness_routes(
-        fairness_http.FairnessApi(
-            memory=fairness.memory,
-            journal=platform.journal,
-            keys=platform.keys,
-            execute=platform.execute,
-            subject_of=fairness.subject_of,
-            ready=fairness.ready,
-        )
+    api = fairness_http.FairnessApi(
+        memory=fairness.memory,
+        journal=platform.journal,
+        keys=platform.keys,
+        execute=platform.execute,
+        subject_of=fairness.subject_of,
+        ready=fairness.ready,
+    )
+    reads = http_log.LogReads(page=fairness.log_page, report=fairness.report)
+    return [
+        *fairness_http.fairness_routes(api),
+        *http_outside.outside_routes(outside_api(platform, fairness)),
+        *http_log.log_routes(reads),
+    ]
+
+
+def _fairness_lanes(platform: Platform) -> list[Lane]:
+    fairness = platform.fairness
+    return [] if fairness is None else [http_outside.adjust_lane(outside_api(platform, fairness))]
+
+
+def outside_api(platform: Platform, fairness: Fairness) -> http_outside.OutsideApi:
+    """What the handlers of other platforms' special ads work with."""
+    return http_outside.OutsideApi(
+        outside=fairness.outside,
+        journal=platform.journal,
+        execute=platform.execute,
+        keys=platform.memory.api_keys,
+        tenant=platform.settings.tenant,
     )
 
 
@@ -357,9 +381,28 @@ def metrics_of(platform: Platform) -> Metrics:
             "ringwork_payments_open": lambda: platform.memory.subscriptions.payments_open,
             "ringwork_bidders_asked_total": lambda: _asked(platform, ASKED),
             "ringwork_bidders_late_total": lambda: _asked(platform, {"late"}),
+            **_fairness_gauges(platform),
         },
         lambda: {str(tier): count for tier, count in platform.serve_ad.requests.items()},
     )
+
+
+def _fairness_gauges(platform: Platform) -> dict[str, Callable[[], float]]:
+    """Of the steering of special ads, where there is any."""
+    fairness = platform.fairness
+    if fairness is None:
+        return {}
+    missed = fairness.tables.missed
+    return {
+        "ringwork_fairness_ads": lambda: len(fairness.memory.flights.ads),
+        "ringwork_fairness_unmeasured": lambda: (
+            0 if fairness.desk is None else len(fairness.desk.unmeasured)
+        ),
+        "ringwork_fairness_left_alone_total": lambda: fairness.steer.left_alone,
+        "ringwork_fairness_no_cluster_total": lambda: missed.cluster,
+        "ringwork_fairness_no_number_total": lambda: missed.number,
+        "ringwork_fairness_stale_total": lambda: missed.stale,
+    }
 
 
 def _asked(platform: Platform, outcomes: Set[str]) -> int:
@@ -417,6 +460,7 @@ def document_of(litestar: Litestar) -> bytes:
         *LANE_TYPES,
         *special_http.TYPES,
         *fairness_http.TYPES,
+        *outside.TYPES,
     ]
     types += [
         *consent_http.TYPES,
@@ -424,7 +468,9 @@ def document_of(litestar: Litestar) -> bytes:
         *choice_http.TYPES,
         *subscriptions_http.TYPES,
     ]
-    return msgspec.json.encode(openapi.document(litestar, types, {**LANE_PATHS, **CHOICE_PATHS}))
+    return msgspec.json.encode(
+        openapi.document(litestar, types, {**LANE_PATHS, **CHOICE_PATHS, **ADJUST_PATHS})
+    )
 
 
 def _request_seqs(platform: Platform, request_id: bytes, limit: int) -> list[int]:

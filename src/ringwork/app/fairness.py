@@ -24,16 +24,19 @@ from ringwork.ads.service import Ads
 from ringwork.app.fairness_log import FILE_NAME, AuditFile
 from ringwork.app.secrets import Secrets
 from ringwork.app.settings import Settings
+from ringwork.fairness.audit import audited
 from ringwork.fairness.control.steering import Steering
 from ringwork.fairness.delivery.clusters import Clusters
 from ringwork.fairness.delivery.events import Audience, PersonUndescribed
 from ringwork.fairness.delivery.memory import FairnessMemory
 from ringwork.fairness.delivery.steer import AuctionSteer
 from ringwork.fairness.delivery.work import LiveAd, Work
+from ringwork.fairness.http_log import LogPage
 from ringwork.fairness.measure.reach import ControlArm
+from ringwork.fairness.outside import Outside
 from ringwork.fairness.plan import Plan, parse_plan, preset, presets
 from ringwork.flow.special_ads import SpecialAds
-from ringwork.kernel.errors import ConfigurationError, Refused, Unavailable
+from ringwork.kernel.errors import ConfigurationError, NotFound, Refused, Unavailable
 from ringwork.kernel.events import EventTypes
 from ringwork.kernel.journal import Command, Journal
 from ringwork.kernel.ports import Entropy, KeyStore, Row
@@ -98,6 +101,14 @@ class Fairness:
         self._looking = asyncio.Lock()
         self.desk: Desk | None = None
         """None until there is something to do."""
+        self.outside = Outside(
+            parts.memory,
+            self.steer,
+            clusters=own.clusters,
+            subject_of=parts.subject_of,
+            period=self._period,
+            is_own=lambda ad: ad in parts.catalogue.creatives,
+        )
         self.special = SpecialAds(
             ads=parts.ads,
             catalogue=parts.catalogue,
@@ -131,7 +142,8 @@ class Fairness:
     async def look(self) -> None:
         """All that is due now. Raises Unavailable, and Refused where the file is damaged."""
         async with self._looking:
-            if self._catalogue.special or self.memory.flights.ads:
+            flights = self.memory.flights
+            if self._catalogue.special or flights.ads or flights.registered:
                 await (await self.ready()).look()
             await self._follow()
 
@@ -190,6 +202,42 @@ class Fairness:
         while log.fresh and log.fresh[0].seq < self.file.next_seq:
             log.fresh.popleft()
 
+    # ---- what is read ---------------------------------------------------------------------------
+
+    async def log_page(self, after: int, limit: int) -> LogPage:
+        """Records of the audit log, as they stand in its file."""
+        await self.journal.settled()
+        async with self._looking:
+            await self._follow()
+            lines = await asyncio.to_thread(self.file.read, after, limit)
+        last = after + len(lines)
+        return LogPage(
+            [line.decode() for line in lines],
+            last if lines and last + 1 < self.file.next_seq else None,
+            self.file.next_seq,
+            self.file.signer.public,
+        )
+
+    async def report(self, period: str | None) -> str:
+        """The report of a period as JSON, every figure recomputed. Raises NotFound."""
+        await self.journal.settled()
+        async with self._looking:
+            await self._follow()
+            return await asyncio.to_thread(self._report, period)
+
+    def _report(self, period: str | None) -> str:
+        from ringwork.fairness.rendering import to_json  # noqa: PLC0415  # jinja2
+        from ringwork.fairness.report import document_of  # noqa: PLC0415
+
+        if not self.file.next_seq:
+            raise NotFound("nothing is measured yet: the audit log is empty")
+        with self.file.path.open("rb") as file:
+            auditor = audited(file, period=period)
+        plan = auditor.state.plan
+        if plan is None or period not in (None, plan.period):
+            raise NotFound(f"no plan of the log names the period {period!r}")
+        return to_json(document_of(auditor))
+
     # ---- what others tell -----------------------------------------------------------------------
 
     def erased(self, command: Command, subject: str, pseudonym: bytes, event_id: bytes) -> None:
@@ -200,6 +248,19 @@ class Fairness:
 
     def _live(self) -> Iterator[LiveAd]:
         """Special ads that are sold now, and those that are measured and over."""
+        flights = self.memory.flights
+        for ad, told in flights.registered.items():
+            flight = flights.ads.get(ad)
+            shown = 0 if flight is None else sum(one.impressions for one in flight.segments)
+            yield LiveAd(
+                ad=ad,
+                advertiser=told.advertiser,
+                category=told.category,
+                audience=told.audience,
+                expected_impressions=told.expected_impressions,
+                impressions_left=max(told.expected_impressions - shown, 0),
+                is_over=told.is_over,
+            )
         catalogue, now_s = self._catalogue, self.journal.clock.wall_us() // 1_000_000
         for campaign_id in catalogue.special:
             campaign = catalogue.campaigns[campaign_id]
@@ -207,7 +268,7 @@ class Fairness:
                 for ad in catalogue.creatives_of(campaign_id):
                     if catalogue.creatives[ad].status == "active":
                         yield self._live_ad(ad, campaign, now_s)
-        for ad, flight in self.memory.flights.ads.items():
+        for ad, flight in flights.ads.items():
             creative = catalogue.creatives.get(ad)
             if creative is not None and flight.segments and not flight.is_final:
                 campaign = catalogue.campaigns[creative.campaign_id]

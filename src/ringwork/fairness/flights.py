@@ -26,6 +26,8 @@ class Segment(Struct, kw_only=True):
     releases: int = 0
     sigma: str | None = None
     """None: no budget record said how large the noise is."""
+    people_sigma: str | None = None
+    """Of the sums over people; None: as of the others."""
 
 
 class Flight(Struct, kw_only=True):
@@ -76,6 +78,8 @@ def observed_in(
     if unit < 1 or len(shares) != groups or len(sums) not in (groups, groups + 1):
         raise LookupError(f"segment {number}: expected {groups} groups and a unit")
     noise = noise_variance(segment.sigma or "0", segment.releases)
+    if by == "people" and segment.people_sigma is not None:
+        noise = Fraction(segment.people_sigma) ** 2  # drawn once
     return exact.Observed(
         ad=segment.ad.ad,
         segment=number,

@@ -220,7 +220,10 @@ class Recomputation:
         if not wrong:
             flight.is_in_period = True
             open_.release, open_.releases = release, open_.releases + 1
-            open_.sigma = None if flight.budget is None else flight.budget.sigma
+            if flight.budget is not None:
+                people_sigma = flight.budget.people_sigma
+                open_.sigma = flight.budget.sigma
+                open_.people_sigma = None if people_sigma is UNSET else people_sigma
             self._figures.pop(release.ad, None)
         return wrong
 

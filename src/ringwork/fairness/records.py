@@ -7,8 +7,8 @@ the plan's groups. Readers ignore members they do not know (and keep them: what 
 as it stands); writers refuse them.
 
 Beyond the words of 4.10, all optional, since some figures could not be recomputed without:
-``release.people_sums`` and ``eligible.people_shares_ppb`` (variance by people), ``by`` and the two
-weighted shares of a coverage row.
+``release.people_sums``, ``eligible.people_shares_ppb`` and ``budget.people_sigma`` (variance by
+people), ``by`` and the two weighted shares of a coverage row.
 """
 
 from __future__ import annotations
@@ -176,6 +176,8 @@ class Budget(Body, frozen=True, kw_only=True):
     delta: Number | UnsetType = UNSET
     epsilon_add_remove_micro: Count | UnsetType = UNSET
     """``epsilon_micro`` is for replacing a person's attributes; this is for adding the person."""
+    people_sigma: Number | UnsetType = UNSET
+    """Of the noise on the sums over people; unset: as on those over impressions."""
 
 
 class Figure(Body, frozen=True, kw_only=True):

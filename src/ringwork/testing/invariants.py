@@ -222,6 +222,43 @@ class _Won(Struct, array_like=True):
     adjustment_ppm: int = 0
 
 
+class _Epsilon(Struct):
+    replace_micro: int
+
+
+class _Privacy(Struct):
+    episodes: int
+    epsilon_max: float
+
+
+class _Declared(Struct):
+    ad: str
+    segment: int
+    privacy: _Privacy
+    cost: _Epsilon
+
+
+class _Charged(Struct):
+    ad: str
+    segment: int
+    episode: int
+    spent: _Epsilon
+
+
+class _Flight(Struct, array_like=True):
+    declared: _Declared
+
+
+class _Released(Struct, array_like=True):
+    charged: _Charged
+
+
+class _Clusters(Struct, array_like=True):
+    period: str
+    declared: _Declared
+    charged: _Charged
+
+
 class _Sold(Struct):
     price_nanos: int
     pricing: str
@@ -244,12 +281,15 @@ _VIEWS: Final[dict[str, msgspec.msgpack.Decoder[Struct]]] = {
         ("impression_measured", _Measured),
         ("bids_gathered", _Gathered),
         ("external_bid_won", _Won),
+        ("fairness_flight_opened", _Flight),
+        ("fairness_sums_released", _Released),
+        ("fairness_clusters_released", _Clusters),
     )
 }
 
 
 class LogReading:
-    """Reads a log once, front to back, and checks I2, I4, I5, I6 and I8 on the way."""
+    """Reads a log once, front to back, and checks I2, I4, I5, I6, I8 and I9 on the way."""
 
     def __init__(self) -> None:
         self.promises = promises()
@@ -267,6 +307,8 @@ class LogReading:
         """Outside ad -> what its bid counts as, of the request that is being read."""
         self._won: dict[bytes, _Won] = {}
         """The outside sales of that request."""
+        self._flights: dict[tuple[str, int], tuple[_Declared, int]] = {}
+        """Ad and segment -> what it declared, and how often it was released."""
         self._readers: dict[str, Callable[[Struct, Envelope], None]] = {
             "account_opened": self._account,
             "transfer_created": self._transfer,
@@ -278,11 +320,15 @@ class LogReading:
             "impression_measured": self._measured,
             "bids_gathered": self._gathered,
             "external_bid_won": self._outside_sale,
+            "fairness_flight_opened": self._flight,
+            "fairness_sums_released": self._released,
+            "fairness_clusters_released": self._clusters,
         }
         self.promises["I2"].unit = "keys"
         self.promises["I5"].unit = "postings"
         self.promises["I6"].unit = "auctions"
         self.promises["I8"].unit = "impressions"
+        self.promises["I9"].unit = "releases"
 
     def read(self, rows: Iterable[Row], progress: Callable[[int], None] | None = None) -> None:
         """Check every frame of ``rows``; ``progress`` hears the events read so far, once a row."""
@@ -528,6 +574,52 @@ class LogReading:
                 f"its hold posted {posted}"
             ),
         )
+
+    # ---- I9: privacy that was declared before it is spent -------------------------------------
+
+    def _flight(self, view: Struct, envelope: Envelope) -> None:
+        assert isinstance(view, _Flight)
+        self._declare(view.declared)
+
+    def _released(self, view: Struct, envelope: Envelope) -> None:
+        assert isinstance(view, _Released)
+        self._charge(view.charged)
+
+    def _clusters(self, view: Struct, envelope: Envelope) -> None:
+        assert isinstance(view, _Clusters)
+        self._declare(view.declared)
+        self._charge(view.charged)
+
+    def _declare(self, declared: _Declared) -> None:
+        key, require = (declared.ad, declared.segment), self.promises["I9"].require
+        limit = floor(Fraction(str(declared.privacy.epsilon_max)) * 10**6)
+        require(key not in self._flights, lambda: f"{key} declares its releases twice")
+        require(
+            declared.cost.replace_micro <= limit,
+            lambda: f"{key} declares {declared.cost.replace_micro} of {limit} micro-epsilon",
+        )
+        self._flights[key] = (declared, 0)
+
+    def _charge(self, charged: _Charged) -> None:
+        key, promise = (charged.ad, charged.segment), self.promises["I9"]
+        declared, releases = self._flights.get(key, (None, 0))
+        promise.expect(declared is not None, lambda: f"{key} is released and declared nothing")
+        if declared is None:
+            return
+        promise.require(
+            charged.episode == releases + 1 <= declared.privacy.episodes,
+            lambda: (
+                f"{key}: release {charged.episode} after {releases} of {declared.privacy.episodes}"
+            ),
+        )
+        promise.require(
+            charged.spent.replace_micro <= declared.cost.replace_micro,
+            lambda: (
+                f"{key} spent {charged.spent.replace_micro} of "
+                f"{declared.cost.replace_micro} micro-epsilon"
+            ),
+        )
+        self._flights[key] = (declared, charged.episode)
 
 
 def recompute(slot: _Slot) -> tuple[str, int] | None:

@@ -34,6 +34,12 @@ NAMES: Final[Mapping[str, str]] = {
     "ringwork_payments_open": "Charges and refunds of subscriptions without an answer yet.",
     "ringwork_bidders_asked_total": "Requests to outside bidders that were sent, since the start.",
     "ringwork_bidders_late_total": "Of these, those that had not answered in time.",
+    "ringwork_fairness_ads": "Special ads that are or were measured.",
+    "ringwork_fairness_unmeasured": "Special ads that are sold and cannot be measured now.",
+    "ringwork_fairness_left_alone_total": "Shifts that the control arm left out, since the start.",
+    "ringwork_fairness_no_cluster_total": "Shifts of 0 for want of a cluster, since the start.",
+    "ringwork_fairness_no_number_total": "Shifts of 0 where a value is no number, since start.",
+    "ringwork_fairness_stale_total": "Shifts of 0: release too old or paused, since start.",
     "ringwork_requests_running": "Requests inside the fast lane now.",
 }
 """Every metric and what it says."""

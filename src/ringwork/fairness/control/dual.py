@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from ringwork.fairness.control import response
 from ringwork.fairness.control.estimate import Standing, known_at_the_end, standing
-from ringwork.fairness.control.lagrangian import Problem, brought, solve
+from ringwork.fairness.control.lagrangian import Problem, Solution, brought, solve, unsteered_spend
 from ringwork.fairness.control.model import (
     AdContext,
     Floats,
@@ -34,6 +34,9 @@ SLIP_HALF_LIFE: Final = 400.0
 """Impressions after which an old slip counts half."""
 SLIP_PRIOR: Final = 100.0
 """Impressions without a slip that are believed beforehand."""
+PRICE_MOST: Final = 3.0
+"""Of an ad that another one paces, in its usual values: where no shift reaches the band, more of it
+only costs."""
 QUANTILE: Final = 4.0
 """Standard errors between the edge of the band and the aim."""
 
@@ -63,8 +66,14 @@ class Dual:
 
     name = "dual"
 
-    def __init__(self, *, quantile: float = QUANTILE) -> None:
+    def __init__(self, *, quantile: float = QUANTILE, paces: bool = True) -> None:
+        """``paces``: False where another pacer keeps the budget; values are then what it bids.
+
+        The shift then moves impressions from group to group and leaves their number as it was: it
+        is zero on the mean of the traffic, and bounded.
+        """
         self._quantile = quantile
+        self._paces = paces
 
     def start(self, ad: AdContext) -> DualState:
         columns = incidence(ad.blocks)
@@ -98,6 +107,8 @@ class Dual:
         excess = state.incidence @ cells - (state.eligible - selection)[:, None]
         problem = self._problem(ad, learned, excess, stands, measured)
         found = solve(problem, state.prices, state.pace)
+        if not self._paces:
+            found = _levelled(found, problem, state.eligible - selection)
         state.prices, state.pace = found.prices, found.pace
         bias = np.zeros_like(found.prices) if stands is None else stands.bias
         state.planned = brought(problem, found) - state.slip / state.slip_weight - bias
@@ -146,14 +157,20 @@ class Dual:
             eased = max(float(np.abs(owed).max()) / CARRIED_MOST, 1.0)
             carried = stands.deviation * measured.impressions / left / eased
             delivered = measured.impressions / left / eased
+        weight = (traffic.opportunities / so_far).ravel()
+        value = np.tile(VALUE_MIDDLES, ad.clusters.shape[1])
+        log_price = np.tensordot(learned.price, learned.share, axes=1).ravel()
+        budget = measured.budget_left / left
+        if not self._paces:  # spending is to stay as it would be
+            budget = unsteered_spend(weight, value, log_price, learned.price_spread)
         return Problem(
             blocks=ad.blocks,
-            weight=(traffic.opportunities / so_far).ravel(),
-            value=np.tile(VALUE_MIDDLES, ad.clusters.shape[1]),
+            weight=weight,
+            value=value,
             excess=excess,
-            log_price=np.tensordot(learned.price, learned.share, axes=1).ravel(),
+            log_price=log_price,
             price_spread=learned.price_spread,
-            budget=measured.budget_left / left,
+            budget=budget,
             carried=carried,
             delivered=delivered,
             tau=self._aims(ad, stands, measured),
@@ -170,3 +187,11 @@ class Dual:
         for number, span in enumerate(spans(ad.blocks)):
             out[number] = max(0.0, ad.tau - self._quantile * 0.5 * float(error[span].sum()))
         return out
+
+
+def _levelled(found: Solution, problem: Problem, centre: Floats) -> Solution:
+    """The same prices, bounded, with a level that takes as much as it gives."""
+    largest = float(np.abs(found.prices).max())
+    prices = found.prices * min(1.0, PRICE_MOST / largest) if largest > 0 else found.prices
+    level = float((prices @ (problem.excess + centre[:, None])) @ problem.weight)
+    return Solution(prices=prices, pace=1.0, rebate=level - float(prices @ centre))

@@ -90,6 +90,13 @@ def solve(problem: Problem, prices: Floats, pace: float) -> Solution:
     return Solution(prices=final, pace=float(np.exp(point[size])), rebate=rebate)
 
 
+def unsteered_spend(weight: Floats, value: Floats, log_price: Floats, spread: float) -> float:
+    """Spend per opportunity of an ad that bids its value everywhere."""
+    scaled = (np.log(value) - log_price) / spread
+    paid = np.exp(log_price + spread * spread / 2) * normal_cdf(scaled - spread)
+    return float(paid @ weight)
+
+
 def brought(problem: Problem, solution: Solution) -> Floats:
     """[A] mean excess of the impressions that the solution wins."""
     worth = problem.value - solution.prices @ problem.excess + solution.rebate

@@ -54,7 +54,7 @@ class _Steered(Struct):
 class Controlling:
     """Steps controllers and swaps tables."""
 
-    def __init__(self, work: Work, tables: Steering) -> None:
+    def __init__(self, work: Work, tables: Steering, *, cluster_sigma: float) -> None:
         """Raises ConfigurationError for a controller that there is not."""
         name = work.plan.control.controller
         if name not in CONTROLLERS:
@@ -64,7 +64,8 @@ class Controlling:
             )
         self._work = work
         self._tables = tables
-        self._controller: Controller | None = Dual() if name == "dual" else None
+        self._sigma = cluster_sigma
+        self._controller: Controller | None = Dual(paces=False) if name == "dual" else None
         plan, names = work.plan, work.enclave.controlled
         self._blocks = tuple(len(plan.attributes[one].groups) for one in names)
         self._columns = incidence(self._blocks)
@@ -112,10 +113,7 @@ class Controlling:
             solved = asyncio.to_thread(self._controller.step, steered.state, measured)
             steered.shift = await solved
         else:
-            steered.shift = fixed(
-                steered.context, self._eligible(steered), self._columns,
-                np.zeros(self.shares), memory.cells,
-            )  # fmt: skip
+            steered.shift = self._fixed(steered, np.zeros(self.shares))
         steered.stepped_wins, steered.stepped_release = wins, releases
         prices = steered.shift.prices
         control = Control(
@@ -145,7 +143,7 @@ class Controlling:
     def _clusters(self, period: str, inverses: Sequence[Floats | None]) -> Floats:
         if self._chances is None or self._chances[0] != period:
             sums = self._work.memory.people.tables[period]
-            self._chances = (period, chances_of(sums, self._blocks, inverses))
+            self._chances = (period, chances_of(sums, self._blocks, inverses, sigma=self._sigma))
         return self._chances[1]
 
     def _inverses(self) -> list[Floats | None]:
@@ -164,13 +162,10 @@ class Controlling:
         opportunities = float(traffic.opportunities.sum())
         wins = max(float(traffic.wins.sum()), 1.0)
         left = max(live.impressions_left * opportunities / wins, 1.0)
-        # The platform's own pacer keeps spending to plan by the bids that stand here; so what is
-        # left to spend is what they spend, and the controller's pace stays near one.
-        cost = memory.cells.cost_nanos(live.ad) / memory.cells.scale_nanos(live.ad)
         return Measurement(
             impressions=float(traffic.wins.sum()),
             opportunities_left=left,
-            budget_left=cost * left * wins / opportunities,
+            budget_left=left,  # whoever sells the ad keeps its budget, by the bids seen here
             traffic=traffic,
             release=release_of(
                 memory.log.figures.of_ad(live.ad),
@@ -180,9 +175,10 @@ class Controlling:
             ),
         )
 
-    def _eligible(self, steered: _Steered) -> Floats:
-        out: Floats = self._columns @ steered.context.eligible
-        return out
+    def _fixed(self, steered: _Steered, prices: Floats) -> Shift:
+        ad = steered.context
+        traffic = self._work.memory.cells.traffic(ad.ad_id, ad.clusters.shape[1])
+        return fixed(ad, self._columns, prices, traffic)
 
     # ---- the auction's tables -------------------------------------------------------------------
 
@@ -210,10 +206,7 @@ class Controlling:
             return None
         if override is not None:
             prices = np.array(override.lambda_micro, np.float64) / MICRO
-            shift = fixed(
-                steered.context, self._eligible(steered), self._columns, prices,
-                self._work.memory.cells,
-            )  # fmt: skip
+            shift = self._fixed(steered, prices)
         return AdTable(records=shift.records, scale_nanos=self._work.memory.cells.scale_nanos(ad))
 
 

@@ -45,7 +45,7 @@ class Desk:
         self._work = work
         self._opening = Opening(work)
         self._releasing = Releasing(work)
-        self.controlling = Controlling(work, tables)
+        self.controlling = Controlling(work, tables, cluster_sigma=cluster_sigma)
         self.controlled = work.enclave.controlled
         self._clusters = clusters
         self._cluster_people = cluster_people

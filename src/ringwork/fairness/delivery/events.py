@@ -29,6 +29,20 @@ class Audience(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     excluded_regions: tuple[str, ...] = ()
 
 
+class SpecialAdRegistered(Event, frozen=True, array_like=True):
+    """A special ad that another platform sells: its auctions and impressions are told."""
+
+    TYPE: ClassVar[str] = "special_ad_registered"
+    RETENTION: ClassVar[str] = OF_FLIGHT
+    ad: str
+    advertiser: str
+    category: Category
+    audience: Audience
+    expected_impressions: int
+    is_over: bool
+    actor: str
+
+
 class Contest(Struct, frozen=True, array_like=True, gc=False):
     """One special ad in one auction, in nanos of what an impression is worth to it."""
 
@@ -157,6 +171,7 @@ class FairnessRecorded(Event, frozen=True, array_like=True):
 
 
 EVENTS: tuple[type[Event], ...] = (
+    SpecialAdRegistered,
     SpecialAdsCompeted,
     SpecialAdSold,
     SpecialAdShown,

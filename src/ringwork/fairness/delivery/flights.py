@@ -18,6 +18,7 @@ from ringwork.fairness.delivery.events import (
     FairnessRecorded,
     FlightOpened,
     PersonUndescribed,
+    SpecialAdRegistered,
     SpecialAdShown,
     SpecialAdSold,
     SumsReleased,
@@ -120,6 +121,7 @@ class Flights:
     name: ClassVar[str] = "fairness_flights"
     version: ClassVar[int] = 1
     hears: ClassVar[tuple[type[Event], ...]] = (
+        SpecialAdRegistered,
         SpecialAdSold,
         SpecialAdShown,
         PersonUndescribed,
@@ -130,6 +132,8 @@ class Flights:
 
     def __init__(self) -> None:
         self.ads: dict[str, Flight] = {}
+        self.registered: dict[str, SpecialAdRegistered] = {}
+        """Ads that another platform sells."""
         self.sales: dict[bytes, Sale] = {}
         self._shown: dict[bytes, None] = {}
         self._caps = Caps()
@@ -149,6 +153,8 @@ class Flights:
     def apply(self, recorded: Recorded) -> None:
         event = recorded.payload
         match event:
+            case SpecialAdRegistered():
+                self.registered[event.ad] = event
             case SpecialAdSold():
                 assert recorded.subject is not None
                 self.sales[event.impression_id] = Sale(
@@ -244,17 +250,21 @@ class Flights:
 
     def clear(self) -> None:
         self.ads.clear()
+        self.registered.clear()
         self.sales.clear()
         self._shown.clear()
         self._caps.clear()
 
     def dump(self) -> bytes:
-        return msgspec.msgpack.encode((self.ads, self.sales, list(self._shown), self._caps.state()))
+        return msgspec.msgpack.encode(
+            (self.ads, self.registered, self.sales, list(self._shown), self._caps.state())
+        )
 
     def load(self, state: bytes) -> None:
         self.clear()
-        ads, sales, shown, caps = _decode(state)
+        ads, registered, sales, shown, caps = _decode(state)
         self.ads.update(ads)
+        self.registered.update(registered)
         self.sales.update(sales)
         self._shown.update(dict.fromkeys(shown))
         self._caps.restore(caps)
@@ -263,6 +273,7 @@ class Flights:
 _decode: Final = msgspec.msgpack.Decoder(
     tuple[
         dict[str, Flight],
+        dict[str, SpecialAdRegistered],
         dict[bytes, Sale],
         list[bytes],
         dict[str, tuple[dict[int, dict[bytes, int]], dict[int, list[bytes]]]],

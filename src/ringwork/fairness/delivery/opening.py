@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-import msgspec
+from msgspec import UNSET
+from msgspec.structs import asdict
 
+from ringwork.fairness.coverage import report_of
 from ringwork.fairness.delivery.events import FlightOpened
 from ringwork.fairness.delivery.work import LiveAd, Work, record
 from ringwork.fairness.enclave import Mix
@@ -17,8 +19,19 @@ from ringwork.fairness.model import UNKNOWN
 from ringwork.fairness.plan import Plan
 from ringwork.fairness.privacy import accounting
 from ringwork.fairness.privacy.budget import FlightDeclared
-from ringwork.fairness.records import Ad, AnyBody, Budget, Genesis, Model, Prior, Tables
+from ringwork.fairness.recompute import Recomputation
+from ringwork.fairness.records import (
+    Ad,
+    AnyBody,
+    Budget,
+    Checkpoint,
+    Genesis,
+    Model,
+    Prior,
+    Tables,
+)
 from ringwork.fairness.records import Plan as PlanRecord
+from ringwork.fairness.trail import figures_of
 from ringwork.kernel.entropy import SeededEntropy
 from ringwork.kernel.errors import Refused
 from ringwork.kernel.journal import Command
@@ -90,14 +103,31 @@ class Opening:
             )
             bodies.append(told)
         plan = plan_record(work, name)
+        if state.plan is not None and state.plan.period != name:
+            await self._close_period(state.plan)
         # What is read back has lost the order of the attributes, which means nothing here.
-        if state.plan is None or msgspec.structs.asdict(state.plan) != msgspec.structs.asdict(plan):
+        if state.plan is None or asdict(state.plan) != asdict(plan):
             bodies.append(plan)
         for attribute in plan.estimated if bodies else _lacking(plan, state.models):
             bodies += await self._model(attribute, name)
         if bodies:
             await work.commit(lambda command: record(command, *bodies))
         return name
+
+    async def _close_period(self, plan: PlanRecord) -> None:
+        """What the period's ads say of how far ads differ, its figures by that, its report.
+
+        Nothing else releases meanwhile, so that what is computed is what an audit recomputes.
+        """
+        work, state = self._work, Recomputation()
+        state.load(work.memory.log.figures.dump())
+        bodies = await asyncio.to_thread(_closing, state, plan)
+
+        def decide(command: Command) -> None:
+            record(command, *bodies)
+            record(command, Checkpoint(head=work.memory.log.next_seq - 1))
+
+        await work.commit(decide)
 
     async def _model(self, attribute: str, period: str) -> list[AnyBody]:
         """How the proxy blurs an attribute, and what its estimates are drawn towards.
@@ -151,6 +181,22 @@ class Opening:
         )
 
 
+def _closing(state: Recomputation, plan: PlanRecord) -> list[AnyBody]:
+    """In a thread: ``state`` is a copy."""
+    bodies: list[AnyBody] = []
+    priors = [found for one in plan.estimated if (found := state.prior(one)) is not None]
+    for prior in priors:
+        state.take(prior)
+    bodies += priors
+    if priors:
+        for ad, _ in list(state.of_period()):
+            figures = figures_of(state, ad)
+            for figure in figures:
+                state.take(figure)
+            bodies += figures
+    return [*bodies, report_of(state, plan)]
+
+
 def _lacking(plan: PlanRecord, models: dict[str, Model]) -> list[str]:
     return [one for one in plan.estimated if one not in models]
 
@@ -174,4 +220,5 @@ def _budget(declared: FlightDeclared) -> Budget:
         epsilon_micro=cost.replace_micro,
         delta=cost.delta,
         epsilon_add_remove_micro=cost.add_remove_micro,
+        people_sigma=UNSET if privacy.people_sigma is None else str(privacy.people_sigma),
     )

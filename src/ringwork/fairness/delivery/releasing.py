@@ -7,6 +7,7 @@ command is not stored, nobody saw the draw, and the next attempt makes another.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from fractions import Fraction
 
 import msgspec
@@ -34,8 +35,28 @@ class Drawn(Struct, frozen=True, kw_only=True):
 
     release: Release
     values: list[int]
-    increment: list[int]
     figures: list[Figure]
+
+
+class Exact(Struct, frozen=True, array_like=True):
+    """What is sealed with a release: the sums that went into it."""
+
+    increment: list[int]
+    first_touches: list[int]
+    """Over people who are new to the segment."""
+
+    def __repr__(self) -> str:
+        return "Exact()"
+
+
+class _Counted(Struct, frozen=True, kw_only=True):
+    """What a draw takes."""
+
+    stream: ContinualSum
+    exact: Exact
+    people: list[int] | None
+    """Over all people of the segment; None where they are not released."""
+    people_sigma: Fraction = Fraction(0)
 
 
 def due_at(releases: int, expected_impressions: int, episodes: int) -> int | None:
@@ -79,11 +100,23 @@ class Releasing:
         work, flight = self._work, self._work.memory.flights.ads[ad]
         segment = flight.open
         privacy, episode = segment.opened.declared.privacy, flight.releases + 1
-        stream = self._stream(segment)
-        if stream is None:
+        before = self._released(segment)
+        if before is None:
             return None
         until_seq = work.journal.seq
-        increment = work.enclave.sums([one for one in flight.reached if one.seq <= until_seq])
+        reached = [one for one in flight.reached if one.seq <= until_seq]
+        exact = Exact(work.enclave.sums(reached), work.enclave.sums(reached, first_touches=True))
+        people, people_sigma = None, Fraction(0)
+        if episode == privacy.episodes and privacy.people_sigma is not None:
+            people_sigma = Fraction(str(privacy.people_sigma))
+            touched = [one.first_touches for one in (*before, exact)]
+            people = [sum(column) for column in zip(*touched, strict=True)]
+        counted = _Counted(
+            stream=self._stream(segment, before),
+            exact=exact,
+            people=people,
+            people_sigma=people_sigma,
+        )
         release = Release(
             ad=ad,
             episode=sum(len(one.values) for one in flight.segments) + 1,
@@ -94,7 +127,7 @@ class Releasing:
             unit={},
         )
         state = work.memory.log.figures.of_ad(ad)
-        drawn = await asyncio.to_thread(self._drawn, stream, increment, release, state)
+        drawn = await asyncio.to_thread(self._drawn, counted, release, state)
         vectors = segment.opened.declared.vectors
         await asyncio.to_thread(accounting.cost, privacy, vectors, releases=episode)
 
@@ -103,7 +136,7 @@ class Releasing:
             event_id = work.journal.ids.new()
             sealed = work.keys.seal(
                 work.subject,
-                msgspec.msgpack.encode(drawn.increment),
+                msgspec.msgpack.encode(exact),
                 context=event_id + b"increment",
             )
             command.record(
@@ -116,34 +149,35 @@ class Releasing:
         await work.commit(decide)
         return drawn.figures
 
-    def _stream(self, segment: Segment) -> ContinualSum | None:
-        """The segment's noisy sums as they were released so far."""
-        work, privacy = self._work, segment.opened.declared.privacy
-        increments = []
+    def _released(self, segment: Segment) -> list[Exact] | None:
+        """What went into the releases of a segment; None where it cannot be opened any more."""
+        found = []
         for event_id, sealed in segment.increments:
-            plain = work.keys.unseal(work.subject, sealed, context=event_id + b"increment")
+            plain = self._work.keys.unseal(
+                self._work.subject, sealed, context=event_id + b"increment"
+            )
             if plain is None:
                 return None
-            increments.append(msgspec.msgpack.decode(plain, type=list[int]))
+            found.append(msgspec.msgpack.decode(plain, type=Exact))
+        return found
+
+    def _stream(self, segment: Segment, before: Sequence[Exact]) -> ContinualSum:
+        """The segment's noisy sums as they were released so far."""
+        work, privacy = self._work, segment.opened.declared.privacy
+        increments = np.array([one.increment for one in before], "<i8")
         state = ContinualState(
             steps=privacy.episodes,
             sigma=str(Fraction(str(privacy.sigma))),
             units=work.enclave.layout.units,
-            increments=np.array(increments, "<i8").tobytes(),
+            increments=increments.tobytes(),
             released=np.array(segment.values, "<i8").tobytes(),
         )
         return ContinualSum.of(state, work.pool)
 
-    def _drawn(
-        self,
-        stream: ContinualSum,
-        increment: list[int],
-        release: Release,
-        state: Recomputation,
-    ) -> Drawn:
+    def _drawn(self, counted: _Counted, release: Release, state: Recomputation) -> Drawn:
         """In a thread: the noise and the figures; ``state`` is a copy."""
-        layout = self._work.enclave.layout
-        noisy = stream.add(increment)
+        layout, stream = self._work.enclave.layout, counted.stream
+        noisy = stream.add(counted.exact.increment)
         eligible = state.flights[release.ad].ad.eligible
         blocks = [one for one in layout.blocks if one.attribute in eligible]
         release = msgspec.structs.replace(
@@ -153,11 +187,27 @@ class Releasing:
             # Who may not be measured, and who was reached more often than the cap, is in no sum.
             counted=layout.counted(noisy),
         )
+        if counted.people is not None:
+            people = self._with_noise(counted.people, counted.people_sigma)
+            release = msgspec.structs.replace(
+                release,
+                people=layout.counted(people),
+                people_sums={one.attribute: tuple(people[one.start : one.stop]) for one in blocks},
+            )
         wrong = state.apply(release)
         assert not wrong, wrong
         return Drawn(
             release=release,
             values=stream.released[-1],
-            increment=increment,
             figures=figures_of(state, release.ad),
         )
+
+    def _with_noise(self, people: list[int], sigma: Fraction) -> list[int]:
+        """Sums over people: released once, with noise of their own."""
+        layout, out = self._work.enclave.layout, list(people)
+        for block in layout.blocks:
+            size = block.stop - block.start
+            drawn = self._work.pool.discrete_gaussian(sigma * block.unit, size=size)
+            for at, noise in zip(range(block.start, block.stop), drawn.tolist(), strict=True):
+                out[at] += noise
+        return out

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ringwork.fairness.control.model import AdContext, Floats, Release, records, spans
+from ringwork.fairness.control.model import AdContext, Floats, Release, Traffic, records, spans
 from ringwork.fairness.control.model import Shift as ControlShift
 from ringwork.fairness.control.response import fit
-from ringwork.fairness.delivery.cells import Cells
 from ringwork.fairness.flights import blur_of
 from ringwork.fairness.measure.evidence import Evidence, noise
 from ringwork.fairness.measure.linear import sum_zero_basis
 from ringwork.fairness.measure.observed import deviation, measured
+from ringwork.fairness.measure.shrink import learned
 from ringwork.fairness.recompute import Recomputation
 
 GROUP_MIN = 1.0
-"""A group's noisy number of people in a cluster is at least this: none is impossible."""
+"""A noisy number of people is at least this: none is impossible."""
 
 
 def release_of(
@@ -75,19 +75,38 @@ def _part(
 
 
 def chances_of(
-    sums: Sequence[Sequence[int]], blocks: tuple[int, ...], inverses: Sequence[Floats | None]
+    sums: Sequence[Sequence[int]],
+    blocks: tuple[int, ...],
+    inverses: Sequence[Floats | None],
+    *,
+    sigma: float,
 ) -> Floats:
     """[G, C] P(cluster | group) from noisy sums by cluster, in 256ths, the blur taken out.
 
-    ``inverses``: of each attribute's confusion matrix, None where it is declared.
+    ``inverses``: of each attribute's confusion matrix, None where it is declared; ``sigma``: of the
+    noise on a number of people. How much clusters differ is learned from all of them, and each is
+    drawn towards no difference as far as its own people and the noise are too few to tell (as ads
+    are, specification 4.6.4): else a small table would steer by its own noise.
     """
     groups = int(np.prod(blocks))
-    table = np.array(sums, np.float64)[:, :groups].T / 256  # without unknown
-    shaped = table.reshape(*blocks, -1)
-    for axis, inverse in enumerate(inverses):
-        if inverse is not None:
-            shaped = np.moveaxis(np.tensordot(inverse.T, shaped, axes=(1, axis)), 0, axis)
-    found = np.maximum(shaped.reshape(groups, -1), GROUP_MIN)
+    table = np.array(sums, np.float64)[:, :groups] / 256  # without unknown
+    people = np.maximum(table.sum(axis=1), GROUP_MIN)
+    every = np.maximum(table.sum(axis=0), GROUP_MIN)
+    seen = every / every.sum()
+    inverse: Floats = np.ones((1, 1))
+    for size, one in zip(blocks, inverses, strict=True):
+        inverse = np.asarray(np.kron(inverse, np.eye(size) if one is None else one), np.float64)
+    back = np.array(sum_zero_basis(groups)).T @ inverse.T
+    delta = (table / people[:, None] - seen) @ back.T
+    spread = (np.diag(seen) - np.outer(seen, seen))[None] / people[:, None, None]
+    spread = spread + np.eye(groups)[None] * (sigma / people[:, None, None]) ** 2
+    noise = back @ spread @ back.T
+    between = learned(delta, noise) if len(delta) > 1 else np.zeros_like(noise[0])
+    gain = np.linalg.solve(between + noise, np.broadcast_to(between, noise.shape))
+    drawn = (gain.transpose(0, 2, 1) @ delta[:, :, None])[:, :, 0]
+    true = np.maximum(inverse.T @ seen, 1e-6)
+    mix = np.maximum(true / true.sum() + drawn @ np.array(sum_zero_basis(groups)).T, 1e-6)
+    found = (mix / mix.sum(axis=1, keepdims=True) * people[:, None]).T
     out: Floats = found / found.sum(axis=1, keepdims=True)
     return out
 
@@ -105,11 +124,11 @@ def eligible_of(
     return out
 
 
-def fixed(
-    ad: AdContext, eligible: Floats, columns: Floats, prices: Floats, cells: Cells
-) -> ControlShift:
-    """The shift of prices that a person set."""
-    learned = fit(ad, cells.traffic(ad.ad_id, ad.clusters.shape[1]))
-    by_group = prices @ columns - float(prices @ eligible)
-    telling = (ad.eligible[:, None] * learned.likelihood).T
-    return ControlShift(prices=prices, records=records(telling, by_group))
+def fixed(ad: AdContext, columns: Floats, prices: Floats, traffic: Traffic) -> ControlShift:
+    """The shift of prices that a person set: zero on the mean of the traffic."""
+    learned_response = fit(ad, traffic)
+    share = learned_response.share.reshape(len(ad.eligible), -1)
+    count = max(float(traffic.opportunities.sum()), 1.0)
+    level = float((prices @ columns @ share) @ (traffic.opportunities / count).ravel())
+    telling = (ad.eligible[:, None] * learned_response.likelihood).T
+    return ControlShift(prices=prices, records=records(telling, prices @ columns - level))

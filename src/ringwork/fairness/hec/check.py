@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
 from itertools import pairwise
 from typing import Any, Final
 
@@ -28,11 +27,13 @@ from ringwork.fairness.hec.rules import (
     Topics,
     rules_for,
 )
-from ringwork.kernel.errors import Fault, Invalid
+from ringwork.kernel.errors import Fault, Refused
 from ringwork.kernel.screening import Checked, Violation
 
 ITEMS_MAX: Final = 1_000
 """Of one list of a targeting."""
+DEPTH_MAX: Final = 8
+RADIUS_MAX: Final = 1e9
 EXCLUDED: Final = "excluded"
 INTEREST_PREFIX: Final = "interest:"
 _TEXT_MAX: Final = 80
@@ -49,10 +50,15 @@ def check(
 ) -> Checked:
     """All violations of those ``rules`` that hold where it may show, and the proposal.
 
-    ``audience_topics``: what audiences are about, by id. Raises Invalid, with a pointer, for what
-    is no targeting: a list that is none, a circle without a number for its radius.
+    ``audience_topics``: what audiences are about, by id. Raises Refused (targeting-invalid) for
+    what is none: a list that is none, a circle without a number for its radius.
     """
-    proposal: dict[str, Any] = deepcopy(dict(targeting))
+    if _depth(targeting) > DEPTH_MAX:
+        raise _invalid("/targeting", f"at most {DEPTH_MAX} levels", "more")
+    for member in ("regions", "countries"):
+        if targeting.get(member) is not None:
+            _list(f"/targeting/{member}", targeting[member])
+    proposal: dict[str, Any] = dict(targeting)  # what it holds is replaced, never changed
     found: list[Violation] = []
     for one in rules_for(rules, targeting):
         checking = _Checking(one, audience_topics or {}, proposal)
@@ -309,6 +315,22 @@ def _is_said(value: Any) -> bool:
     return value is not None and value not in ([], {}, "", False)
 
 
+def _depth(value: Any) -> int:
+    """How deep objects and lists lie in each other; looks no deeper than it must."""
+    depth, level = 0, [value]
+    while level and depth <= DEPTH_MAX:
+        depth += 1
+        inner = [list(one.values()) if isinstance(one, Mapping) else one for one in level]
+        level = [
+            item
+            for items in inner
+            if isinstance(items, list | tuple)
+            for item in items
+            if isinstance(item, Mapping | list | tuple)
+        ]
+    return depth
+
+
 def _list(pointer: str, value: Any) -> Sequence[Any]:
     if not isinstance(value, list | tuple):
         raise _invalid(pointer, "a list", value)
@@ -326,8 +348,8 @@ def _radius_m(pointer: str, one: Any) -> float:
         if value is None:
             continue
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not 0 <= value < math.inf:
-            raise _invalid(f"{pointer}/{name}", "a number of at least 0", value)
+        if not is_number or not 0 <= value <= RADIUS_MAX:
+            raise _invalid(f"{pointer}/{name}", f"a number from 0 to {RADIUS_MAX:.0f}", value)
         return float(value) * metres
     return 0.0
 
@@ -366,6 +388,12 @@ def _token(member: str) -> str:
     return member[:_TEXT_MAX].replace("~", "~0").replace("/", "~1")
 
 
-def _invalid(pointer: str, expected: str, got: Any) -> Invalid:
+def _invalid(pointer: str, expected: str, got: Any) -> Refused:
     detail = f"expected {expected}, got {str(got)[:_TEXT_MAX]!r}"
-    return Invalid(f"{pointer}: {detail}", [Fault(pointer, detail)])
+    return Refused(
+        "targeting-invalid",
+        f"{pointer}: {detail}",
+        errors=[Fault(pointer, detail)],
+        status=409,
+        title="No targeting",
+    )

@@ -21,16 +21,17 @@ from ringwork.fairness.hec.scan import (
     Scan,
     scan,
     scan_feature,
+    table_refused,
 )
 from ringwork.fairness.hec.screen import SpecialAdScreen
 from ringwork.fairness.plan import Category
-from ringwork.kernel.errors import Fault, Invalid
 from ringwork.kernel.screening import AdContent, Suspicion, Violation
 
 ADS_MAX: Final = 100
 FEATURES_MAX: Final = 64
 
-Numbers = Annotated[list[float], Meta(max_length=CLUSTERS_MAX)]
+Number = Annotated[float, Meta(ge=-1e15, le=1e15)]
+Numbers = Annotated[list[Number], Meta(max_length=CLUSTERS_MAX)]
 Text = Annotated[str, Meta(max_length=100_000)]
 
 
@@ -135,7 +136,7 @@ class RulesList(Struct, frozen=True, kw_only=True):
 
 
 def answer_check(screen: SpecialAdScreen, asked: CheckQuestion) -> CheckAnswer:
-    """What stands against a campaign. Raises Invalid for what is no targeting."""
+    """What stands against a campaign. Raises Refused: targeting-invalid."""
     suspected = []
     for ad in asked.ads:
         content = AdContent(
@@ -165,7 +166,7 @@ def answer_check(screen: SpecialAdScreen, asked: CheckQuestion) -> CheckAnswer:
 def answer_scan(every: Sequence[Rules], asked: ScanQuestion) -> ScanAnswer:
     """What a targeting and a ranking's features tell, by the bounds of the first of the rules.
 
-    Raises Invalid, with a pointer.
+    Raises Refused: table-invalid.
     """
     rules = every[0]
     confusion = None if asked.confusion is None else _matrix("/confusion", asked.confusion)
@@ -216,6 +217,5 @@ def rules_list(screen: SpecialAdScreen) -> RulesList:
 
 def _matrix(pointer: str, rows: Sequence[Sequence[float]]) -> Floats:
     if len({len(row) for row in rows}) > 1:
-        detail = "expected rows of one length"
-        raise Invalid(f"{pointer}: {detail}", [Fault(pointer, detail)])
-    return np.array(rows, dtype=np.float64).reshape(len(rows), -1)
+        raise table_refused(pointer, "expected rows of one length")
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(rows[0]) if rows else 0)

@@ -23,7 +23,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from ringwork.fairness.hec.rules import ScanRules
-from ringwork.kernel.errors import Fault, Invalid
+from ringwork.kernel.errors import Fault, Refused
 
 Floats = NDArray[np.float64]
 
@@ -128,7 +128,7 @@ class GroupTable:
         """``counts``: [groups, clusters], noise and all: what it made negative is 0.
 
         ``confusion``: M, [groups, groups], where a proxy measured the groups; None where people
-        said them. Raises Invalid, with a pointer.
+        said them. Raises Refused: table-invalid.
         """
         expected = f"[{len(groups)} groups, clusters]"
         if not 2 <= len(groups) <= GROUPS_MAX or len(set(groups)) != len(groups):
@@ -165,7 +165,7 @@ class GroupTable:
 def scan(table: GroupTable, clauses: Mapping[str, Floats], rules: ScanRules) -> Scan:
     """What a targeting tells that selects by all of ``clauses``: name -> [clusters], in [0, 1].
 
-    Without a clause it selects everybody and tells nothing. Raises Invalid, with a pointer.
+    Without a clause it selects everybody and tells nothing. Raises Refused: table-invalid.
     """
     names = tuple(clauses)
     if len(names) > CLAUSES_MAX:
@@ -293,7 +293,7 @@ def normalised_information(joint: Floats) -> float:
     if entropy <= 0:
         return 0.0
     expected = np.outer(groups, values)
-    there = p > 0
+    there = (p > 0) & (expected > 0)  # a product of two specks is nothing
     information = float((p[there] * np.log(p[there] / expected[there])).sum())
     return min(max(information / float(entropy), 0.0), 1.0)
 
@@ -316,6 +316,17 @@ def _check_weights(pointer: str, weights: Floats, clusters: int) -> None:
         raise _invalid(pointer, "shares from 0 to 1", "others")
 
 
-def _invalid(pointer: str, expected: str, got: str) -> Invalid:
+def table_refused(pointer: str, detail: str) -> Refused:
+    """What is no table, or no selection of it: 409, since no schema can say so."""
+    return Refused(
+        "table-invalid",
+        f"{pointer}: {detail}",
+        errors=[Fault(pointer, detail)],
+        status=409,
+        title="No table",
+    )
+
+
+def _invalid(pointer: str, expected: str, got: str) -> Refused:
     detail = f"expected {expected}, got {got}"
-    return Invalid(f"{pointer}: {detail}", [Fault(pointer, detail)])
+    return table_refused(pointer, detail)
