@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
@@ -13,7 +12,7 @@ from ringwork.fairness.chronicle import Chronicle
 from ringwork.fairness.delivery.work import record
 from ringwork.fairness.records import Override
 from ringwork.fairness.report import Document
-from ringwork.kernel.errors import NotFound, Refused
+from ringwork.kernel.errors import Refused
 from ringwork.kernel.journal import Command
 
 AUDIT_RECORDS_MAX: Final = 5_000
@@ -59,13 +58,10 @@ class LiveLog:
     async def document(self) -> Document:
         """Made once for each end of the log, one at a time."""
         async with self._auditing:
-            await self._fairness.look()  # the file has what is durable, afterwards
-            file = self._fairness.file
-            end = file.next_seq
-            if not end:
-                raise NotFound("nothing is recorded yet: there is no report")
+            end = self._fairness.memory.log.next_seq
             if end > AUDIT_RECORDS_MAX:
-                command = f"ringwork fairness report {file.path.name} --format all --out ."
+                name = self._fairness.file.path.name
+                command = f"ringwork fairness report {name} --format all --out ."
                 raise Refused(
                     "log-too-long",
                     f"expected at most {AUDIT_RECORDS_MAX:,} records for an audit in a server, "
@@ -74,13 +70,5 @@ class LiveLog:
                     title="The log is too long for a download",
                 )
             if self._made is None or self._made[0] != end:
-                self._made = end, await asyncio.to_thread(_audited, file.path)
+                self._made = end, await self._fairness.document(None)
             return self._made[1]
-
-
-def _audited(path: Path) -> Document:
-    from ringwork.fairness.audit import audited  # noqa: PLC0415  # only where a report is asked for
-    from ringwork.fairness.report import document_of  # noqa: PLC0415
-
-    with path.open("rb") as file:
-        return document_of(audited(file))
