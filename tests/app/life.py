@@ -11,6 +11,7 @@ from ringwork.ads.model import Ask, Context, Slot
 from ringwork.app.compose import create
 from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
+from ringwork.fairness.settings import FairnessSettings
 from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.entropy import SeededEntropy
 from ringwork.kernel.purpose import GrantRefused
@@ -41,10 +42,14 @@ PROOF_RUN = {
 }  # fmt: skip
 
 
+FAIR = FairnessSettings(clusters=4, cluster_people=2, cluster_sigma=4.0)
+
+
 def outside() -> dict[str, object]:
     """What ``serve`` takes for a life with an outside bidder."""
     network = httpx.ASGITransport(app=SimulatedBidders(dsp=_bids_for_places))
-    return {"settings": {"exchange": ExchangeSettings(bidders=[bidder()])}, "network": network}
+    settings = {"exchange": ExchangeSettings(bidders=[bidder()]), "fairness": FAIR}
+    return {"settings": settings, "network": network}
 
 
 def opened(data: Path, seed: int = 6) -> Platform:
@@ -99,6 +104,7 @@ async def live(client: Client, random: Random) -> None:
     await client.admin.patch("/v1/advertisers/a", json={"name": "Better"})
     await review(client)
     await special(client)
+    await fairness(client)
     await supply(client)
     await choose(client)
     await people(client)
@@ -222,6 +228,67 @@ async def special(client: Client) -> None:
     headers = {"idempotency-key": "declared"}
     changed = await client.admin.patch("/v1/campaigns/h", json=declared, headers=headers)
     assert changed.status_code == 200, changed.text
+
+
+async def fairness(client: Client) -> None:
+    """Two special ads, one of another platform: both are shown to people who are described."""
+    platform = client.app.platform
+    people = [
+        {"person": f"f{number}", "surname": "X", "zip": "00001", "sex": ("female", "male")[number % 2]}
+        for number in range(4)
+    ]  # fmt: skip
+    assert (await post(client, "/v1/fairness/people", {"people": people}))["total"] == 4
+    for one in people:
+        said = {
+            "person": one["person"],
+            "action": "grant",
+            "purposes": ["measure"],
+            "notice": "0" * 64,
+        }
+        await post(client, "/v1/consent", said, f"{one['person']} grants")
+    other = {"ad": "elsewhere", "category": "HOUSING", "expected_impressions": 1000}
+    assert (await post(client, "/v1/fairness/ads", other))["ad"] == "elsewhere"
+    await platform.fairness.look()
+    jobs = {
+        "id": "j", "advertiser_id": "a", "name": "J", "special_ad_categories": ["EMPLOYMENT"],
+        "certified_text": platform.screen.certification, "pricing": "cpm", "bid_nanos": 9_000_000,
+        "budget": euros(10**9),
+    }  # fmt: skip
+    await post(client, "/v1/campaigns", jobs, "j")
+    creative = {
+        "id": "j.a", "campaign_id": "j", "name": "Ad", "format": "banner", "width": 300,
+        "height": 250, "landing_url": "https://a.example/", "html": "<b>Ad</b>",
+    }  # fmt: skip
+    await post(client, "/v1/creatives", creative)
+    context = Context(site="pub.example", publisher_id="pub")
+    slot = Slot(id="1", format="banner", sizes=((300, 250),))
+    for number in range(4):
+        ask = Ask(request_id=platform.ids.new(), source="native", context=context, slots=(slot,))
+        answered = await platform.serve_ad(ask, Viewer(person=f"f{number}"))
+        (served,) = answered.served
+        assert served.creative.id == "j.a"
+        await platform.record_outcome.impression(served.tokens["impression"])
+    told = [
+        {"id": str(number), "ad": "elsewhere", "person": f"f{number % 3}", "cluster": number % 4,
+         "time_us": client.clock.wall_us(), "price_nanos": 1000}
+        for number in range(40)
+    ]  # fmt: skip
+    taken = await post(client, "/v1/fairness/impressions", {"impressions": told})
+    assert taken == {"counted": 40, "repeated": 0, "late": 0}
+    auction = {"cluster": 1, "candidates": [{"ad": "elsewhere", "value_nanos": 5}]}
+    assert (await post(client, "/v1/fairness/adjust", auction))["shifts"][0]["shift_nanos"] == 0
+    await platform.fairness.look()
+    assert (await client.admin.get("/v1/fairness/ads/elsewhere")).json()["release"]["episode"] == 1
+    paused = {"action": "pause", "reason": "to see"}
+    assert (await post(client, "/v1/fairness/ads/j.a/override", paused))["override"][
+        "action"
+    ] == "pause"
+    await client.admin.patch(
+        "/v1/campaigns/j", json={"status": "paused"}, headers={"idempotency-key": "j pauses"}
+    )
+    erased = await post(client, "/v1/erasures", {"subject": "person/f0"}, "f0 is erased")
+    assert erased["keys_deleted"] == 1
+    await platform.fairness.look()
 
 
 async def supply(client: Client) -> None:

@@ -16,7 +16,15 @@ METHODS = ("get", "put", "post", "delete", "patch")
 BEACONS = {f"/{letter}/{{token}}" for letter in "bvwcnl"}
 SCRIPTS = {"/ringwork.js", "/ringworkBidAdapter.js", "/ringwork-consent.js"}
 CHOICE = {"/choice", *(f"/choice/{page}" for page in ("embed", "mine", "mine-embed", "state"))}
-LANES = {"/openrtb2/auction", "/v1/ads/request", "/vast/{placement}", *SCRIPTS, *BEACONS, *CHOICE}
+LANES = {
+    "/v1/fairness/adjust",
+    "/openrtb2/auction",
+    "/v1/ads/request",
+    "/vast/{placement}",
+    *SCRIPTS,
+    *BEACONS,
+    *CHOICE,
+}
 FILES = {
     "/.well-known/gpc.json",
     "/ads.txt",
@@ -151,6 +159,30 @@ async def fairness(check) -> None:
     assert "CA" in told.json()["without_race_proxy"]
     refused = await check("POST", "/v1/fairness/scan", json={**table, "counts": [[1], [1, 2]]})
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (409, "/counts")
+    person = {"person": "u1", "surname": "Smith", "zip": "00001", "sex": "female"}
+    told = await check("POST", "/v1/fairness/people", json={"people": [person]})
+    assert told.json() == {"described": 1, "total": 1}
+    ad = {"ad": "elsewhere", "category": "CREDIT", "expected_impressions": 100}
+    assert (await check("POST", "/v1/fairness/ads", json=ad)).status_code == 201
+    shown = {"id": "1", "ad": "elsewhere", "cluster": 1, "time_us": 1, "price_nanos": 1}
+    for counted in (1, 0):
+        told = await check("POST", "/v1/fairness/impressions", json={"impressions": [shown]})
+        assert told.json()["counted"] == counted
+    other = {"impressions": [{**shown, "ad": "other"}]}
+    assert (await check("POST", "/v1/fairness/impressions", json=other)).status_code == 404
+    for candidate, status in (("elsewhere", 200), ("other", 404)):
+        asked = {"cluster": 1, "candidates": [{"ad": candidate, "value_nanos": 5}]}
+        told = await check("POST", "/v1/fairness/adjust", json=asked)
+        assert told.status_code == status
+    for path, id in (("/v1/fairness/ads/{ad}", "elsewhere"), ("/v1/fairness/log", "")):
+        found = await check("GET", path.replace("{ad}", id), path)
+        assert found.status_code == 200, found.text
+    assert (await check("GET", "/v1/fairness/report")).status_code == 404
+    over = {"action": "pause", "reason": "to see"}
+    template = "/v1/fairness/ads/{ad}/override"
+    for id, status in (("elsewhere", 201), ("other", 404)):
+        path = template.replace("{ad}", id)
+        assert (await check("POST", path, template, json=over)).status_code == status
     undeclared = {"id": "n", "advertiser_id": "a", "name": "N", "pricing": "cpm", "bid_nanos": 1}
     missing = await check(
         "POST", "/v1/campaigns", json=undeclared, headers={"idempotency-key": "n"}

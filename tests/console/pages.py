@@ -16,6 +16,9 @@ from ringwork.console.views.campaigns import campaigns
 from ringwork.console.views.consent import consent
 from ringwork.console.views.conversions import conversions
 from ringwork.console.views.errors import problem
+from ringwork.console.views.fairness import fairness
+from ringwork.console.views.fairness_ad import fairness_ad
+from ringwork.console.views.fairness_log import fairness_log
 from ringwork.console.views.found import Hit, found
 from ringwork.console.views.health import health
 from ringwork.console.views.history import changes
@@ -29,6 +32,7 @@ from ringwork.console.views.requests import requests
 from ringwork.console.views.reviews import reviews
 from ringwork.console.views.trace import trace
 from tests.console import day as d
+from tests.console import fair as f
 from tests.console import month as m
 from tests.console import people as p
 
@@ -146,6 +150,28 @@ PAGES: dict[str, Callable[[], Page]] = {
     "person": lambda: person(p.PERSON, key="k"),
     "person-none": lambda: person(p.STRANGER, key="k", fault="This is the id of somebody else"),
     "person-broken": lambda: person(p.BROKEN_PERSON, key="k", trouble="It was refused."),
+    "fairness": lambda: fairness(f.overview(f.town_log()), now_us=d.NOW),
+    "fairness-flight": lambda: fairness(f.overview(f.flight_log()), now_us=d.NOW),
+    "fairness-sex": lambda: fairness(
+        f.overview(f.town_log(), attribute="sex", sort="figure", page=2), now_us=d.NOW
+    ),
+    "fairness-far": lambda: fairness(f.overview(f.town_log(), page=9), now_us=d.NOW),
+    "fairness-begun": lambda: fairness(f.overview(f.plan_alone()), now_us=d.NOW),
+    "fairness-unreleased": lambda: fairness(f.overview(f.unreleased()), now_us=d.NOW),
+    "fairness-none": lambda: fairness(None, now_us=d.NOW, has_log=False),
+    "fairness_ad": lambda: fairness_ad(f.one_ad(f.flight_log()), key="k", set_key="l"),
+    "fairness_ad-wrong": lambda: fairness_ad(
+        f.one_ad(f.flight_log(), "ad-1"),
+        key="k",
+        set_key="l",
+        faults={"lambda-0": "A number is expected", "reason": "A reason is needed"},
+        typed={"action": "set", "lambda-0": "much"},
+        trouble="It was refused.",
+        status=422,
+    ),
+    "fairness_ad-unreleased": lambda: fairness_ad(f.one_ad(f.unreleased())),
+    "fairness_log": lambda: fairness_log(f.end_of(f.town_log()), now_us=d.NOW),
+    "fairness_log-none": lambda: fairness_log(None, now_us=d.NOW),
     "ledger": lambda: ledger(d.LEDGER),
     "ledger-none": lambda: ledger(
         replace(d.LEDGER, trial={}, accounts=[], account_count=0, transfers=[])

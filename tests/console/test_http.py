@@ -27,6 +27,7 @@ from ringwork.storage.sqlite.indexes import RequestIndex, TransferIndex
 from ringwork.web.app import create_litestar
 from ringwork.web.auth import Authentication
 from ringwork.web.keys import Role
+from tests.console.fair import data_of
 from tests.console.town import ROUNDS, Town
 
 MONEY = re.compile(r"[0-9,]+\.[0-9]{3}\u202f[0-9]{3}\u202f[0-9]{3}")
@@ -215,6 +216,7 @@ def test_a_bug_is_told_without_detail_and_logged(
         data=ConsoleData(sources), commands=commands, reports=reports, sign_in=town.platform.sign_in,
         live_values=Live(is_closing=lambda: True), session_s=60,
         consent=ConsentData(consent_sources(town.platform, consent_api(town.platform))),
+        fairness=data_of(None),
     )  # fmt: skip
     app = Authentication(
         create_litestar(own),  # type: ignore[arg-type]  # ASGI, which each side types for itself

@@ -12,7 +12,9 @@ from typing import Final
 import msgspec
 from litestar.types import ControllerRouterHandler
 
+from ringwork.ads.catalogue import Catalogue
 from ringwork.ads.http_reports import ReportsApi
+from ringwork.app.fairness_live import LiveLog
 from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
 from ringwork.app.verify import VERIFICATION
@@ -22,6 +24,7 @@ from ringwork.console.commands import Commands
 from ringwork.console.consent_data import ConsentData, ConsentSources
 from ringwork.console.data import ConsoleData
 from ringwork.console.facts import Verification
+from ringwork.console.fairness_data import FairnessData, FairnessSources
 from ringwork.console.http import routes
 from ringwork.console.live import Live
 from ringwork.console.sources import Sources, StoreFacts
@@ -58,10 +61,20 @@ def console_routes(
         forecast=platform.memory.known_traffic.forecast,
         source=world_of(data),
     )
+    console = ConsoleData(sources)
     return routes(
-        data=ConsoleData(sources),
+        data=console,
         reports=reports,
         consent=ConsentData(consent_sources(platform, consent)),
+        fairness=FairnessData(
+            FairnessSources(
+                source=None if platform.fairness is None else LiveLog(platform.fairness),
+                clock=platform.clock,
+                names=lambda: console.names,
+                campaign_of=lambda ad: campaign_of(platform.memory.catalogue, ad),
+                currency=settings.ads.currency,
+            )
+        ),
         commands=Commands(
             reports.ads,
             sign_in=platform.sign_in,
@@ -73,6 +86,12 @@ def console_routes(
         session_s=settings.console.session_hours * 3600,
         is_secure=settings.http.public_url.startswith("https://"),
     )
+
+
+def campaign_of(catalogue: Catalogue, ad: str) -> str:
+    """The campaign of a creative; empty for none."""
+    creative = catalogue.creatives.get(ad)
+    return "" if creative is None else creative.campaign_id
 
 
 def consent_sources(platform: Platform, api: ConsentApi) -> ConsentSources:

@@ -43,6 +43,7 @@ from ringwork.kernel.ports import Entropy, KeyStore, Row
 
 if TYPE_CHECKING:
     from ringwork.fairness.delivery.desk import Desk
+    from ringwork.fairness.report import Document
     from ringwork.fairness.tables.model import Tables
 
 LOOK_S: Final = 1.0
@@ -220,13 +221,21 @@ class Fairness:
 
     async def report(self, period: str | None) -> str:
         """The report of a period as JSON, every figure recomputed. Raises NotFound."""
+        from ringwork.fairness.rendering import to_json  # noqa: PLC0415  # jinja2
+
+        return to_json(await self.document(period))
+
+    async def document(self, period: str | None) -> Document:
+        """The report of a period, from the log audited to its end. Raises NotFound.
+
+        Nothing waits for it: the file only grows meanwhile, and half a line at its end is none.
+        """
         await self.journal.settled()
         async with self._looking:
             await self._follow()
-            return await asyncio.to_thread(self._report, period)
+        return await asyncio.to_thread(self._document, period)
 
-    def _report(self, period: str | None) -> str:
-        from ringwork.fairness.rendering import to_json  # noqa: PLC0415  # jinja2
+    def _document(self, period: str | None) -> Document:
         from ringwork.fairness.report import document_of  # noqa: PLC0415
 
         if not self.file.next_seq:
@@ -236,7 +245,7 @@ class Fairness:
         plan = auditor.state.plan
         if plan is None or period not in (None, plan.period):
             raise NotFound(f"no plan of the log names the period {period!r}")
-        return to_json(document_of(auditor))
+        return document_of(auditor)
 
     # ---- what others tell -----------------------------------------------------------------------
 

@@ -318,6 +318,17 @@ def ratio_mark(ratio: float, title: str) -> Markup:
     return element("svg", element("title", title), line, mark, height=34, role="img")
 
 
+def reach_mark(ratio: float, title: str) -> Markup:
+    """A ratio from a half to double in a cell: a disc from 1 up, a square in another hue below."""
+    x = _percent(ratio_place(ratio))
+    mark = element("circle", class_="f1", cx=x, cy=17, r=4.5)
+    if ratio < 1:
+        square = element("rect", class_="f2", x=-4.5, y=-4.5, width=9, height=9)
+        mark = element("svg", square, x=x, y=17)
+    line = element("line", class_="axis-line", x1="50%", x2="50%", y1=9, y2=25)
+    return element("svg", element("title", title), line, mark, height=34, role="img")
+
+
 def strip(values: Sequence[float], title: str, *, top: float) -> Markup:
     """Every value as one thin stroke on a scale from 0 to ``top``."""
     strokes = [

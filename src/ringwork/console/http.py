@@ -28,12 +28,14 @@ from ringwork.console.bookkeeping import Bookkeeping
 from ringwork.console.commands import Commands
 from ringwork.console.consent_data import ConsentData
 from ringwork.console.data import ConsoleData
+from ringwork.console.fairness_data import FairnessData
 from ringwork.console.http_advertisers import advertiser_routes
 from ringwork.console.http_audiences import audience_routes
 from ringwork.console.http_books import book_routes
 from ringwork.console.http_campaigns import campaign_routes
 from ringwork.console.http_consent import consent_routes
 from ringwork.console.http_creatives import creative_routes
+from ringwork.console.http_fairness import fairness_routes
 from ringwork.console.http_life import life_routes
 from ringwork.console.http_reports import report_routes
 from ringwork.console.live import Live
@@ -66,6 +68,7 @@ def routes(
     commands: Commands,
     reports: ReportsApi,
     consent: ConsentData,
+    fairness: FairnessData,
     sign_in: SignIn,
     live_values: Live,
     session_s: int,
@@ -97,6 +100,7 @@ def routes(
             *advertiser_routes(books, respond, commands),
             *audience_routes(data, respond, commands),
             *consent_routes(consent, respond, commands),
+            *fairness_routes(fairness, respond, commands),
             *book_routes(reports, books, respond, commands),
             *_streams(data, live_values),
             *_doors(respond, sign_in, session_s=session_s, is_secure=is_secure),

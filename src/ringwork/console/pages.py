@@ -104,7 +104,13 @@ NAVIGATION: Final = (
             NavItem("invoices", "Invoices", "/console/invoices", "ledger:read"),
         ),
     ),
-    ("Constrain", (NavItem("consent", "Consent", "/console/consent", "consent:read"),)),
+    (
+        "Constrain",
+        (
+            NavItem("fairness", "Fairness", "/console/fairness", "fairness:read"),
+            NavItem("consent", "Consent", "/console/consent", "consent:read"),
+        ),
+    ),
     ("Prove", (NavItem("ledger", "Ledger", "/console/ledger", "ledger:read"),)),
 )
 """Only pages that exist."""

@@ -11,8 +11,9 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec import Struct
 
-from ringwork.console import charts, format, plan_charts
+from ringwork.console import charts, fairness_charts, format, plan_charts
 from ringwork.console.pages import NAVIGATION, Page, Shell
+from ringwork.console.views.fairness_words import named
 from ringwork.console.views.life import STATES
 from ringwork.kernel.money import Money
 
@@ -70,6 +71,7 @@ def environment() -> Environment:
     ):
         env.filters[name] = getattr(format, name)
     env.filters["with_query"] = with_query
+    env.filters["fairness_named"] = named
     env.filters["to_the_nano"] = _to_the_nano
     env.globals.update(
         navigation=NAVIGATION,
@@ -86,6 +88,14 @@ def environment() -> Environment:
         difference_chart=plan_charts.difference_chart,
         pace_chart=plan_charts.pace_chart,
         series_chart=charts.series_chart,
+        reach_mark=charts.reach_mark,
+        interval_mark=fairness_charts.interval_mark,
+        fairness_scale=fairness_charts.scale_mark,
+        coverage_mark=fairness_charts.coverage_mark,
+        history_chart=fairness_charts.history_chart,
+        steps_chart=fairness_charts.steps_chart,
+        line_key=fairness_charts.line_key,
+        frontier_chart=fairness_charts.frontier_chart,
     )
     return env
 
@@ -128,6 +138,8 @@ class Renderer:
 
 _CURRENT: Final = {
     "trace": "requests",
+    "fairness_ad": "fairness",
+    "fairness_log": "fairness",
     "campaign": "campaigns",
     "conversions": "campaigns",
     "changes": "campaigns",

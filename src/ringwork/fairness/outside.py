@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Annotated, Final
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from ringwork.fairness.delivery.clusters import CLUSTERS_MAX
 from ringwork.fairness.delivery.events import (
@@ -56,7 +56,7 @@ class NewFairAd(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ad: Name
     category: Category
     advertiser: Annotated[str, Meta(max_length=256)] = ""
-    audience: AudienceQuery = AudienceQuery()
+    audience: AudienceQuery = field(default_factory=AudienceQuery)
     expected_impressions: Annotated[int, Meta(ge=1, le=10**12)]
     is_over: bool = False
     """Nothing of it is sold any more: its last release is made."""

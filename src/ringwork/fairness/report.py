@@ -195,14 +195,15 @@ def document_of(auditor: Auditor) -> Document:
 
 def _figures(state: Recomputation, plan: Plan) -> list[AdFigure]:
     return [
-        _figure(state, plan, (ad, attribute, by), figure)
+        figure_row(state, plan, (ad, attribute, by), figure)
         for ad, attribute, by, figure in state.figures()
     ]
 
 
-def _figure(
+def figure_row(
     state: Recomputation, plan: Plan, what: tuple[str, str, By], figure: Computed
 ) -> AdFigure:
+    """One figure of a period as it is told: ``what`` is ad, attribute and way of counting."""
     name, attribute, by = what
     flight = state.flights[name]
     smallest = min(plan.minimum_impressions, default=0)
@@ -246,6 +247,11 @@ def _verdict(row: AdFigure, bound_ppb: int) -> Verdict:
     span = row.band or row.interval
     if span is None and row.direct_ppb is not None:
         span = Span(row.direct_ppb, row.direct_ppb)
+    return verdict_of(span, bound_ppb)
+
+
+def verdict_of(span: Span | None, bound_ppb: int) -> Verdict:
+    """What an interval says of a threshold; one that straddles it says nothing yet."""
     if span is None:
         return "none"
     if span.high_ppb <= bound_ppb:

@@ -44,6 +44,10 @@ SLUGS: Final[Mapping[str, tuple[int, str]]] = {
         409,
         "The audit log does not hold together; `ringwork fairness audit` says where.",
     ),
+    "log-too-long": (
+        422,
+        "The audit log is too long to be audited in a server; `detail` names the command.",
+    ),
     "log-key": (409, "The key is not the one that the audit log is signed with now."),
 }
 """Slug: status, and when it is answered."""

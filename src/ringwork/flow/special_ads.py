@@ -174,6 +174,6 @@ def _lots(
     """Each auction with the slots that it sold: a slate's auction sells several."""
     places = {one.slot_id: number for number, one in reversed(list(enumerate(outcomes)))}
     starts = [places.get(one.slot_id, len(outcomes)) for one in steered]
-    ends = [*starts[1:], len(outcomes)] if starts else []  # nobody competed for any place
+    ends = [*starts, len(outcomes)][1:]
     for one, start, end in zip(steered, starts, ends, strict=True):
         yield one, outcomes[start:end]

@@ -47,6 +47,9 @@ DONE: Final = {
     "withdraw": "The withdrawal is recorded: what starts now uses nothing of the person for it.",
     "object": "The objection is recorded: the person must not be asked again.",
     "erase": "The person's keys are deleted and their consents ended; every no stays.",
+    "override-pause": "It is paused: no shift from the next auction on. The log says who and why.",
+    "override-resume": "The controller decides again. The log says who and why.",
+    "override-set": "These shifts hold from the next auction on. The log says who and why.",
     "archived": "It is archived: nobody is in it from the next request on.",
 }
 """What an action came to; the address carries the word, the page the sentence."""

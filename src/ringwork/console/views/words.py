@@ -28,6 +28,8 @@ from ringwork.console.format import (
     price,
 )
 from ringwork.console.pricings import per_one, priced_per
+from ringwork.console.views import fairness_events as fair_words
+from ringwork.fairness.delivery import events as fair
 from ringwork.kernel.events import Event, UnknownEvent
 from ringwork.kernel.ledger import (
     AccountOpened,
@@ -360,6 +362,18 @@ _WORDS: Final[Mapping[str, _Words]] = dict(
         _of(choice.NoticePublished, lambda e, _: f"text {e.notice[:12]}, {e.locale}"),
         _of(choice.ChoiceShown, _choice_shown),
         _of(choice.ChoiceMade, _choice_made),
+        # Fairness.
+        _of(fair.SpecialAdRegistered, lambda e, _: fair_words.registered(e)),
+        _of(fair.SpecialAdsCompeted, lambda e, _: fair_words.competed(e)),
+        _of(fair.SpecialAdSold, lambda e, _: fair_words.sold(e)),
+        _of(fair.SpecialAdShown, lambda e, _: fair_words.sold(e)),
+        _of(fair.PersonDescribed, lambda e, _: "a person is described to the enclave, sealed"),
+        _of(fair.PersonUndescribed, lambda e, _: "a person is counted no more"),
+        _of(fair.PersonClustered, lambda e, _: f"a person was met, cluster {e.cluster}"),
+        _of(fair.FlightOpened, lambda e, _: fair_words.opened(e)),
+        _of(fair.SumsReleased, lambda e, _: fair_words.released(e)),
+        _of(fair.ClustersReleased, lambda e, _: f"groups by cluster of {e.period}, with noise"),
+        _of(fair.FairnessRecorded, lambda e, _: fair_words.recorded(e)),
         # Money.
         _of(AccountOpened, lambda e, _: f"{e.id}, {e.currency}{', limited' if e.limited else ''}"),
         _of(TransferCreated, _transfer),

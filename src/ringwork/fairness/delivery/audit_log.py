@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 import msgspec
 from msgspec import Struct
 
+from ringwork.fairness.chronicle import Chronicle
 from ringwork.fairness.delivery.events import FairnessRecorded
 from ringwork.fairness.log import ZERO, Record, hash_of
 from ringwork.fairness.recompute import Recomputation
@@ -59,6 +60,8 @@ class AuditLog:
         self.fresh: deque[Fresh] | None = None
         """Records since whoever set it last emptied it: for the file that follows."""
         self.figures = Recomputation()
+        self.chronicle = Chronicle(self.figures)
+        """What they said over time."""
         self._state = _State()
 
     @property
@@ -96,6 +99,7 @@ class AuditLog:
         record = record_of(body, self.next_seq, self.hash, recorded.ts_us)
         state.seq, state.hash = record.seq, record.hash
         self.figures.take(body)
+        self.chronicle.take(record, body)
         if self.fresh is not None:
             self.fresh.append(Fresh(recorded.seq, record.seq, recorded.ts_us, body))
         match body:
@@ -112,17 +116,19 @@ class AuditLog:
         if self.fresh is not None:
             self.fresh.clear()
         self.figures = Recomputation()
+        self.chronicle = Chronicle(self.figures)
         self._state = _State()
 
     def dump(self) -> bytes:
-        return msgspec.msgpack.encode((self._state, self.figures.dump()))
+        return msgspec.msgpack.encode((self._state, self.figures.dump(), self.chronicle.dump()))
 
     def load(self, state: bytes) -> None:
-        self._state, figures = _decode(state)
+        self._state, figures, chronicle = _decode(state)
         self.figures.load(figures)
+        self.chronicle.load(chronicle)
 
 
-_decode: Final = msgspec.msgpack.Decoder(tuple[_State, bytes]).decode
+_decode: Final = msgspec.msgpack.Decoder(tuple[_State, bytes, bytes]).decode
 
 
 def record_of(body: AnyBody, seq: int, prev: str, time_us: int) -> Record:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from ringwork.fairness.plan import Category
 from ringwork.fairness.privacy.budget import FlightDeclared, ReleaseCharged
-from ringwork.fairness.records import AnyBody
+from ringwork.fairness.records import AnyBody, kind_of, wire_of
 from ringwork.kernel.events import Event
 
 MEASURED: Final = "measure"
@@ -168,6 +168,10 @@ class FairnessRecorded(Event, frozen=True, array_like=True):
     TYPE: ClassVar[str] = "fairness_recorded"
     RETENTION: ClassVar[str] = "for ever: auditors recompute it"
     body: AnyBody
+
+    def members(self) -> dict[str, object]:
+        """As the record says it: members that are left out there are left out here."""
+        return {"kind": kind_of(self.body), "body": wire_of(self.body)}
 
 
 EVENTS: tuple[type[Event], ...] = (
