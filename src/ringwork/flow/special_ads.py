@@ -57,7 +57,6 @@ class SpecialAds:
         self._clusters = clusters
         self._subject_of = subject_of
         self._period = period
-        self._period = period
 
     def enter(self, ask: Ask, page: Page, *, now_s: int) -> None:
         """Make the page's cluster, of what the tier has left of the request and nothing else.
