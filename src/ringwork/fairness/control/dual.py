@@ -174,6 +174,7 @@ class Dual:
             carried=carried,
             delivered=delivered,
             tau=self._aims(ad, stands, measured),
+            price_most=np.inf if self._paces else PRICE_MOST,
         )
 
     def _aims(self, ad: AdContext, stands: Standing | None, measured: Measurement) -> Floats:
@@ -190,8 +191,7 @@ class Dual:
 
 
 def _levelled(found: Solution, problem: Problem, centre: Floats) -> Solution:
-    """The same prices, bounded, with a level that takes as much as it gives."""
-    largest = float(np.abs(found.prices).max())
-    prices = found.prices * min(1.0, PRICE_MOST / largest) if largest > 0 else found.prices
+    """The same prices with a level that takes as much as it gives."""
+    prices = found.prices
     level = float((prices @ (problem.excess + centre[:, None])) @ problem.weight)
     return Solution(prices=prices, pace=1.0, rebate=level - float(prices @ centre))

@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from ringwork.fairness.control.model import Floats, spans
 from ringwork.fairness.control.response import normal_cdf
@@ -46,6 +47,8 @@ class Problem(Struct, frozen=True, kw_only=True):
     """Impressions already delivered, per opportunity left."""
     tau: Floats
     """[attributes]"""
+    price_most: float = np.inf
+    """Prices stay within it: where no shift reaches the band, more of them only costs."""
 
 
 class Solution(Struct, frozen=True, kw_only=True):
@@ -66,13 +69,16 @@ def solve(problem: Problem, prices: Floats, pace: float) -> Solution:
     damping = 1e-4
     for _ in range(ROUNDS):
         lifted = hessian + np.diag(damping * (1 + np.diag(hessian)))
-        step = np.linalg.solve(lifted, gradient)
+        free = ~_pushes_out(point, gradient, problem.price_most)
+        step = np.zeros(size + 1)
+        step[free] = np.linalg.solve(lifted[np.ix_(free, free)], gradient[free])
         longest = float(np.abs(step).max())
         if longest < DONE:
             break
         if longest > STEP_MOST:
             step *= STEP_MOST / longest
         candidate = point - step
+        candidate[:size] = np.clip(candidate[:size], -problem.price_most, problem.price_most)
         found = _dual(problem, candidate)
         if found[0] < value:
             point = candidate
@@ -88,6 +94,13 @@ def solve(problem: Problem, prices: Floats, pace: float) -> Solution:
         for span, tau in zip(spans(problem.blocks), problem.tau, strict=True)
     )
     return Solution(prices=final, pace=float(np.exp(point[size])), rebate=rebate)
+
+
+def _pushes_out(point: Floats, gradient: Floats, most: float) -> NDArray[np.bool_]:
+    """Prices at their bound that descent would take further: they wait, and others move on."""
+    out = (point >= most) & (gradient < 0) | (point <= -most) & (gradient > 0)
+    out[-1] = False  # the pace has no bound
+    return out
 
 
 def unsteered_spend(weight: Floats, value: Floats, log_price: Floats, spread: float) -> float:
