@@ -145,7 +145,7 @@ def test_every_route_is_in_it(tmp_path, document):
     serve(tmp_path / "data", scenario)
 
 
-async def fairness(check) -> None:
+async def fairness(check, key) -> None:
     asked = {"special_ad_categories": [], "targeting": {"age_min": 30},
              "ads": [{"id": "a", "text": "Apartments for rent, now leasing"}]}  # fmt: skip
     told = await check("POST", "/v1/fairness/check", json=asked)
@@ -172,7 +172,7 @@ async def fairness(check) -> None:
     assert (await check("POST", "/v1/fairness/impressions", json=other)).status_code == 404
     for candidate, status in (("elsewhere", 200), ("other", 404)):
         asked = {"cluster": 1, "candidates": [{"ad": candidate, "value_nanos": 5}]}
-        told = await check("POST", "/v1/fairness/adjust", json=asked)
+        told = await check("POST", "/v1/fairness/adjust", json=asked, headers=key)
         assert told.status_code == status
     for path, id in (("/v1/fairness/ads/{ad}", "elsewhere"), ("/v1/fairness/log", "")):
         found = await check("GET", path.replace("{ad}", id), path)
@@ -248,7 +248,7 @@ def test_real_answers_are_as_documented(tmp_path, document):
             none = "00000000-0000-7000-8000-000000000000"
             missing = await check("GET", re.sub(r"{\w+}", none, template), template)
             assert missing.status_code == 404
-        await fairness(check)
+        await fairness(check, await client.key("supply"))
         await choose(check, client)
         gone = await check("DELETE", f"/v1/keys/{made.json()['id']}", "/v1/keys/{key_id}")
         assert gone.status_code == 200

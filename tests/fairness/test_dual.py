@@ -21,8 +21,7 @@ from ringwork.fairness.control.estimate import (
     standing,
 )
 from ringwork.fairness.control.hook import VALUE_BINS
-from ringwork.fairness.control.lagrangian import RIDGE, Problem, brought, solve
-from ringwork.fairness.control.lagrangian import _dual as ridged
+from ringwork.fairness.control.lagrangian import RIDGE, Problem, _dual, brought, solve
 from ringwork.fairness.control.model import AdContext, Release, Traffic, incidence, records, spans
 from ringwork.fairness.control.steering import (
     VALUE_EDGES,
@@ -35,10 +34,6 @@ from tests.fairness.markets import context, measured
 
 BLOCKS = (2, 4)
 PRIOR = Family(BLOCKS).prior()
-
-
-def _dual(problem: Problem, point: np.ndarray):
-    return ridged(problem, point, RIDGE)
 
 
 def problem(seed: int, *, tau: float = 0.0, carried: float = 0.0) -> Problem:
@@ -61,6 +56,7 @@ def problem(seed: int, *, tau: float = 0.0, carried: float = 0.0) -> Problem:
         carried=owed,
         delivered=0.05,
         tau=np.full(2, tau),
+        price_most=np.inf,
     )
 
 
@@ -126,6 +122,26 @@ def test_the_optimum_satisfies_the_kkt_conditions(seed) -> None:
             assert total >= tau - 2 * slack - 0.006
 
 
+def test_prices_at_their_bound_wait_and_the_others_are_optimal() -> None:
+    """Against scipy with the same box."""
+    bounded = msgspec.structs.replace(problem(1, carried=0.01), price_most=0.2)
+    found = solve(bounded, np.zeros(6), 1.0)
+    assert np.abs(found.prices).max() <= 0.4 + 1e-9  # centred, so twice the bound at most
+    theirs = minimize(
+        lambda x: _dual(bounded, x)[0],
+        np.zeros(7),
+        jac=lambda x: _dual(bounded, x)[1],
+        method="L-BFGS-B",
+        bounds=[(-0.2, 0.2)] * 6 + [(None, None)],
+        options={"ftol": 1e-14, "gtol": 1e-9, "maxiter": 2_000},
+    )
+    centred = theirs.x[:6].copy()
+    for span in spans(BLOCKS):
+        centred[span] -= centred[span].mean()
+    assert found.prices == pytest.approx(centred, abs=5e-3)
+    assert found.pace == pytest.approx(np.exp(theirs.x[6]), rel=1e-3)
+
+
 def test_win_chance_and_payment_are_black_1976() -> None:
     """P(price < bid) and E[price; price < bid] of a log-normal, by numbers."""
     rng = np.random.default_rng(1)
@@ -141,6 +157,7 @@ def test_win_chance_and_payment_are_black_1976() -> None:
         carried=np.zeros(2),
         delivered=0.0,
         tau=np.zeros(1),
+        price_most=np.inf,
     )
     pace = 0.9
     value, gradient, _ = _dual(one, np.array([0.0, 0.0, np.log(pace)]))

@@ -19,7 +19,7 @@ from ringwork.fairness.delivery.views import AdView, view_of
 from ringwork.fairness.delivery.work import record
 from ringwork.fairness.enclave import Description
 from ringwork.fairness.records import Override
-from ringwork.kernel.errors import Conflict, Invalid, Refused
+from ringwork.kernel.errors import Conflict, Fault, Refused
 from ringwork.kernel.journal import Command, Journal
 from ringwork.kernel.ports import KeyStore
 from ringwork.kernel.viewer import PersonId
@@ -157,9 +157,9 @@ def _ads(api: FairnessApi) -> list[ControllerRouterHandler]:
         desk, who = await api.ready(), principal_of(request).key_id
         wanted = desk.controlling.shares if data.action == "set" else 0
         if len(data.lambda_micro) != wanted:
-            raise Invalid(
-                f"/lambda_micro: expected {wanted} prices for {data.action!r}, "
-                f"got {len(data.lambda_micro)}"
+            text = f"expected {wanted} prices for {data.action!r}, got {len(data.lambda_micro)}"
+            raise Conflict(
+                "rule-violated", f"/lambda_micro: {text}", errors=[Fault("/lambda_micro", text)]
             )
 
         def decide(command: Command) -> tuple[int, Struct]:

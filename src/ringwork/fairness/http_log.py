@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from litestar import Response, get
+import msgspec
+from litestar import get
 from litestar.params import QueryParameter
 from litestar.types import ControllerRouterHandler
 from msgspec import Struct
@@ -13,9 +14,6 @@ from msgspec import Struct
 from ringwork.web.auth import needs
 
 PAGE_MAX: Final = 1000
-
-Lines = Callable[[int, int], Awaitable[list[str]]]
-"""(after which record, at most how many) -> their lines."""
 
 
 class LogPage(Struct, frozen=True):
@@ -55,8 +53,9 @@ def log_routes(reads: LogReads) -> list[ControllerRouterHandler]:
     @get("/v1/fairness/report", opt=needs("fairness:read"))
     async def read_fairness_report(
         period: Annotated[str | None, QueryParameter(max_length=256)] = None,
-    ) -> Response[str]:
+    ) -> dict[str, Any]:
         """The compliance report of a period, every figure recomputed from the audit log."""
-        return Response(await reads.report(period), media_type="application/json")
+        report: dict[str, Any] = msgspec.json.decode(await reads.report(period))
+        return report
 
     return [read_fairness_log, read_fairness_report]

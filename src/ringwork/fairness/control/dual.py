@@ -54,9 +54,10 @@ SURE: Final = 1.5
 then nobody does."""
 EDGE: Final = 0.95
 """Of the band, at most so much is aimed at: what no error accounts for stays below the edge."""
-PRICE_MOST: Final = 3.0
-"""Of an ad that another one paces, in its usual values: where no shift reaches the band, more of it
-only costs."""
+PRICE_MOST: Final = 8.0
+"""In usual values of the ad: with higher prices it would win nothing any more."""
+PRICE_MOST_PACED: Final = 3.0
+"""Of an ad that another one paces."""
 QUANTILE: Final = 4.0
 """Standard errors between the edge of the band and the aim."""
 
@@ -204,6 +205,7 @@ class Dual:
             carried=carried,
             delivered=delivered,
             tau=self._aims(ad, stands, measured),
+            price_most=np.inf if self._paces else PRICE_MOST,
         )
 
     def _ends_within(
@@ -270,8 +272,7 @@ def _to_come(measured: Measurement) -> float:
 
 
 def _levelled(found: Solution, problem: Problem, centre: Floats) -> Solution:
-    """The same prices, bounded, with a level that takes as much as it gives."""
-    largest = float(np.abs(found.prices).max())
-    prices = found.prices * min(1.0, PRICE_MOST / largest) if largest > 0 else found.prices
+    """The same prices with a level that takes as much as it gives."""
+    prices = found.prices
     level = float((prices @ (problem.excess + centre[:, None])) @ problem.weight)
     return Solution(prices=prices, pace=1.0, rebate=level - float(prices @ centre))

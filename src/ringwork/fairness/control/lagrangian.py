@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from ringwork.fairness.control.model import Floats, spans
 from ringwork.fairness.control.response import normal_cdf
@@ -21,10 +22,6 @@ from ringwork.fairness.control.response import normal_cdf
 SMOOTH: Final = 0.03
 RIDGE: Final = 3e-4
 """Draws prices to zero; at a price of 3 it gives .6 points of deviation away."""
-PRICE_MOST: Final = 10.0
-"""Higher prices mean that no shift reaches the band: an ad would win nothing any more."""
-SOFTER: Final = 10.0
-"""Times the ridge when prices are too high: as near as bearable prices come."""
 STEP_MOST: Final = 0.5
 ROUNDS: Final = 25
 DONE: Final = 1e-4
@@ -50,6 +47,8 @@ class Problem(Struct, frozen=True, kw_only=True):
     """Impressions already delivered, per opportunity left."""
     tau: Floats
     """[attributes]"""
+    price_most: float
+    """Prices stay within it: where no shift reaches the band, more of them only costs."""
 
 
 class Solution(Struct, frozen=True, kw_only=True):
@@ -65,36 +64,26 @@ class Solution(Struct, frozen=True, kw_only=True):
 def solve(problem: Problem, prices: Floats, pace: float) -> Solution:
     """From a start to the optimum, or as near as some damped steps come: the next call goes on.
 
-    Where the band cannot be reached, the deviation is made as small as bearable prices allow.
+    Prices at their bound wait while the others move (projected Newton, Bertsekas 1982): where the
+    band cannot be reached, the deviation is made as small as bearable prices allow.
     """
-    ridge = RIDGE
-    found, reached = _newton(problem, _centred(problem.blocks, prices), pace, ridge)
-    while np.abs(found).max() > PRICE_MOST and ridge < 1:
-        ridge *= SOFTER
-        found, reached = _newton(problem, np.zeros(len(prices)), pace, ridge)
-    rebate = sum(
-        float(tau * (found[span].max() - found[span].min()))
-        for span, tau in zip(spans(problem.blocks), problem.tau, strict=True)
-    )
-    return Solution(prices=found, pace=reached, rebate=rebate)
-
-
-def _newton(problem: Problem, prices: Floats, pace: float, ridge: float) -> tuple[Floats, float]:
-    """Prices, each attribute's summing to zero, and pace."""
-    size = len(prices)
-    point = np.append(prices, np.log(pace))
-    value, gradient, hessian = _dual(problem, point, ridge)
+    size, most = len(prices), problem.price_most
+    point = np.append(np.clip(_centred(problem.blocks, prices), -most, most), np.log(pace))
+    value, gradient, hessian = _dual(problem, point)
     damping = 1e-4
     for _ in range(ROUNDS):
         lifted = hessian + np.diag(damping * (1 + np.diag(hessian)))
-        step = np.linalg.solve(lifted, gradient)
+        free = ~_pushes_out(point, gradient, most)
+        step = np.zeros(size + 1)
+        step[free] = np.linalg.solve(lifted[np.ix_(free, free)], gradient[free])
         longest = float(np.abs(step).max())
         if longest < DONE:
             break
         if longest > STEP_MOST:
             step *= STEP_MOST / longest
         candidate = point - step
-        found = _dual(problem, candidate, ridge)
+        candidate[:size] = np.clip(candidate[:size], -most, most)
+        found = _dual(problem, candidate)
         if found[0] < value:
             point = candidate
             value, gradient, hessian = found
@@ -103,7 +92,19 @@ def _newton(problem: Problem, prices: Floats, pace: float, ridge: float) -> tupl
             damping = damping * 10 + 1e-5
             if damping > 1e3:
                 break
-    return _centred(problem.blocks, point[:size]), float(np.exp(point[size]))
+    final = _centred(problem.blocks, point[:size])
+    rebate = sum(
+        float(tau * (final[span].max() - final[span].min()))
+        for span, tau in zip(spans(problem.blocks), problem.tau, strict=True)
+    )
+    return Solution(prices=final, pace=float(np.exp(point[size])), rebate=rebate)
+
+
+def _pushes_out(point: Floats, gradient: Floats, most: float) -> NDArray[np.bool_]:
+    """Prices at their bound that descent would take further: they wait, and others move on."""
+    out = (point >= most) & (gradient < 0) | (point <= -most) & (gradient > 0)
+    out[-1] = False  # the pace has no bound
+    return out
 
 
 def unsteered(problem: Problem, pace: float) -> Solution:
@@ -111,7 +112,7 @@ def unsteered(problem: Problem, pace: float) -> Solution:
     size = len(problem.carried)
     point = np.append(np.zeros(size), np.log(pace))
     for _ in range(ROUNDS):
-        _, gradient, hessian = _dual(problem, point, RIDGE)
+        _, gradient, hessian = _dual(problem, point)
         step = gradient[size] / max(hessian[size, size], 1e-9)
         if abs(step) < DONE:
             break
@@ -144,7 +145,7 @@ def _centred(blocks: tuple[int, ...], prices: Floats) -> Floats:
     return out
 
 
-def _dual(problem: Problem, point: Floats, ridge: float) -> tuple[float, Floats, Floats]:
+def _dual(problem: Problem, point: Floats) -> tuple[float, Floats, Floats]:
     """The dual function, its gradient and Hessian in (lambda, log mu)."""
     size = len(point) - 1
     prices, pace = point[:size], float(np.exp(point[size]))
@@ -167,14 +168,14 @@ def _dual(problem: Problem, point: Floats, ridge: float) -> tuple[float, Floats,
         + pace * problem.budget
         - float(prices @ problem.carried)
         + delivered * rebate
-        + ridge / 2 * float(prices @ prices)
+        + RIDGE / 2 * float(prices @ prices)
     )
     gradient = np.empty(size + 1)
-    gradient[:size] = moves @ chance - problem.carried + delivered * slope + ridge * prices
+    gradient[:size] = moves @ chance - problem.carried + delivered * slope + RIDGE * prices
     gradient[size] = pace * (problem.budget - spent)
     hessian = np.empty((size + 1, size + 1))
     hessian[:size, :size] = (moves * density) @ moves.T + (wins + delivered) * bend
-    hessian[:size, :size] += ridge * np.eye(size)
+    hessian[:size, :size] += RIDGE * np.eye(size)
     cross = -(moves @ (density * worth))
     hessian[:size, size] = hessian[size, :size] = cross
     hessian[size, size] = gradient[size] + float((density * worth) @ worth)
