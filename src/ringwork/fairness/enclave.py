@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 import numpy as np
-from msgspec import Meta, Struct
+from msgspec import Struct
 from numpy.typing import NDArray
 
+from ringwork.fairness.delivery.description import Description
 from ringwork.fairness.delivery.events import Audience
 from ringwork.fairness.delivery.flights import Reached
 from ringwork.fairness.delivery.people import People
@@ -36,27 +37,6 @@ OPENED_AT_ONCE: Final = 250
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
-Text = Annotated[str, Meta(max_length=200)]
-
-
-class Description(
-    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """What the groups of one person are told or estimated from; all of it may be missing."""
-
-    surname: Text = ""
-    first_name: Text = ""
-    zip: Annotated[str, Meta(max_length=10)] = ""
-    tract: Annotated[str, Meta(max_length=11)] = ""
-    sex: Annotated[str, Meta(max_length=32)] = ""
-    """As declared: a group of the plan; any other is unknown."""
-    age: Annotated[str, Meta(max_length=32)] = ""
-    """Age bracket: a group of the plan; any other is unknown."""
-    region: Annotated[str, Meta(max_length=16)] = ""
-    """Where the person lives, as in ad requests: ISO 3166, "USA-TX"."""
-
-    def __repr__(self) -> str:
-        return "Description()"
 
 
 class Mix(Struct, frozen=True, kw_only=True):

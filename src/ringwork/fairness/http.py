@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 from litestar import Response, get, post
@@ -11,13 +11,12 @@ from litestar.params import JSONBody, PathParameter
 from litestar.types import ControllerRouterHandler
 from msgspec import Meta, Struct
 
-from ringwork.fairness.delivery.desk import Desk
+from ringwork.fairness.delivery.description import Description
 from ringwork.fairness.delivery.events import MEASURED, PersonDescribed
 from ringwork.fairness.delivery.memory import FairnessMemory
 from ringwork.fairness.delivery.people import PEOPLE_MAX
 from ringwork.fairness.delivery.views import AdView, view_of
 from ringwork.fairness.delivery.work import record
-from ringwork.fairness.enclave import Description
 from ringwork.fairness.records import Override
 from ringwork.kernel.errors import Conflict, Fault, Refused
 from ringwork.kernel.journal import Command, Journal
@@ -27,6 +26,9 @@ from ringwork.web.app import HttpRequest, principal_of, run_command
 from ringwork.web.auth import needs
 from ringwork.web.execute import Executor
 from ringwork.web.openapi import described
+
+if TYPE_CHECKING:
+    from ringwork.fairness.delivery.desk import Desk
 
 BATCH_MAX: Final = 1000
 """People described in one batch: each is sealed, so that it takes some ten milliseconds."""

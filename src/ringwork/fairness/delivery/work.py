@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from ringwork.fairness.delivery.events import Audience, FairnessRecorded
 from ringwork.fairness.delivery.memory import FairnessMemory
-from ringwork.fairness.enclave import Enclave
 from ringwork.fairness.plan import Category, Plan
 from ringwork.fairness.privacy.samplers import NoisePool
 from ringwork.fairness.records import AnyBody
 from ringwork.kernel.journal import Command, Journal
 from ringwork.kernel.ports import Entropy, KeyStore
+
+if TYPE_CHECKING:
+    from ringwork.fairness.enclave import Enclave
 
 
 class LiveAd(Struct, frozen=True, kw_only=True):
