@@ -228,6 +228,9 @@ def test_a_flight_that_is_over_makes_its_last_release_and_a_spent_budget_holds(r
         await told(client, "ads", over)
         last = await view(client)
         assert (last["release"]["impressions"], last["release"]["final"]) == (10, True)
+        # Who was reached is told once, at the end, and all that was declared is paid for it.
+        assert set(last["release"]["people_sums"]) == set(last["release"]["sums"])
+        assert last["budget"]["spent_micro"] == last["budget"]["declared_micro"]
         await told(client, "impressions", shown(range(100, 200)))
         assert (await view(client))["release"] == last["release"]
 

@@ -77,6 +77,8 @@ class Plan(Body, frozen=True, kw_only=True):
     cap: Count = 0
     """Impressions of one unit of protection that enter the sums."""
     kappa_ppm: tuple[Ppm, ...] = ()
+    controlled: tuple[str, ...] = ()
+    """Attributes that are steered, in the order of the prices of ``control`` records."""
 
 
 class Tables(Body, frozen=True, kw_only=True):

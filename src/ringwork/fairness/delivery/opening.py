@@ -73,6 +73,7 @@ def plan_record(work: Work, period: str) -> PlanRecord:
         T=plan.privacy.episodes,
         cap=plan.privacy.contributions_max,
         kappa_ppm=plan.kappa_ppm,
+        controlled=work.enclave.controlled,
     )
 
 

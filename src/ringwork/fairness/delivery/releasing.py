@@ -107,7 +107,8 @@ class Releasing:
         reached = [one for one in flight.reached if one.seq <= until_seq]
         exact = Exact(work.enclave.sums(reached), work.enclave.sums(reached, first_touches=True))
         people, people_sigma = None, Fraction(0)
-        if episode == privacy.episodes and privacy.people_sigma is not None:
+        is_final = is_last or episode == privacy.episodes
+        if is_final and privacy.people_sigma is not None:
             people_sigma = Fraction(str(privacy.people_sigma))
             touched = [one.first_touches for one in (*before, exact)]
             people = [sum(column) for column in zip(*touched, strict=True)]
@@ -120,7 +121,7 @@ class Releasing:
         release = Release(
             ad=ad,
             episode=sum(len(one.values) for one in flight.segments) + 1,
-            final=is_last or episode == privacy.episodes,
+            final=is_final,
             impressions=segment.impressions,
             spend_nanos=segment.spend_nanos,
             sums={},
@@ -129,10 +130,11 @@ class Releasing:
         state = work.memory.log.figures.of_ad(ad)
         drawn = await asyncio.to_thread(self._drawn, counted, release, state)
         vectors = segment.opened.declared.vectors
-        await asyncio.to_thread(accounting.cost, privacy, vectors, releases=episode)
+        paid = privacy.episodes if is_final else episode
+        await asyncio.to_thread(accounting.cost, privacy, vectors, releases=paid)
 
         def decide(command: Command) -> None:
-            charged = work.memory.budgets.ledger.charge(ad)
+            charged = work.memory.budgets.ledger.charge(ad, is_last=is_final)
             event_id = work.journal.ids.new()
             sealed = work.keys.seal(
                 work.subject,

@@ -131,8 +131,11 @@ class BudgetLedger:
             )
         return FlightDeclared(ad=ad, segment=segment, privacy=privacy, vectors=vectors, cost=cost)
 
-    def charge(self, ad: str) -> ReleaseCharged:
+    def charge(self, ad: str, *, is_last: bool = False) -> ReleaseCharged:
         """The charge of the next release of an ad's newest segment.
+
+        ``is_last``: the flight ends with it, and with it come the sums over people, so it is
+        charged all that was declared.
 
         Refused: budget-spent where all that was declared is released; NotFound for an ad that
         declared nothing.
@@ -146,7 +149,8 @@ class BudgetLedger:
                 f"ad {ad!r}: expected at most {declared.privacy.episodes} releases, as declared; "
                 "all are made",
             )
-        spent = self._price(declared.privacy, declared.vectors, episode)
+        paid = declared.privacy.episodes if is_last else episode
+        spent = self._price(declared.privacy, declared.vectors, paid)
         return ReleaseCharged(ad=ad, segment=declared.segment, episode=episode, spent=spent)
 
     def first_charge(self, declared: FlightDeclared) -> ReleaseCharged:
