@@ -276,7 +276,9 @@ async def fairness(client: Client) -> None:
     taken = await post(client, "/v1/fairness/impressions", {"impressions": told})
     assert taken == {"counted": 40, "repeated": 0, "late": 0}
     auction = {"cluster": 1, "candidates": [{"ad": "elsewhere", "value_nanos": 5}]}
-    assert (await post(client, "/v1/fairness/adjust", auction))["shifts"][0]["shift_nanos"] == 0
+    key = await client.key("supply")
+    answer = await client.outside.post("/v1/fairness/adjust", json=auction, headers=key)
+    assert answer.json()["shifts"][0]["shift_nanos"] == 0
     await platform.fairness.look()
     assert (await client.admin.get("/v1/fairness/ads/elsewhere")).json()["release"]["episode"] == 1
     paused = {"action": "pause", "reason": "to see"}
