@@ -62,6 +62,13 @@ def test_with_the_accountant_the_last_release_spends_what_was_declared() -> None
     assert ledger.overall("1e-6").replace_micro > overall.replace_micro
 
 
+def test_a_flight_that_ends_early_pays_all_that_it_declared() -> None:
+    ledger = BudgetLedger(by_the_release)
+    fact = declared(ledger)
+    released(ledger)
+    assert ledger.charge("a", is_last=True).spent == fact.cost
+
+
 def test_a_release_that_was_not_declared_is_refused() -> None:
     ledger = BudgetLedger(by_the_release)
     declared(ledger)
