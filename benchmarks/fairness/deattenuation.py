@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.fairness.population import People, people, surname_list
+from benchmarks.fairness.population import People, people
 from benchmarks.foundation.event_log import result
 from ringwork.fairness.measure import exact, shrink
 from ringwork.fairness.measure.confusion import implied_blur, survey_blur, surveyed
@@ -160,9 +160,6 @@ def _pairs(one: Estimated, other: Estimated) -> list[tuple[int, int]]:
 
 def run(quick: bool) -> list[Goal]:
     """Measure, print the table, return the goals."""
-    if surname_list() is None:
-        print("left out: RINGWORK_WHEELS names no folder that holds the surname list")
-        return []
     worlds, ads = (6, 120) if quick else (40, 150)
     exactly = people("calibrated", "name_likelihood")
     regional = people("regional", "cfpb")

@@ -2,7 +2,7 @@
 
 Only this module knows how the posteriors are made: Census 2010 surnames and the regulator's ZIP
 table, names by simple rules. The surname list is read out of the public ``ethnicity`` wheel, as a
-file: ``RINGWORK_WHEELS`` names the folder that holds it. Two forms of the formula:
+file, which pip obtains once. Two forms of the formula:
 
 ``cfpb``
     P(group | surname) P(ZIP | group), the regulator's. The surname list counts people of all ages,
@@ -18,8 +18,6 @@ import csv
 import io
 import os
 import re
-import tempfile
-import zipfile
 from functools import cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -27,7 +25,9 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ringwork.app.fairness_tables import TableCache
 from ringwork.fairness.model import RACE_FOUR, RACE_SIX, merging
+from ringwork.fairness.tables.sources import PACKAGES
 
 Floats = NDArray[np.float64]
 Form = Literal["cfpb", "name_likelihood"]
@@ -52,12 +52,6 @@ def staged() -> Path:
     return (Path(named) if named else ROOT.parent / "shared" / "data") / "fairness"
 
 
-def surname_list() -> Path | None:
-    """The wheel that holds the surname list, where there is one."""
-    folder = Path(os.environ.get("RINGWORK_WHEELS", Path(tempfile.gettempdir()) / "wheels"))
-    return next(iter(sorted(folder.glob("ethnicity-*.whl"))), None)
-
-
 def surnames() -> dict[str, Floats]:
     """P(group | surname)."""
     return _surname_list()[0]
@@ -71,11 +65,10 @@ def name_margin() -> Floats:
 @cache
 def _surname_list() -> tuple[dict[str, Floats], Floats]:
     """Suppressed cells share what the given ones leave over."""
-    wheel = surname_list()
-    if wheel is None:
-        raise FileNotFoundError("expected ethnicity-*.whl in the folder that RINGWORK_WHEELS names")
-    with zipfile.ZipFile(wheel) as opened:
-        text = opened.read("ethnicity/data/race_/race_.csv").decode()
+    archives = TableCache(ROOT / "build" / "census").obtained(
+        [PACKAGES["ethnicity"]], offline=None, progress=lambda what, count: print(f"   {what}")
+    )
+    text = archives["ethnicity"].read("surnames").decode()
     found = {}
     total = np.zeros(len(RACE_SIX))
     for row in csv.DictReader(io.StringIO(text)):
