@@ -34,6 +34,8 @@ from ringwork.fairness.control.steering import bins_of
 FORECAST: Final = 200
 """Opportunities of the past that every policy may look at before it bids, without any group."""
 FIRST_EPISODES: Final = (30, 60, 120)
+HEADROOM: Final = 1.2
+"""Releases are spread over this many times the forecast: what comes after the last is unmeasured."""
 STEP_WINS: Final = 30
 STEP_SHARE: Final = 0.08
 """Steps between releases: every so many impressions, or this share of them for large ads."""
@@ -249,7 +251,7 @@ class Flight:
             return math.inf
         if steps < len(FIRST_EPISODES):
             return float(FIRST_EPISODES[steps])
-        rest = self.context.expected_impressions - FIRST_EPISODES[-1]
+        rest = HEADROOM * self.context.expected_impressions - FIRST_EPISODES[-1]
         return count + max(50.0, rest / (self._privacy.episodes - len(FIRST_EPISODES)))
 
     def _measure(self, count: float) -> Release:

@@ -49,7 +49,7 @@ SLIP_HALF_LIFE: Final = 400.0
 """Impressions after which an old slip counts half."""
 SLIP_PRIOR: Final = 100.0
 """Impressions without a slip that are believed beforehand."""
-SURE: Final = 1.0
+SURE: Final = 1.5
 """Standard deviations between the variance that an ad ends with if nobody steers it, and the edge:
 then nobody does."""
 EDGE: Final = 0.95

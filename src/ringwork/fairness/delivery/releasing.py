@@ -26,6 +26,8 @@ from ringwork.kernel.journal import Command
 
 FIRST_EPISODES = (30, 60, 120)
 """Impressions after which a new flight is released first: its controller must hear early."""
+HEADROOM_PERCENT = 120
+"""Releases are spread over so much of the forecast: what comes after the last is unmeasured."""
 EPISODE_MIN = 50
 """Impressions between later releases at least: fewer say nothing through the noise."""
 
@@ -65,7 +67,7 @@ def due_at(releases: int, expected_impressions: int, episodes: int) -> int | Non
         return None
     if releases < len(FIRST_EPISODES):
         return FIRST_EPISODES[releases]
-    rest = max(expected_impressions - FIRST_EPISODES[-1], 0)
+    rest = max(expected_impressions * HEADROOM_PERCENT // 100 - FIRST_EPISODES[-1], 0)
     every = max(rest // max(episodes - len(FIRST_EPISODES), 1), EPISODE_MIN)
     return FIRST_EPISODES[-1] + (releases - len(FIRST_EPISODES) + 1) * every
 
