@@ -35,7 +35,7 @@ FORECAST: Final = 200
 """Opportunities of the past that every policy may look at before it bids, without any group."""
 FIRST_EPISODES: Final = (30, 60, 120)
 HEADROOM: Final = 1.2
-"""Releases are spread over this many times the forecast: what comes after the last is unmeasured."""
+"""Releases are spread over so often the forecast: what comes after the last is unmeasured."""
 STEP_WINS: Final = 30
 STEP_SHARE: Final = 0.08
 """Steps between releases: every so many impressions, or this share of them for large ads."""
