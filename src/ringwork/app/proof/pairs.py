@@ -24,7 +24,6 @@ from ringwork.app.proof.cases import Case, Cases, Sent
 from ringwork.app.proof.sightings import Sightings
 from ringwork.app.proof.town import Town
 from ringwork.app.proof.world import Answer, ProofFailed, World
-from ringwork.fairness.delivery.events import PersonClustered, SpecialAdSold
 from ringwork.kernel.events import Envelope
 
 if TYPE_CHECKING:
@@ -35,18 +34,13 @@ BLOCK: Final = 250
 OTHERS_EVERY: Final = 10
 """After so many pairs somebody is served who consented and did the same in both worlds."""
 SAMPLES_MAX: Final = 5
-NAMES: Final = frozenset({"idempotency_keys/1", "fairness_flights/1", "fairness_people/1"})
-"""Kept of what names people: fingerprints of commands' bodies, which hold their ids, and whom
-special ads reached, of which nothing but noisy sums is read."""
+NAMES: Final = frozenset({"idempotency_keys/1"})
+"""Kept of commands that name people: fingerprints of bodies, which hold their ids."""
 
 _NO_PAIR: Final = -1
 
 _pack: Final = msgspec.msgpack.Encoder().encode
 Progress = Callable[[str, int], None]
-
-
-REACHED: Final = frozenset({SpecialAdSold.TYPE, PersonClustered.TYPE})
-"""Events that name a person for measurement alone."""
 
 
 class Difference(Struct, frozen=True):
@@ -217,25 +211,16 @@ class Worlds:
     ) -> set[int]:
         """The numbers of the pairs whose stored events differ; ``_NO_PAIR`` for other events."""
         apart: set[int] = set()
+        one, other = stored
         masked = {first + at for at, case in enumerate(block) if case.names_differ}
         names = {first + at: case.name for at, case in enumerate(block)}
         numbers = {self._request_of(case): first + at for at, case in enumerate(block)}
-        # Whom a special ad reached, of those who allowed measurement, is written down by name.
-        # Where one of two names nobody there is no such event.
-        one, other = (
-            [
-                event
-                for event in events
-                if event.type not in REACHED or numbers.get(event.request_id) not in masked
-            ]
-            for events in stored
-        )
         if len(one) != len(other):
             self.found.differ(first, "all", "events: how many", _pack(len(one)), _pack(len(other)))
             apart.add(_NO_PAIR)
         for left, right in zip(one, other, strict=False):
             number = numbers.get(left.request_id, _NO_PAIR)
-            bytes_of = self._without_reasons if number in masked else _whom_it_may_concern
+            bytes_of = self._without_reasons if number in masked else _pack
             self._count(left)
             case = names.get(number, "none")
             if self.found.differ(number, case, "events", bytes_of(left), bytes_of(right)):
@@ -287,11 +272,6 @@ async def _ask(world: World, sent: Sent) -> Answer:
     return await world.ask(
         sent.method, sent.target, sent.body, headers=sent.headers, client=sent.client
     )
-
-
-def _whom_it_may_concern(event: Envelope) -> bytes:
-    """An event whole; of one that names a person for measurement alone, all but the name."""
-    return _pack(replace(event, subject=None) if event.type in REACHED else event)
 
 
 def _taken(seen: list[bytes]) -> bytes:

@@ -19,8 +19,6 @@ from msgspec import Struct
 
 from ringwork.ads.model import Context, Slot
 from ringwork.app.proof.world import World
-from ringwork.fairness.hec.screen import SpecialAdScreen
-from ringwork.fairness.hec.settings import SpecialAdSettings
 
 Status = Literal[
     "consented", "undecided", "refused", "withdrawn", "objected", "minor", "erased", "adult"
@@ -313,11 +311,6 @@ def _campaigns() -> Iterator[tuple[str, dict[str, object]]]:
     not_them = {"excluded": {"audiences": ["buyers", "interest:topic1"]}}
     yield from _campaign("not-buyers", 1_950_000, not_them)
     yield from _campaign("clip", 2_600_000, {}, format="video")
-    # With one of these, every request gets a cluster and a step of steering.
-    certified = SpecialAdScreen.of(SpecialAdSettings().rules).certification
-    yield from _campaign(
-        "flat", 2_400_000, {}, special_ad_categories=["HOUSING"], certified_text=certified
-    )
 
 
 def _campaign(
