@@ -357,7 +357,7 @@ def speed(quick: bool) -> list[Goal]:
         row(
             "G13 simulator over AuctionGym's published figure (not run here)",
             rate * 1e6 / AUCTIONGYM_PER_S,
-            200,
+            "information",
             "x",
             peer=f"{AUCTIONGYM_PER_S:,} rounds a second",
         ),
