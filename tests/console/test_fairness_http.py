@@ -213,7 +213,7 @@ def test_an_override_is_in_the_platform_s_log_and_survives_a_new_start(
 def test_a_log_that_is_too_long_for_a_server_names_the_command(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ringwork.app.fairness_live.AUDIT_RECORDS_MAX", 5)
+    monkeypatch.setattr("ringwork.app.fairness.AUDIT_RECORDS_MAX", 5)
     address = "/console/fairness/report.json"
     answer = Person(town).http.get(address, headers={"accept": "application/json"})
     assert answer.status_code == 422

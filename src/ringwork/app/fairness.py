@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from ringwork.fairness.tables.model import Tables
 
 LOOK_S: Final = 1.0
+AUDIT_RECORDS_MAX: Final = 5_000
+"""Of a log that the server audits for a report; a longer one takes minutes, and a command of its
+own."""
 SUBJECT: Final = "fairness/enclave"
 """Under whose key the enclave's exact sums are sealed."""
 
@@ -226,7 +229,9 @@ class Fairness:
         return to_json(await self.document(period))
 
     async def document(self, period: str | None) -> Document:
-        """The report of a period, from the log audited to its end. Raises NotFound.
+        """The report of a period, from the log audited to its end.
+
+        Raises NotFound, and Refused (log-too-long).
 
         Nothing waits for it: the file only grows meanwhile, and half a line at its end is none.
         """
@@ -238,8 +243,18 @@ class Fairness:
     def _document(self, period: str | None) -> Document:
         from ringwork.fairness.report import document_of  # noqa: PLC0415
 
-        if not self.file.next_seq:
+        records = self.file.next_seq
+        if not records:
             raise NotFound("nothing is measured yet: the audit log is empty")
+        if records > AUDIT_RECORDS_MAX:
+            command = f"ringwork fairness report {self.file.path.name} --format all --out ."
+            raise Refused(
+                "log-too-long",
+                f"expected at most {AUDIT_RECORDS_MAX:,} records for an audit in a server, "
+                f"got {records:,}: run `{command}`",
+                status=422,
+                title="The log is too long for a server to audit",
+            )
         with self.file.path.open("rb") as file:
             auditor = audited(file, period=period)
         plan = auditor.state.plan

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
 
 from msgspec import Struct
 
@@ -12,11 +11,7 @@ from ringwork.fairness.chronicle import Chronicle
 from ringwork.fairness.delivery.work import record
 from ringwork.fairness.records import Override
 from ringwork.fairness.report import Document
-from ringwork.kernel.errors import Refused
 from ringwork.kernel.journal import Command
-
-AUDIT_RECORDS_MAX: Final = 5_000
-"""Records that are audited for a download: some twenty seconds of one core, beside the requests."""
 
 
 class LiveLog:
@@ -59,16 +54,6 @@ class LiveLog:
         """Made once for each end of the log, one at a time."""
         async with self._auditing:
             end = self._fairness.memory.log.next_seq
-            if end > AUDIT_RECORDS_MAX:
-                name = self._fairness.file.path.name
-                command = f"ringwork fairness report {name} --format all --out ."
-                raise Refused(
-                    "log-too-long",
-                    f"expected at most {AUDIT_RECORDS_MAX:,} records for an audit in a server, "
-                    f"got {end:,}: run `{command}`",
-                    status=422,
-                    title="The log is too long for a download",
-                )
             if self._made is None or self._made[0] != end:
                 self._made = end, await self._fairness.document(None)
             return self._made[1]
