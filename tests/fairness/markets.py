@@ -30,6 +30,7 @@ def context(tau: float = 0.05) -> AdContext:
         ad_id="ad",
         blocks=(2, 4),
         eligible=ELIGIBLE,
+        eligible_covariance=np.zeros((6, 6)),
         clusters=SEXED,
         expected_impressions=1_000.0,
         tau=tau,

@@ -13,7 +13,7 @@ from ringwork.fairness.bench.loops import play
 from ringwork.fairness.bench.lp import Cells, best
 from ringwork.fairness.bench.model import World, draw, unveiled
 from ringwork.fairness.bench.plot import LABEL, _apart, frontier
-from ringwork.fairness.bench.simulator import Outcome, Privacy, contingency, simulate
+from ringwork.fairness.bench.simulator import Outcome, Privacy, audience_mix, contingency, simulate
 from ringwork.fairness.bench.table import Run, coverage, score, variances
 from ringwork.fairness.bench.worlds import RECIPES, make, maker
 from ringwork.fairness.control import fitted, make_controller
@@ -62,6 +62,33 @@ def test_an_audience_is_its_eligible_shares_and_comes_three_times() -> None:
     found = np.bincount(of_first, minlength=where.world.cluster.shape[1])
     expected = where.world.cluster[0] * chances.audience[0]
     assert np.abs(found - expected).sum() / expected.sum() < 0.2  # some were never drawn
+
+
+def test_the_eligible_mix_is_as_far_from_the_truth_as_it_says() -> None:
+    """What people declared and their posteriors, in 60 audiences: errors by their covariance."""
+    squares = np.zeros(6)
+    markets = [small_market(ads=20, seed=seed) for seed in (1, 2, 3)]
+    for where in markets:
+        for chances, ad in zip(where.chances, where.world.ads, strict=True):
+            mix = audience_mix(where.world, chances)
+            truth = where.world.incidence @ ad.eligible
+            assert mix.crossed.sum() == pytest.approx(1)
+            assert 0 < np.abs(mix.margins - truth).max() < 0.15
+            squares += (mix.margins - truth) ** 2 / np.diag(mix.covariance) / 60
+    assert (squares > 0.5).all()
+    assert (squares < 1.9).all()  # 60 squares of normals: .66 to 1.4 in 95 of 100
+
+
+def test_who_all_told_is_known_exactly() -> None:
+    where = market(
+        lambda seed: structs.replace(make(RECIPES["standard"], seed), unknown_sex=0.0),
+        1,
+        ads=1,
+    )
+    mix = audience_mix(where.world, where.chances[0])
+    truth = where.chances[0].audience.reshape(2, 4).sum(axis=1)
+    assert mix.margins[:2] == pytest.approx(truth / truth.sum(), abs=5e-3)
+    assert not mix.covariance[:2, :2].any()
 
 
 def test_reach_is_people_and_never_more_than_impressions() -> None:

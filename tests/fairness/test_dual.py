@@ -187,7 +187,7 @@ def test_the_regression_finds_the_levels_without_anybodys_group() -> None:
     cells = np.zeros((32, VALUE_BINS))
     np.add.at(cells, (cluster, bins), 1)
     ad = AdContext(
-        ad_id="ad", blocks=BLOCKS, eligible=eligible, clusters=clusters,
+        ad_id="ad", blocks=BLOCKS, eligible=eligible, eligible_covariance=np.zeros((6, 6)), clusters=clusters,
         expected_impressions=1e3, tau=0.05,
     )  # fmt: skip
     found = response.fit(

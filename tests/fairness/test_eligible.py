@@ -1,11 +1,19 @@
 """Eligible ratios: weighted by what people were shown, in integers that sum to one."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringwork.fairness.measure.eligible import eligible, in_ppb, recent_impressions
+from ringwork.fairness.measure.eligible import (
+    eligible,
+    in_ppb,
+    proxied_covariance,
+    recent_impressions,
+    told_covariance,
+)
 from ringwork.fairness.model import PPB
 from ringwork.kernel.errors import Refused
 
@@ -55,3 +63,30 @@ def test_shares_sum_to_one_and_are_off_by_less_than_a_unit(amounts: list[int]) -
 def test_nothing_to_share_is_an_error(amounts: list[float]) -> None:
     with pytest.raises(ValueError, match="finite amounts"):
         in_ppb(np.array(amounts))
+
+
+def test_shares_of_those_who_told_miss_the_truth_by_what_is_said() -> None:
+    """Three of five people told: every choice of three is as likely, so the variance by hand."""
+    groups = np.array([0, 0, 0, 1, 1])
+    found = [np.mean(groups[list(of)] == 0) for of in itertools.combinations(range(5), 3)]
+    said = told_covariance(np.array([0.6, 0.4]), told=3, people=5)
+    # Drawn from five and not from a limitless number: (5 - 3) / (5 - 1) where large numbers have
+    # (5 - 3) / 5.
+    assert said[0, 0] * 5 / 4 == pytest.approx(np.var(found))
+    assert said[0, 1] == -said[0, 0] == -said[1, 1]
+
+
+def test_everybody_told_is_certain_and_nobody_told_says_nothing() -> None:
+    share = np.array([0.3, 0.7])
+    assert not told_covariance(share, told=9, people=9).any()
+    assert told_covariance(share, told=0, people=9)[0, 0] == 0.5
+
+
+def test_posteriors_that_are_certain_leave_no_noise_and_blurred_ones_more() -> None:
+    exact = proxied_covariance(np.eye(2), np.zeros((2, 2)), people=10)
+    assert not exact.any()
+    matrix = np.array([[0.8, 0.2], [0.3, 0.7]])
+    within = np.array([[0.05, -0.05], [-0.05, 0.05]])
+    found = proxied_covariance(np.linalg.inv(matrix), within, people=100)
+    # M^-T (.05 / 100) M^-1 by hand: the difference of two shares is blurred to half of itself.
+    assert found[0, 0] == pytest.approx(0.05 / 100 / 0.5**2)

@@ -220,6 +220,13 @@ class Enclave:
             )
         return Mix(eligible=found, crossed_ppb=_shares(sums, self.crossed), people=len(members))
 
+    def told(self, audience: Audience, attribute: str) -> tuple[int, int]:
+        """Of how many eligible people a group or a posterior is known, and how many there are."""
+        (block,) = (one for one in self._whole.blocks if one.attribute == attribute)
+        rows = self._rows[self._members(audience)]
+        known = rows[:, block.start : block.stop - (block.groups[-1] == UNKNOWN)].any(axis=1)
+        return int(known.sum()), len(rows)
+
     def posteriors(self, attribute: str) -> Floats:
         """[n, K] of everybody whose cell may be known: what the blur is learned from."""
         (block,) = (one for one in self._whole.blocks if one.attribute == attribute)

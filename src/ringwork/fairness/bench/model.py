@@ -127,7 +127,11 @@ class Opportunities(Struct, frozen=True, kw_only=True):
     person: NDArray[np.uint32]
     """Who looks: one of the audience, who comes ``VISITS`` times on average."""
     audience: NDArray[np.int64]
-    """[G] eligible people."""
+    """[G] eligible people, who are numbered group after group."""
+    audience_member: NDArray[np.uint16]
+    """[P] posterior of each of them, by member of their race's pool."""
+    audience_told: NDArray[np.bool_]
+    """[P] who declared what is declared."""
 
 
 def draw(world: World, ad: SimulatedAd, seed: int, number: int) -> Opportunities:
@@ -150,7 +154,8 @@ def draw(world: World, ad: SimulatedAd, seed: int, number: int) -> Opportunities
         place = (np.arange(count) + rng.random(count)) / count
         own = slice(first[one], first[one] + count)
         cluster_of[own] = np.searchsorted(cdf[one], place, side="right")
-    member = rng.integers(world.pool.shape[1], size=people, dtype=np.uint16)[person]
+    members = rng.integers(world.pool.shape[1], size=people, dtype=np.uint16)
+    member = members[person]
     phase = np.arange(size) * len(ad.value) // size
     spread = world.spread
     noise = rng.standard_normal((2, size), dtype=np.float32) * np.float32(spread)
@@ -158,16 +163,19 @@ def draw(world: World, ad: SimulatedAd, seed: int, number: int) -> Opportunities
     if ad.cluster_value is not None:
         level *= ad.cluster_value[cluster_of[person]]
     value = level * np.exp(noise[0] - np.float32(spread * spread / 2))
+    told = rng.random(people) >= world.unknown_sex
     price = ad.price[group] * np.exp(noise[1] - np.float32(spread * spread / 2))
     return Opportunities(
         group=group,
         cluster=cluster_of[person],
         member=member,
-        sex_known=(rng.random(people) >= world.unknown_sex)[person],
+        sex_known=told[person],
         value=value.astype(np.float32),
         price=price.astype(np.float32),
         person=person.astype(np.uint32),
         audience=audience,
+        audience_member=members,
+        audience_told=told,
     )
 
 

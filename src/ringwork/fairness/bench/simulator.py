@@ -30,6 +30,8 @@ from ringwork.fairness.control.model import (
     spans,
 )
 from ringwork.fairness.control.steering import bins_of
+from ringwork.fairness.delivery.stands import eligible_of
+from ringwork.fairness.measure.eligible import proxied_covariance, told_covariance
 
 FORECAST: Final = 200
 """Opportunities of the past that every policy may look at before it bids, without any group."""
@@ -101,6 +103,50 @@ def _kernel(steps: int) -> Floats:
     return out
 
 
+class AudienceMix(Struct, frozen=True, kw_only=True):
+    """The eligible mix as a platform knows it: from what people declared, and their posteriors."""
+
+    crossed: Floats
+    """[G]"""
+    margins: Floats
+    """[A]"""
+    covariance: Floats
+    """[A, A] of the margins around the truth."""
+    within: Floats
+    """[R, R] W: noise of one person's posterior around its group's mean."""
+
+
+def audience_mix(world: World, chances: Opportunities) -> AudienceMix:
+    """Of everybody who is eligible, the blur taken out as the platform takes it out."""
+    group, known = (
+        np.repeat(np.arange(len(chances.audience)), chances.audience),
+        chances.audience_told,
+    )
+    races = world.blocks[-1]
+    declared, soft = (
+        group // races,
+        world.pool[group % races, chances.audience_member].astype(float),
+    )
+    sums = np.zeros((len(world.cluster) // races, races))
+    np.add.at(sums, declared[known], soft[known])
+    confusion = world.claimed_confusion
+    inverse = np.asarray(np.linalg.inv(confusion), np.float64)
+    inverses = [*(None for _ in world.blocks[:-1]), inverse]
+    crossed = eligible_of(sums.ravel(), world.blocks, inverses)
+    margins = incidence(world.blocks) @ crossed
+    margins[-races:] = inverse.T @ soft.mean(axis=0)
+    second = soft.T @ soft / len(soft)
+    values, vectors = np.linalg.eigh(second - confusion.T @ np.diag(margins[-races:]) @ confusion)
+    within: Floats = (vectors * np.maximum(values, 0.0)) @ vectors.T
+    covariance = np.zeros((len(margins), len(margins)))
+    for span in spans(world.blocks)[:-1]:
+        covariance[span, span] = told_covariance(
+            margins[span], told=int(known.sum()), people=len(known)
+        )
+    covariance[-races:, -races:] = proxied_covariance(inverse, within, people=len(soft))
+    return AudienceMix(crossed=crossed, margins=margins, covariance=covariance, within=within)
+
+
 class Flight:
     """One ad, from its first opportunity to its last."""
 
@@ -150,14 +196,20 @@ class Flight:
         self._audience = chances.audience.astype(np.float64)
         self._state = np.array([1.0, ad.budget, 0.0, 0.0, 0.0, 0.0])
         self._rng = np.random.default_rng([seed, number, 17])
+        waits = np.random.default_rng([seed, number, 19]).standard_exponential(self._size + 1)
+        self._elapsed = np.cumsum(waits) / waits.sum()
+        """Share of the flight's time that is over at each opportunity: people come at random."""
         self._noise: list[Floats] = []
-        self._eligible = incidence(world.blocks) @ ad.eligible
+        mix = audience_mix(world, chances)
+        self._eligible = mix.margins
+        self._within = mix.within
         self._release: Release | None = None
         self._forecast()
         self.context = AdContext(
             ad_id=ad.ad_id,
             blocks=world.blocks,
-            eligible=ad.eligible,
+            eligible=mix.crossed,
+            eligible_covariance=mix.covariance,
             clusters=clusters,
             expected_impressions=self._expected(),
             tau=0.05,
@@ -227,7 +279,7 @@ class Flight:
         opportunities, wins, log_value, log_price, squares = self._cells
         return Measurement(
             impressions=float(self._state[loops.WINS]),
-            opportunities_left=self._size - float(self._state[loops.POSITION]),
+            opportunities_left=self._to_come(),
             budget_left=float(self._state[loops.LEFT]),
             traffic=Traffic(
                 opportunities=opportunities,
@@ -239,6 +291,14 @@ class Flight:
             ),
             release=self._release,
         )
+
+    def _to_come(self) -> float:
+        """Opportunities that are left if they come as so far: what a clock can say."""
+        came = int(self._state[loops.POSITION])
+        if came == 0:
+            return float(self._size)
+        elapsed = float(self._elapsed[came - 1])
+        return came * (1 - elapsed) / elapsed
 
     def _released(self) -> float:
         """Release noisy sums; returns at how many impressions the next is due."""
@@ -280,9 +340,10 @@ class Flight:
         proxy = noisy / count - confusion.T @ eligible
         proxy_deviation = deviation.copy()
         deviation[-races:], proxy_deviation[-races:] = inverse.T @ proxy, proxy
-        within = self._within(confusion, eligible)
         centred = np.eye(races) - 1 / races
-        covariance[-races:, -races:] = inverse.T @ (within / count + variance * centred) @ inverse
+        covariance[-races:, -races:] = (
+            inverse.T @ (self._within / count + variance * centred) @ inverse
+        )
         return Release(
             impressions=count,
             deviation=deviation,
@@ -295,15 +356,6 @@ class Flight:
         """Sums of the declared attributes' groups."""
         margins: Floats = incidence(self._world.blocks[:-1]) @ self._sums[2]
         return margins
-
-    def _within(self, confusion: Floats, eligible: Floats) -> Floats:
-        """[R, R] W: noise of one person's posterior around its group's mean."""
-        pool = self._world.pool.astype(np.float64)
-        second = np.einsum("r,rpj,rpk->jk", eligible / pool.shape[1], pool, pool, optimize=True)
-        found = second - confusion.T @ np.diag(eligible) @ confusion
-        values, vectors = np.linalg.eigh((found + found.T) / 2)
-        out: Floats = (vectors * np.maximum(values, 0.0)) @ vectors.T
-        return out
 
     def _outcome(self) -> Outcome:
         truth, soft, _, people, _ = self._sums

@@ -235,6 +235,7 @@ class Dual:
                 + (1 - done) ** 2 * stands.bias_covariance
                 + (1 - done) / final * stands.scatter
             )
+        covariance = covariance + ad.eligible_covariance
         return all(
             _reaches(end[span], covariance[span, span]) <= ad.tau for span in spans(ad.blocks)
         )
@@ -246,6 +247,7 @@ class Dual:
             return out
         final = measured.impressions + _to_come(measured)
         known = known_at_the_end(stands.bias_covariance, stands.scatter, final, measured.release)
+        known = known + ad.eligible_covariance
         for number, span in enumerate(spans(ad.blocks)):
             error = float(np.sqrt(max(np.trace(known[span, span]), 0.0) / 2))
             out[number] = max(0.0, EDGE * ad.tau - self._quantile * error)

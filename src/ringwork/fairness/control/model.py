@@ -49,7 +49,9 @@ class AdContext(Struct, frozen=True, kw_only=True):
     blocks: tuple[int, ...]
     """Groups per attribute, in the order of the plan: (2, 4)."""
     eligible: Floats
-    """[G] shares of the eligible audience."""
+    """[G] shares of the eligible audience, as they are known."""
+    eligible_covariance: Floats
+    """[A, A] of their margins around the truth: who did not tell, and the proxy's noise."""
     clusters: Floats
     """[G, C] chance of each cluster given the group, from one release of a contingency table."""
     expected_impressions: float

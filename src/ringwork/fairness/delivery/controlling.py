@@ -21,11 +21,14 @@ from ringwork.fairness.control.model import (
     Measurement,
     Shift,
     incidence,
+    spans,
 )
 from ringwork.fairness.control.steering import AdTable, Steering
+from ringwork.fairness.delivery.events import Audience
 from ringwork.fairness.delivery.flights import Flight
 from ringwork.fairness.delivery.stands import chances_of, eligible_of, fixed, release_of
 from ringwork.fairness.delivery.work import LiveAd, Work, record
+from ringwork.fairness.measure.eligible import proxied_covariance, told_covariance
 from ringwork.fairness.model import PPB, PPM
 from ringwork.fairness.records import Control
 from ringwork.kernel.errors import ConfigurationError
@@ -128,10 +131,12 @@ class Controlling:
         work, opened = self._work, flight.open.opened
         (period,) = work.memory.people.tables
         inverses = self._inverses()
+        eligible = eligible_of(opened.crossed_ppb, self._blocks, inverses)
         context = AdContext(
             ad_id=ad,
             blocks=self._blocks,
-            eligible=eligible_of(opened.crossed_ppb, self._blocks, inverses),
+            eligible=eligible,
+            eligible_covariance=self._mix_covariance(opened.audience, self._columns @ eligible),
             clusters=self._clusters(period, inverses),
             expected_impressions=float(opened.expected_impressions),
             tau=work.plan.control.target_ppm / PPM,
@@ -139,6 +144,25 @@ class Controlling:
         state = None if self._controller is None else self._controller.start(context)
         segment = opened.declared.segment
         return _Steered(context=context, state=state, segment=segment, period=period)
+
+    def _mix_covariance(self, audience: Audience, margins: Floats) -> Floats:
+        """[A, A] how far the eligible shares may be from the truth."""
+        enclave, models = self._work.enclave, self._work.memory.log.figures.models
+        out = np.zeros((len(margins), len(margins)))
+        for span, name in zip(spans(self._blocks), enclave.controlled, strict=True):
+            told, people = enclave.told(audience, name)
+            if self._is_proxied(name):
+                inverse = np.array(models[name].inverse_ppb) / PPB
+                within = np.array(models[name].within_ppb) / PPB
+                out[span, span] = proxied_covariance(inverse, within, people=told)
+            else:
+                out[span, span] = told_covariance(margins[span], told=told, people=people)
+        return out
+
+    def _is_proxied(self, name: str) -> bool:
+        """Whether an attribute is estimated, and how its proxy blurs is known."""
+        measured = self._work.plan.attributes[name].measured
+        return measured != "declared" and name in self._work.memory.log.figures.models
 
     def _clusters(self, period: str, inverses: Sequence[Floats | None]) -> Floats:
         if self._chances is None or self._chances[0] != period:
@@ -148,11 +172,9 @@ class Controlling:
 
     def _inverses(self) -> list[Floats | None]:
         """Of the confusion matrix of each controlled attribute."""
-        models, plan = self._work.memory.log.figures.models, self._work.plan
+        models = self._work.memory.log.figures.models
         return [
-            np.array(models[one].inverse_ppb) / PPB
-            if plan.attributes[one].measured != "declared" and one in models
-            else None
+            np.array(models[one].inverse_ppb) / PPB if self._is_proxied(one) else None
             for one in self._work.enclave.controlled
         ]
 

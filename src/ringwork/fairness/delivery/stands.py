@@ -112,10 +112,10 @@ def chances_of(
 
 
 def eligible_of(
-    crossed_ppb: Sequence[int], blocks: tuple[int, ...], inverses: Sequence[Floats | None]
+    crossed: Sequence[int] | Floats, blocks: tuple[int, ...], inverses: Sequence[Floats | None]
 ) -> Floats:
-    """[G] eligible shares of the true groups, from the mix as the proxy shows it."""
-    shaped = np.array(crossed_ppb, np.float64).reshape(blocks) / 1e9
+    """[G] eligible shares of the true groups, from the mix [G] as the proxy shows it."""
+    shaped = np.array(crossed, np.float64).reshape(blocks)
     for axis, inverse in enumerate(inverses):
         if inverse is not None:
             shaped = np.moveaxis(np.tensordot(inverse.T, shaped, axes=(1, axis)), 0, axis)

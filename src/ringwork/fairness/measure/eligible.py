@@ -72,6 +72,22 @@ def eligible(vectors: Floats, recent: Integers | None = None) -> Eligible:
     )
 
 
+def told_covariance(shares: Floats, *, told: int, people: int) -> Floats:
+    """[K, K] of declared shares around the truth, where ``told`` of ``people`` declared a group.
+
+    Sampling without replacement from a finite number: nothing is uncertain once everybody told.
+    """
+    if not told:
+        return np.eye(len(shares)) - 1 / len(shares)
+    spread = np.diag(shares) - np.outer(shares, shares)
+    return np.asarray(spread * ((1 - told / people) / told))
+
+
+def proxied_covariance(inverse: Floats, within: Floats, *, people: int) -> Floats:
+    """[K, K] of shares with the blur taken out: ``within`` is W, of ``people`` posteriors."""
+    return np.asarray(inverse.T @ (within / max(people, 1)) @ inverse)
+
+
 def in_ppb(amounts: Floats) -> tuple[int, ...]:
     """Shares of non-negative amounts that sum to 1e9 exactly, by largest remainder.
 
