@@ -21,31 +21,31 @@ def variance(segments, attribute, way):  # in 1e-9: half the sum of |delivered -
     return round(sum(map(abs, total)) / weight * 10**9 / 2)
 
 
-def within(row, segments, figures):  # None: too few impressions to count
-    figure = figures.get((row["attribute"], row.get("by")), {})
+def within(row, segments, figures):  # [how likely, in 1e-6], or nothing: too few impressions
+    figure, way = figures.get((row["attribute"], row.get("by")), {}), row["measure"]
     if sum(one["impressions"] for _, one in segments) < row["minimum_impressions"] + strict:
-        return None
-    figure = {**figure, "interval_upper_ppb": figure.get("interval_ppb", [0, None])[1]}
-    found = figure.get(row["measure"] + "_ppb")  # None: nothing is shown, so it is not within
-    return found is not None and found <= row["threshold_ppm"] * 1000 - strict
+        return []
+    if way == "expected" and figure:
+        return [figure["within_ppm"][bounds.index(row["threshold_ppm"])]]
+    found = figure.get(way + "_ppb", figure.get("interval_ppb", [0, None])[1])  # None: not shown
+    return [10**6 * (found is not None and found <= row["threshold_ppm"] * 1000 - strict)]
 
 
 key, prev, period, audiences, ads, active, figures = None, "0" * 64, None, {}, {}, {}, {}
 for number, line in enumerate(sys.stdin.buffer):
-    record = json.loads(line)
-    told, sig, kind = record.pop("hash"), record.pop("sig", ""), record["kind"]
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    found = record["seq"], record["prev"], hashlib.sha256(text.encode()).hexdigest()
+    one = json.loads(line)
+    told, sig, kind, body = one.pop("hash"), one.pop("sig", ""), one["kind"], one["body"]
+    text = json.dumps(one, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    found = one["seq"], one["prev"], hashlib.sha256(text.encode()).hexdigest()
     assert found == (number, prev, told), f"record {number}: changed or out of place"
-    prev, body = told, record["body"]
-    key, ad, way = key or body["public_key"], body.get("ad"), body.get("by")
+    prev, key, ad, way = told, key or body["public_key"], body.get("ad"), body.get("by")
     if sig or kind in ("genesis", "key", "report", "checkpoint"):
         public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
         public.verify(bytes.fromhex(sig), f"ringwork-fairness-log-v1\n{told}".encode())
     key = body.get("new_public_key", key)
     if kind == "plan":
         active = active if period == body.get("period") else {}
-        period, strict = body.get("period"), not body["inclusive"]
+        period, strict, bounds = body.get("period"), not body["inclusive"], body["thresholds_ppm"]
     elif kind == "ad":
         audiences[ad] = number, body["eligible"]
     elif kind == "release":
@@ -55,6 +55,6 @@ for number, line in enumerate(sys.stdin.buffer):
         assert body["proxy_ppb"] == variance(active[ad].values(), body["attribute"], way), number
         figures[ad][body["attribute"], way] = body
     for row in body["coverage"] if kind == "report" else ():
-        held = [within(row, active[ad].values(), figures[ad]) for ad in active]
-        assert (len(held) - held.count(None), held.count(True)) == (row["ads"], row["within"]), row
+        held = [p for ad in active for p in within(row, active[ad].values(), figures[ad])]
+        assert (len(held), round(Fraction(sum(held), 10**6))) == (row["ads"], row["within"]), row
         print(json.dumps(row))

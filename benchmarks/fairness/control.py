@@ -80,11 +80,12 @@ def share(found: Score, minimum: int, attribute: str, threshold: float) -> float
 
 
 def told(found: Score) -> str:
-    """Truth in full at 5 %, with both twins for race."""
+    """Truth in full at 5 %; for race what a report says by proxy, corrected and expected."""
     parts = []
     for one in found.coverage:
         if one.threshold == 0.05 and one.truth is not None:
-            twins = [f"{twin:.0%}" for twin in (one.proxy, one.deattenuated) if twin is not None]
+            said = (one.proxy, one.deattenuated, one.expected)
+            twins = [f"{twin:.0%}" for twin in said if twin is not None]
             beside = f" [{', '.join(twins)}]" if one.attribute == "race" else ""
             parts.append(f"{one.attribute}>={one.minimum} {one.truth:.0%}{beside}")
     level = "-" if found.levelling is None else f"{found.levelling:.2f}"
@@ -185,6 +186,7 @@ def standard(sizes: Sizes, sigma: float) -> list[Goal]:
                 "of ads",
                 peer=f"multiplier {peer if peer is None else round(peer, 3)}; n {one.ads}; "
                 f"a report would say {one.proxy:.3f} by proxy, {one.deattenuated:.3f} corrected"
+                + ("" if one.expected is None else f", {one.expected:.3f} expected")
                 if one.proxy is not None and one.deattenuated is not None
                 else "",
             )

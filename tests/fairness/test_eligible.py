@@ -70,8 +70,7 @@ def test_shares_of_those_who_told_miss_the_truth_by_what_is_said() -> None:
     groups = np.array([0, 0, 0, 1, 1])
     found = [np.mean(groups[list(of)] == 0) for of in itertools.combinations(range(5), 3)]
     said = told_covariance(np.array([0.6, 0.4]), told=3, people=5)
-    # Drawn from five and not from a limitless number: (5 - 3) / (5 - 1) where large numbers have
-    # (5 - 3) / 5.
+    # The variance of a few people is S^2 (N - n) / N n with S^2 = N / (N - 1) of theirs.
     assert said[0, 0] * 5 / 4 == pytest.approx(np.var(found))
     assert said[0, 1] == -said[0, 0] == -said[1, 1]
 

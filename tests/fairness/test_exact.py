@@ -249,16 +249,73 @@ def test_numpy_agrees_where_ads_have_segments_unknown_and_noisy_counts() -> None
                     ad=f"ad{ad}",
                     segment=segment,
                     noise=9_000_000,
+                    people=(0, 90, 500)[ad % 3],
                     impressions_noise_variance=9_000_000 * (ad % 2),
                 )
             )
     observed.append(seen((0, 0, 0, 0), 0, MIX, ad="none"))
-    published = deattenuated(observed, blur, prior=PRIOR, kappa_ppm=(50_000,))
-    live = shrink.deattenuated(observed, blur, prior=PRIOR, kappa_ppm=(50_000,))
+    asked = {"prior": PRIOR, "kappa_ppm": (50_000,), "thresholds_ppm": (50_000, 100_000)}
+    published = deattenuated(observed, blur, **asked)
+    live = shrink.deattenuated(observed, blur, **asked)
     assert len(published) == 13
     for one, other in zip(published, live, strict=True):
         assert np.abs(np.subtract(one.interval_ppb, other.interval_ppb)).max() <= 1
         assert (one.deattenuated_ppb is None) == (one.ad == "none")
+        assert len(one.within_ppm) == (0 if one.ad == "none" else 2)
+        # A draw on a threshold may fall to either side: one of 1,024.
+        assert np.abs(np.subtract(one.within_ppm, other.within_ppm)).max(initial=0) <= 977
+
+
+# ---- chance, which no controller sees -------------------------------------------------------------
+NOTHING = Prior(covariance_ppb=((0, 0), (0, 0)), ads=0)
+
+
+@pytest.mark.parametrize(("people", "mean"), [(0, 0.05), (100, 0.05), (25, 0.08)])
+def test_an_ad_is_drawn_to_no_less_than_chance_by_hand(people: int, mean: float) -> None:
+    """60 of 100 to one of two even groups: 10 points, of which noise as large as chance takes half.
+
+    Chance of a share is .25 / 100, noise of variance 50 on each sum is 50 / 2 / 100^2, which is the
+    same: half of 10 points stays, its variance half of either. By 25 people chance is four times
+    as large.
+    """
+    one = seen((60, 40), 100, (0.5, 0.5), noise=50_000_000, people=people)
+    (found,) = deattenuated([one], identity_blur(), prior=NOTHING, thresholds_ppm=(50_000,))
+    chance = 0.0025 * (100 / people if people else 1)
+    deviation = np.sqrt(chance * 0.0025 / (chance + 0.0025))
+    drawn = np.abs(mean + deviation * np.random.default_rng(1).standard_normal(200_000))
+    assert found.deattenuated_ppb / PPB == pytest.approx(drawn.mean(), abs=0.001)
+    assert found.within_ppm[0] / 1e6 == pytest.approx((drawn <= 0.05).mean(), abs=0.02)
+
+
+def test_what_a_controller_cancels_is_what_it_measured_and_the_figures_know_it() -> None:
+    """A controller that takes back all that was measured leaves the error of the measurement.
+
+    Chance and noise are alike in size; it gives back its best estimate of chance at each release.
+    What is measured then is near nothing, and the truth is not.
+    """
+    rng = np.random.default_rng(8)
+    count, size, noise = 400, 400, 10.0
+    chance = rng.normal(0, 0.5 / np.sqrt(size), count)  # of a share
+    measured = chance + rng.normal(0, noise / np.sqrt(2) / size, count)
+    gain = (0.25 / size) / (0.25 / size + noise**2 / 2 / size**2)
+    truth = chance - gain * measured
+    left = (1 - gain) * measured
+    observed = [
+        seen((256 * size * (0.5 + one), 256 * size * (0.5 - one)), size, (0.5, 0.5), ad=str(at),
+             unit=256, noise=round((noise * 256) ** 2 * 1e6))
+        for at, one in enumerate(left)
+    ]  # fmt: skip
+    observed = [msgspec.structs.replace(one, sums=tuple(map(round, one.sums))) for one in observed]
+    bound = 0.02
+    found = shrink.deattenuated(observed, identity_blur(), thresholds_ppm=(20_000,))
+    low, high = np.array([one.interval_ppb for one in found]).T / PPB
+    within = np.array([one.within_ppm[0] for one in found]) / 1e6
+    true = np.abs(truth) <= bound
+    assert 0.92 <= np.mean((low <= np.abs(truth)) & (np.abs(truth) <= high)) <= 0.99
+    # They do not know what the controller did, so they say rather too little than too much.
+    assert true.mean() - 0.08 <= within.mean() <= true.mean() + 0.02
+    shown = np.array([proxy_ppb(one) for one in observed]) / PPB <= bound
+    assert shown.mean() > true.mean() + 0.03  # what a count of measured figures would have said
 
 
 def test_less_error_than_the_proxy_and_intervals_that_cover() -> None:

@@ -316,7 +316,7 @@ def _coverage_row(name: str, found: Score, attribute: str) -> dict[str, object]:
     row: dict[str, object] = {"controller": name}
     for one in found.coverage:
         if one.attribute == attribute:
-            twins = (one.proxy, one.deattenuated)
+            twins = (one.proxy, one.deattenuated, one.expected)
             said = "" if twins[0] is None else f" [{', '.join(map(_share, twins))}]"
             if attribute != "race" and twins[0] is not None:
                 said = f" [{_share(twins[0])}]"

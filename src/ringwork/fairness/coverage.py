@@ -4,7 +4,9 @@ Coverage(threshold, minimum) = ads with so many impressions and variance within 
 all ads with so many impressions (specification 4.1). Where a figure cannot be shown to be within,
 it is not within: an ad whose newest release has no figure counts in the denominator alone, and so
 does one whose blur cannot be inverted under ``deattenuated``. ``interval_upper`` is the upper end
-of the interval. ``measure.coverage`` is the same table from live figures.
+of the interval. ``expected`` is how many ads are within in truth, by all that was measured: the sum
+of the chances of each; a count of point estimates says too much where most lie near the middle.
+``measure.coverage`` is the same table from live figures.
 """
 
 from __future__ import annotations
@@ -37,21 +39,34 @@ class _Weights(Struct):
     impressions: int = 0
     spend_nanos: int = 0
 
-    def add(self, flight: Flight) -> None:
-        self.ads += 1
-        self.impressions += flight.impressions
-        self.spend_nanos += flight.spend_nanos
+    def add(self, flight: Flight, times: int = 1) -> None:
+        self.ads += times
+        self.impressions += times * flight.impressions
+        self.spend_nanos += times * flight.spend_nanos
 
 
 def measures_of(plan: Plan, attribute: str) -> tuple[MeasureName, ...]:
     """How an attribute is shown: a declared one directly, an estimated one never by one number."""
     if attribute in plan.estimated:
-        return "proxy", "deattenuated", "interval_upper"
+        return "proxy", "deattenuated", "interval_upper", "expected"
     return ("proxy",)
 
 
+def chance_of(figure: Computed | None, measure: MeasureName, plan: Plan, threshold: int) -> int:
+    """In 1e-6 that an ad is within: one or nothing, unless it is a chance that is asked for."""
+    if figure is None:
+        return 0
+    if measure == "expected":
+        chances = figure.within_ppm
+        if chances is UNSET or len(chances) != len(plan.thresholds_ppm):
+            return 0
+        return chances[plan.thresholds_ppm.index(threshold)]
+    value, bound = value_of(figure, measure), threshold * (PPB // PPM)
+    return PPM * (value is not None and is_within(value, bound, inclusive=plan.inclusive))
+
+
 def value_of(figure: Computed, measure: MeasureName) -> int | None:
-    """What is held against the threshold; None: nothing can be shown."""
+    """What is held against a threshold; None: nothing can be shown."""
     if measure == "proxy":
         return figure.proxy_ppb
     if measure == "interval_upper":
@@ -92,25 +107,22 @@ def coverage_row(
 ) -> Coverage:
     """One row."""
     by, attribute, threshold, minimum, measure = asked
-    total, within = _Weights(), _Weights()
+    total, within = _Weights(), _Weights()  # within: in 1e-6
     for name, flight in state.of_period():
         if is_counted(flight, minimum, inclusive=plan.inclusive):
             total.add(flight)
             figure = state.figure(name, attribute, by)
-            value = None if figure is None else value_of(figure, measure)
-            bound = threshold * (PPB // PPM)
-            if value is not None and is_within(value, bound, inclusive=plan.inclusive):
-                within.add(flight)
-    by_spend = share_ppm(within.spend_nanos, total.spend_nanos)
-    by_impressions = share_ppm(within.impressions, total.impressions)
+            within.add(flight, chance_of(figure, measure, plan, threshold))
+    by_spend = share_ppm(within.spend_nanos, total.spend_nanos * PPM)
+    by_impressions = share_ppm(within.impressions, total.impressions * PPM)
     return Coverage(
         attribute=attribute,
         threshold_ppm=threshold,
         minimum_impressions=minimum,
         measure=measure,
         ads=total.ads,
-        within=within.ads,
-        share_ppm=share_ppm(within.ads, total.ads),
+        within=round(Fraction(within.ads, PPM)),
+        share_ppm=share_ppm(within.ads, total.ads * PPM),
         by=by,
         impressions_share_ppm=UNSET if by_impressions is None else by_impressions,
         spend_share_ppm=UNSET if by_spend is None else by_spend,
@@ -218,7 +230,7 @@ def _wrong_rows(stated: Sequence[Coverage], asked: Sequence[Coverage]) -> Iterat
                     f"expected {told(right)}, stated {told(came)}"
                 )
     for key in expected.keys() - seen:
-        if key[-1] != "interval_upper":  # may be left out; the pair may not
+        if key[-1] in ("proxy", "deattenuated"):  # what says less may be left out; the pair may not
             yield f"report: coverage {_named(key)}: missing"
 
 

@@ -74,6 +74,7 @@ def observed_in(
     elif release.counted is not UNSET:
         count, is_noisy = release.counted, True
     shares = eligible.shares_ppb if by == "impressions" else eligible.people_shares_ppb
+    people = 0 if by == "people" or release.people is UNSET else max(release.people, 0)
     unit, sums = release.unit.get(attribute, 0), of_sums[attribute]
     if unit < 1 or len(shares) != groups or len(sums) not in (groups, groups + 1):
         raise LookupError(f"segment {number}: expected {groups} groups and a unit")
@@ -83,6 +84,7 @@ def observed_in(
     return exact.Observed(
         ad=segment.ad.ad,
         segment=number,
+        people=people,
         impressions=max(count, 0),  # a noisy count may be negative, which is nobody
         sums=sums,
         unit=unit,

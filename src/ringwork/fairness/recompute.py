@@ -44,7 +44,7 @@ from ringwork.fairness.records import (
 )
 
 Interval = tuple[int, int]
-HALF = ("deattenuated_ppb", "interval_ppb", "band_ppb")
+HALF = ("deattenuated_ppb", "interval_ppb", "band_ppb", "within_ppm")
 """The members of a figure that need the model of the proxy's blur."""
 
 
@@ -58,6 +58,7 @@ class Computed(Struct, frozen=True, kw_only=True):
     deattenuated_ppb: int | UnsetType | None = UNSET
     interval_ppb: Interval | UnsetType = UNSET
     band_ppb: Interval | UnsetType | None = UNSET
+    within_ppm: tuple[int, ...] | UnsetType = UNSET
     is_verifiable: bool = True
     """False: the de-attenuated half is as stated: no model, prior or budget stands before it."""
 
@@ -298,7 +299,11 @@ class Recomputation:
         drawn_to = exact.Prior(covariance_ppb=prior.T_ppb, ads=prior.ads)
         try:
             (estimated,) = exact.deattenuated(
-                observed, blur_of(model), kappa_ppm=plan.kappa_ppm, prior=drawn_to
+                observed,
+                blur_of(model),
+                kappa_ppm=plan.kappa_ppm,
+                prior=drawn_to,
+                thresholds_ppm=plan.thresholds_ppm,
             )
         except ValueError as error:
             raise LookupError(str(error)) from None
@@ -373,6 +378,7 @@ def stated_by(figure: Figure) -> Computed:
         deattenuated_ppb=figure.deattenuated_ppb,
         interval_ppb=figure.interval_ppb,
         band_ppb=figure.band_ppb,
+        within_ppm=figure.within_ppm,
     )
 
 

@@ -36,7 +36,7 @@ Number = Annotated[
 ]
 """A number that is no integer, as text: a delta is "1e-6", a sigma "4.0" or "283/50"."""
 By = Literal["impressions", "people"]
-MeasureName = Literal["proxy", "deattenuated", "interval_upper"]
+MeasureName = Literal["proxy", "deattenuated", "interval_upper", "expected"]
 
 
 class Body(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag=str.lower):
@@ -195,6 +195,8 @@ class Figure(Body, frozen=True, kw_only=True):
     """None: the blur cannot be inverted, only the interval holds. Unset: a declared attribute."""
     interval_ppb: tuple[Count, Count] | UnsetType = UNSET
     band_ppb: tuple[Count, Count] | UnsetType | None = UNSET
+    within_ppm: tuple[Ppm, ...] | UnsetType = UNSET
+    """Chance that the true variance is at most each of the plan's thresholds."""
 
 
 class Coverage(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -206,6 +208,7 @@ class Coverage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     measure: MeasureName
     ads: Count
     within: Count
+    """Under ``expected``: the sum of the ads' chances, rounded."""
     share_ppm: Ppm | None
     """None: no ad had so many impressions."""
     by: By = "impressions"

@@ -124,6 +124,7 @@ def figures_of(state: Recomputation, ad: str) -> list[Figure]:
                 deattenuated_ppb=found.deattenuated_ppb,
                 interval_ppb=found.interval_ppb,
                 band_ppb=found.band_ppb,
+                within_ppm=found.within_ppm,
             )
         )
     return stated

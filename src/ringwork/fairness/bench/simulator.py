@@ -67,6 +67,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """[G] unique people reached, by true group."""
     audience: Floats
     """[G] eligible people."""
+    posterior_noise: Floats
+    """[R, R] of one person's posterior around its group's mean, the blur taken out."""
     seen: Floats
     """[A] deviation as the proxy saw it at the end, without noise."""
     release: Release | None
@@ -364,6 +366,7 @@ class Flight:
         seen = -self._eligible.copy()
         for span in spans(self._world.blocks)[:-1]:
             seen[span] += declared[span] / max(float(declared[span].sum()), 1.0)
+        inverse = np.linalg.inv(self._world.claimed_confusion)
         blurred = self._world.claimed_confusion.T @ self._eligible[-races:]
         seen[-races:] = soft / max(count, 1.0) - blurred
         return Outcome(
@@ -374,6 +377,7 @@ class Flight:
             truth=truth,
             people=people,
             audience=self._audience,
+            posterior_noise=inverse.T @ self._within @ inverse,
             seen=seen,
             release=self._release,
             releases=len(self._noise),

@@ -52,6 +52,8 @@ class Coverage(Struct, frozen=True, kw_only=True):
     """As a report by the proxy would say; None for an intersection, which no release shows."""
     deattenuated: float | None = None
     """As a report with the blur taken out would say, posterior mean; declared: the same."""
+    expected: float | None = None
+    """As a report's chances add up; of the estimated attribute."""
 
 
 class Score(Struct, frozen=True, kw_only=True):
@@ -138,14 +140,13 @@ def coverage(runs: Sequence[Run]) -> list[Coverage]:
     for attribute in truth[0]:
         true = np.array([one[attribute] for one in truth])
         twins = [
-            np.concatenate([one[which][attribute] for one in shown])
-            if attribute in shown[0][which]
-            else None
-            for which in (0, 1)
+            np.concatenate([one[attribute] for one in told]) if attribute in told[0] else None
+            for told in ([one[0] for one in shown], [one[1] for one in shown])
         ]
+        chances = np.concatenate([one[2] for one in shown]) if attribute == "race" else None
         for minimum in MINIMA:
             counted = counts >= minimum
-            for threshold in THRESHOLDS:
+            for at, threshold in enumerate(THRESHOLDS):
                 proxy, deattenuated = (
                     None if twin is None else _within(twin[counted], threshold) for twin in twins
                 )
@@ -158,6 +159,7 @@ def coverage(runs: Sequence[Run]) -> list[Coverage]:
                         truth=_within(true[counted], threshold),
                         proxy=proxy,
                         deattenuated=deattenuated,
+                        expected=None if chances is None else _mean(chances[counted, at]),
                     )
                 )
     return rows
@@ -168,12 +170,21 @@ def _within(variance: Floats, threshold: float) -> float | None:
     return float((known <= threshold).mean()) if len(known) else None
 
 
-def _reported(run: Run) -> tuple[dict[str, Floats], dict[str, Floats]]:
-    """[ads] variances by the last release: by the proxy, and with its blur taken out."""
+def _mean(chances: Floats) -> float | None:
+    known = chances[np.isfinite(chances)]
+    return float(known.mean()) if len(known) else None
+
+
+def _reported(run: Run) -> tuple[dict[str, Floats], dict[str, Floats], Floats]:
+    """[ads] variances by the last release: by the proxy, and with its blur taken out.
+
+    And [ads, thresholds] the chances that the estimated attribute is within.
+    """
     places = dict(zip(run.world.attributes, spans(run.world.blocks), strict=True))
     proxy = {name: np.full(len(run.outcomes), np.nan) for name in places}
     deltas: list[Floats] = []
     sigmas: list[Floats] = []
+    chances: list[Floats] = []
     released = []
     race = places["race"]
     basis = np.array(sum_zero_basis(race.stop - race.start))
@@ -183,14 +194,21 @@ def _reported(run: Run) -> tuple[dict[str, Floats], dict[str, Floats]]:
         for name, span in places.items():
             proxy[name][at] = 0.5 * np.abs(one.release.proxy_deviation[span]).sum()
         released.append(at)
+        people = float(one.people.sum()) * one.release.impressions / max(one.impressions, 1)
+        repeated = one.posterior_noise * (1 / people - 1 / one.release.impressions)
         deltas.append(basis.T @ one.release.deviation[race])
-        sigmas.append(basis.T @ one.release.covariance[race, race] @ basis)
+        sigmas.append(basis.T @ (one.release.covariance[race, race] + repeated) @ basis)
+        eligible = (run.world.incidence @ one.ad.eligible)[race]
+        drawn = (np.diag(eligible) - np.outer(eligible, eligible)) / people
+        chances.append(basis.T @ drawn @ basis)
     clear = dict(proxy)
     clear["race"] = np.full(len(run.outcomes), np.nan)
+    within = np.full((len(run.outcomes), len(THRESHOLDS)), np.nan)
     if len(released) >= TWINS_LEAST:
-        delta, sigma = np.array(deltas), np.array(sigmas)
-        clear["race"][released] = posterior(delta, sigma, learned(delta, sigma))[:, 0]
-    return proxy, clear
+        delta, sigma, chance = np.array(deltas), np.array(sigmas), np.array(chances)
+        found = posterior(delta, sigma, learned(delta, sigma + chance) + chance, THRESHOLDS)
+        clear["race"][released], within[released] = found[:, 0], found[:, 3:]
+    return proxy, clear, within
 
 
 def _changes(run: Run) -> list[list[Levelling]]:

@@ -60,16 +60,20 @@ def noise(
         delivered = [float(share) for share in found.delivered]
         spread = _privacy(one, delivered, float(found.known))
         if blur is not None:
-            spread = added(spread, scaled(blur.within(one, kappa), 1.0 / float(found.known)))
+            spread = added(spread, scaled(blur.within(one, kappa), 1.0 / float(found.people)))
         if sampling:
-            drawn = [
-                [(a if i == j else 0.0) - a * b for j, b in enumerate(delivered)]
-                for i, a in enumerate(delivered)
-            ]
-            spread = added(spread, scaled(drawn, 1.0 / float(found.known)))
+            spread = added(spread, scaled(drawn(delivered), 1.0 / float(found.people)))
         weight = one.impressions / total
         out = added(out, scaled(spread, weight * weight))
     return out
+
+
+def drawn(chances: Row) -> Matrix:
+    """Covariance of one draw, one-hot."""
+    return [
+        [(a if i == j else 0.0) - a * b for j, b in enumerate(chances)]
+        for i, a in enumerate(chances)
+    ]
 
 
 def _privacy(observed: Observed, delivered: Row, known: float) -> Matrix:
@@ -106,7 +110,9 @@ class Evidence:
         self.size = len(self.matrix)
         basis = sum_zero_basis(self.size)
         inverse = [[one / PPB for one in row] for row in blur.inverse_ppb]
-        self.back = product(transposed(basis), transposed(inverse))
+        self._basis = basis
+        self._inverse = transposed(inverse)
+        self.back = product(transposed(basis), self._inverse)
         """[K - 1, K]: from shares to deviations in the basis, M^-T."""
         self.unknown_inverse = [
             [
@@ -139,6 +145,23 @@ class Evidence:
         stretch = 1.0 / (1.0 - self.kappa)
         delta = [one * stretch for one in applied(self.back, x)]
         return delta, scaled(symmetric(sigma), stretch * stretch)
+
+    def chance(self, segments: Segments) -> Matrix:
+        """[K - 1, K - 1] covariance of who happens to be reached, if everybody eligible may be.
+
+        Nobody who steers by groups of people escapes it, and nobody sees it but through a release:
+        so it is part of the truth, not of the noise.
+        """
+        total = sum(one.impressions for one, _ in segments)
+        out = identity(self.size - 1, 0.0)
+        for one, found in segments:
+            shares = applied(self._inverse, [share / PPB for share in one.eligible_ppb])
+            shares = [max(share, 0.0) for share in shares]
+            whole = dot(shares, [1.0] * len(shares))
+            of_one = congruence(transposed(self._basis), drawn([share / whole for share in shares]))
+            weight = one.impressions / total
+            out = added(out, scaled(of_one, weight * weight / float(found.people)))
+        return out
 
     def within(self, observed: Observed, kappa: float) -> Matrix:
         """Covariance of one posterior around its group's mean.

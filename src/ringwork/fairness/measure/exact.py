@@ -5,14 +5,20 @@ goes through doubles, with the operations of ``linear`` in a fixed order and pac
 
     delta_a = M^-T (b_a - b_e)                         deviation of ad a, sums to zero
     Sigma_a = M^-T (W / n + P) M^-1 + Cov_M            P: privacy noise, W: noise within a group
-    delta_a ~ N(0, T), T by EM over the ads of the period (empirical Bayes, Efron and Morris 1973)
+    delta_a ~ N(0, T + S_a)    S_a = (diag e - e e^T) / people: chance of who is reached; T by EM
+                               over the ads of the period (empirical Bayes, Efron and Morris 1973)
     figure  = posterior mean of 1/2 |delta_a|_1; interval = its 2.5 % and 97.5 % quantiles
+
+S_a keeps the figures of a steered ad honest. A controller drives what is *measured* to zero, its
+noise included, so a T learned from what is left comes out at about nothing and would draw every ad
+there; chance is what no controller sees, and it stays (docs/explanation/variance.md).
 
 ``shrink`` is the same in NumPy, for live use; it agrees to 1e-9 and is never published.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
@@ -99,6 +105,8 @@ class Estimated(Struct, frozen=True, kw_only=True):
     """95 %, if posteriors are calibrated."""
     band_ppb: tuple[int, int] | None
     """Widest interval over the degrees of miscalibration; None where a survey makes it needless."""
+    within_ppm: tuple[int, ...] = ()
+    """Chance that the variance is at most each threshold, in 1e-6; posteriors calibrated."""
 
 
 def proxy_ppb(*segments: Observed) -> int | None:
@@ -142,6 +150,7 @@ def deattenuated(
     *,
     kappa_ppm: Sequence[int] = (),
     prior: Prior | None = None,
+    thresholds_ppm: Sequence[int] = (),
 ) -> list[Estimated]:
     """Figures of the ads of one period, in the order of their first segment.
 
@@ -150,13 +159,15 @@ def deattenuated(
     missing then, or a shape is not the blur's.
     """
     found = measured_ads(observed_ads, blur)
-    figures: dict[str, list[tuple[int, int, int]]] = {ad: [] for ad in found}
+    figures: dict[str, list[Posterior]] = {ad: [] for ad in found}
     for kappa in kappas_of(blur, kappa_ppm) if found else ():
         evidence = Evidence(blur, kappa)
         estimates = [evidence.of(segments) for segments in found.values()]
-        covariance = _covariance(estimates, prior, kappa)
-        for ad, (delta, sigma) in zip(found, estimates, strict=True):
-            figures[ad].append(_posterior(delta, sigma, covariance))
+        chances = [evidence.chance(segments) for segments in found.values()]
+        covariance = _covariance(_with_chance(estimates, chances), prior, kappa)
+        for ad, (delta, sigma), chance in zip(found, estimates, chances, strict=True):
+            spread = added(covariance, chance)
+            figures[ad].append(_posterior(delta, sigma, spread, thresholds_ppm))
     return [estimated(ad, figures.get(ad), blur) for ad in by_ad(observed_ads)]
 
 
@@ -179,6 +190,8 @@ def prior_of(observed_ads: Sequence[Observed], blur: Blur, *, kappa_ppm: int = 0
         return None
     evidence = Evidence(blur, kappa_ppm)
     estimates = [evidence.of(segments) for segments in found.values()]
+    chances = [evidence.chance(segments) for segments in found.values()]
+    estimates = _with_chance(estimates, chances)
     return Prior(covariance_ppb=_learned(estimates), ads=len(estimates))
 
 
@@ -189,18 +202,31 @@ def kappas_of(blur: Blur, kappa_ppm: Sequence[int]) -> list[int]:
     return [0, *sorted({one for one in kappa_ppm if one > 0})]
 
 
-def estimated(ad: str, figures: Sequence[tuple[int, int, int]] | None, blur: Blur) -> Estimated:
-    """The answer for an ad from (mean, low, high) per degree of miscalibration, none first."""
+Posterior = tuple[int, int, int, tuple[int, ...]]
+"""Mean, 2.5 % and 97.5 % quantile in 1e-9, and the chances of being within thresholds in 1e-6."""
+
+
+def estimated(ad: str, figures: Sequence[Posterior] | None, blur: Blur) -> Estimated:
+    """The answer for an ad from its posterior per degree of miscalibration, none first."""
     if not figures:  # nobody was reached: anything may be true
         return Estimated(ad=ad, deattenuated_ppb=None, interval_ppb=(0, PPB), band_ppb=None)
-    mean, low, high = figures[0]
+    mean, low, high, within = figures[0]
     band = (min(one[1] for one in figures), max(one[2] for one in figures))
     return Estimated(
         ad=ad,
         deattenuated_ppb=mean if blur.condition_milli <= CONDITION_MAX_MILLI else None,
         interval_ppb=(low, high),
         band_ppb=band if len(figures) > 1 else None,
+        within_ppm=within,
     )
+
+
+def _with_chance(estimates: Sequence[Estimate], chances: Sequence[Matrix]) -> list[Estimate]:
+    """For T, which is how far ads differ beyond chance, chance is noise like the other."""
+    return [
+        (delta, added(sigma, chance))
+        for (delta, sigma), chance in zip(estimates, chances, strict=True)
+    ]
 
 
 def _covariance(estimates: Sequence[Estimate], prior: Prior | None, kappa_ppm: int) -> Matrix:
@@ -289,13 +315,18 @@ def _given(delta: Row, sigma: Matrix, covariance: Matrix) -> Estimate:
     return applied(gain, delta), left
 
 
-def _posterior(delta: Row, sigma: Matrix, covariance: Matrix) -> tuple[int, int, int]:
-    """Mean and 95 % quantiles of the variance, by the packaged draws."""
+def _posterior(
+    delta: Row, sigma: Matrix, covariance: Matrix, thresholds_ppm: Sequence[int]
+) -> Posterior:
+    """Of the variance, by the packaged draws."""
     mean, left = _given(delta, sigma, covariance)
     basis = sum_zero_basis(len(delta) + 1)
     drawn = _norms(applied(basis, mean), product(basis, cholesky(left)))
     average = dot(drawn, [1.0] * len(drawn)) / len(drawn)
-    return _ppb(average), _ppb(quantile(drawn, LOW)), _ppb(quantile(drawn, HIGH))
+    within = tuple(
+        round(Fraction(bisect_right(drawn, one / PPM) * PPM, len(drawn))) for one in thresholds_ppm
+    )
+    return _ppb(average), _ppb(quantile(drawn, LOW)), _ppb(quantile(drawn, HIGH)), within
 
 
 def _norms(mean: Row, factor: Matrix) -> Row:

@@ -67,6 +67,8 @@ class Observed(Struct, frozen=True, kw_only=True):
     """Eligible shares as the same measure shows them, one per group."""
     noise_variance: int
     """Of the privacy noise on one sum, in units of 1e-6 of a sum squared."""
+    people: int = 0
+    """Unique people behind the impressions, as released; 0: not said, each is one of its own."""
     impressions_noise_variance: int = 0
     """The same of ``impressions``, in 1e-6 of an impression squared; 0 where they are billed."""
 
@@ -92,6 +94,9 @@ class Shares(Struct, frozen=True):
     delivered: tuple[Fraction, ...]
     known: Fraction
     """Impressions to people of a known group."""
+    people: Fraction
+    """Independent draws behind ``known``: its people. Who is shown an ad five times brings the
+    noise of one posterior five times, and chance took them once."""
 
 
 def shares(observed: Observed) -> Shares | None:
@@ -105,9 +110,14 @@ def shares(observed: Observed) -> Shares | None:
     known = sum(corrected[: len(observed.eligible_ppb)])
     if observed.impressions == 0 or known <= 0:
         return None
+    # Noise may have taken the number of people above that of impressions, or to nothing.
+    people = (
+        min(observed.people, observed.impressions) if observed.people > 0 else observed.impressions
+    )
     return Shares(
         tuple(Fraction(one, known) for one in corrected[: len(observed.eligible_ppb)]),
         Fraction(known, buckets * observed.unit),
+        Fraction(known * people, buckets * observed.unit * observed.impressions),
     )
 
 

@@ -21,6 +21,7 @@ from ringwork.fairness.measure.exact import (
     ROUNDS,
     VARIANCE_MIN,
     Estimated,
+    Posterior,
     Prior,
     estimated,
     given_table,
@@ -48,17 +49,22 @@ def deattenuated(
     *,
     kappa_ppm: Sequence[int] = (),
     prior: Prior | None = None,
+    thresholds_ppm: Sequence[int] = (),
 ) -> list[Estimated]:
     """As ``exact.deattenuated``, with its errors."""
     ads = list(by_ad(observed_ads))
     sums = _Sums(observed_ads, ads, len(blur.matrix_ppb))
-    figures: list[list[tuple[int, int, int]]] = [[] for _ in ads]
+    figures: list[list[Posterior]] = [[] for _ in ads]
     for kappa in kappas_of(blur, kappa_ppm) if sums.measured.any() else ():
         delta, sigma = evidence(sums, blur, kappa / PPM)
-        spread = _spread(delta, sigma, prior, kappa / PPM)
-        rows = np.rint(posterior(delta, sigma, spread) * PPB).astype(np.int64)
-        for at, row in zip(np.flatnonzero(sums.measured), rows.tolist(), strict=True):
-            figures[at].append((row[0], row[1], row[2]))
+        chance = _chance(sums, blur)
+        spread = _spread(delta, sigma + chance, prior, kappa / PPM) + chance
+        bounds = [one / PPM for one in thresholds_ppm]
+        found = posterior(delta, sigma, spread, bounds)
+        rows = np.rint(found[:, :3] * PPB).astype(np.int64).tolist()
+        shares = np.rint(found[:, 3:] * PPM).astype(np.int64).tolist()
+        for at, row, within in zip(np.flatnonzero(sums.measured), rows, shares, strict=True):
+            figures[at].append((row[0], row[1], row[2], tuple(within)))
     return [estimated(ad, found, blur) for ad, found in zip(ads, figures, strict=True)]
 
 
@@ -85,6 +91,9 @@ class _Sums:
         """Of each segment, its ad's place among the measured ones."""
         self.delivered = corrected[keep] / known[keep, None]
         self.known = known[keep] / (buckets * unit)[keep]
+        people = np.array([one.people for one in observed], dtype=np.int64)
+        people = np.where(people > 0, np.minimum(people, impressions), impressions)[keep]
+        self.people = self.known * people / impressions[keep]
         self.eligible = np.array([one.eligible_ppb for one in observed]).reshape(-1, groups)[keep]
         self.eligible = self.eligible / PPB
         self.impressions = impressions[keep]
@@ -105,7 +114,7 @@ def evidence(sums: _Sums, blur: Blur, kappa: float) -> tuple[Floats, Floats]:
     x = np.zeros((count, size))
     np.add.at(x, sums.row, weight[:, None] * (sums.delivered - sums.eligible))
     noise = np.zeros((count, size, size))
-    of_one = _privacy(sums) + _within(sums, blur, kappa) / sums.known[:, None, None]
+    of_one = _privacy(sums) + _within(sums, blur, kappa) / sums.people[:, None, None]
     np.add.at(noise, sums.row, (weight**2)[:, None, None] * of_one)
     unknown = np.array(blur.inverse_covariance, dtype=float).reshape(size, size, size, size)
     unknown = np.einsum("ikjl,ka,lb->ijab", unknown / INVERSE_COVARIANCE_UNIT, basis, basis)
@@ -113,6 +122,20 @@ def evidence(sums: _Sums, blur: Blur, kappa: float) -> tuple[Floats, Floats]:
     sigma = back @ noise @ back.T + np.einsum("ai,aj,ijkl->akl", x, x, unknown)
     stretch = 1 / (1 - kappa)
     return x @ back.T * stretch, sigma * stretch**2
+
+
+def _chance(sums: _Sums, blur: Blur) -> Floats:
+    """[ads, K - 1, K - 1], see ``evidence.Evidence.chance``."""
+    basis = np.array(sum_zero_basis(len(blur.matrix_ppb)))
+    shares = np.maximum(sums.eligible @ (np.array(blur.inverse_ppb) / PPB), 0.0)
+    shares /= shares.sum(1, keepdims=True)
+    of_one = shares[:, :, None] * (np.eye(shares.shape[1]) - shares[:, None, :])
+    count = int(sums.measured.sum())
+    total = np.bincount(sums.row, sums.impressions, minlength=count)
+    weight = (sums.impressions / total[sums.row]) ** 2 / sums.people
+    out = np.zeros((count, *of_one.shape[1:]))
+    np.add.at(out, sums.row, weight[:, None, None] * of_one)
+    return np.asarray(basis.T @ out @ basis)
 
 
 def _privacy(sums: _Sums) -> Floats:
@@ -176,20 +199,27 @@ def _given(delta: Floats, sigma: Floats, spread: Floats) -> tuple[Floats, Floats
     return np.asarray(mean), np.asarray((left + left.transpose(0, 2, 1)) / 2)
 
 
-def posterior(delta: Floats, sigma: Floats, spread: Floats) -> Floats:
-    """[ads, 3] mean, 2.5 % and 97.5 % quantile of the variance."""
+def posterior(
+    delta: Floats, sigma: Floats, spread: Floats, thresholds: Sequence[float] = ()
+) -> Floats:
+    """[ads, 3 + thresholds] mean, 2.5 % and 97.5 % quantile of the variance, chances to be within.
+
+    ``spread`` [K - 1, K - 1] of all ads, or of each [ads, K - 1, K - 1].
+    """
     size = delta.shape[1]
     basis = np.array(sum_zero_basis(size + 1))
     draws = np.array(normal_draws(size))
-    out = np.empty((len(delta), 3))
+    spread = np.broadcast_to(spread, sigma.shape)
+    out = np.empty((len(delta), 3 + len(thresholds)))
     for start in range(0, len(delta), CHUNK):
         part = slice(start, start + CHUNK)
-        mean, left = _given(delta[part], sigma[part], spread)
+        mean, left = _given(delta[part], sigma[part], spread[part])
         factor = basis @ _cholesky(left)
         x = (mean @ basis.T)[:, None, :] + draws @ factor.transpose(0, 2, 1)
         norms = np.sort(np.abs(x).sum(2) / 2, axis=1)
         low, high = np.quantile(norms, [LOW, HIGH], axis=1, method="hazen")
-        out[part] = np.column_stack([norms.mean(1), low, high])
+        within = [(norms <= one).mean(1) for one in thresholds]
+        out[part] = np.column_stack([norms.mean(1), low, high, *within])
     return np.minimum(out, 1.0)
 
 
