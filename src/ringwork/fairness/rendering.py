@@ -9,14 +9,14 @@ from importlib.resources import files
 from io import StringIO
 from itertools import islice
 from math import ceil
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ringwork.fairness.model import PPB, PPM
-from ringwork.fairness.records import Coverage
+from ringwork.fairness.records import Coverage, MeasureName
 from ringwork.fairness.report import FORMAT, AdFigure, Document
 
 _NONE: Final = "\N{EN DASH}"
@@ -201,9 +201,7 @@ def coverage_cells(rows: Sequence[Coverage]) -> Iterator[dict[str, Any]]:
     lines: dict[tuple[str, str, int, int], dict[str, Any]] = {}
     for row in rows:
         key = (row.attribute, row.by, row.threshold_ppm, row.minimum_impressions)
-        line = lines.setdefault(
-            key, {"first": row, "proxy": None, "deattenuated": None, "interval_upper": None}
-        )
+        line = lines.setdefault(key, {"first": row, **dict.fromkeys(get_args(MeasureName))})
         line[row.measure] = row
     yield from lines.values()
 
@@ -263,8 +261,8 @@ def answer_of(document: Document) -> str:
             parts.append(
                 f"between {coverage_percent(line['proxy'])} % (proxy) and "
                 f"{coverage_percent(line['deattenuated'])} % (de-attenuated; "
-                f"{coverage_percent(line['interval_upper'])} % with their whole 95 % interval) "
-                f"by {name}"
+                f"{coverage_percent(line['interval_upper'])} % with their whole 95 % interval; "
+                f"{coverage_percent(line['expected'])} % expected in truth) by {name}"
             )
     return (
         f"Of {ads:,} ads with {least:,} impressions or more, variance is within "
