@@ -32,7 +32,7 @@ def test_a_world_of_others_under_two_controllers(ringwork: Ringwork, world: str)
     assert pid["oracle"] == pytest.approx(pid["cost"] / oracle["cost"])
     assert pid["bound"] < pid["bound_cost"]
     race = next(row for row in pid["coverage"] if row["attribute"] == "race")
-    assert {"truth", "proxy", "deattenuated"} <= set(race)
+    assert {"truth", "proxy", "deattenuated", "expected"} <= set(race)
 
 
 def test_truth_stands_beside_its_twins(ringwork: Ringwork, world: str) -> None:
@@ -40,7 +40,7 @@ def test_truth_stands_beside_its_twins(ringwork: Ringwork, world: str) -> None:
     assert done.code == 0, done.err
     for text in ("race, share of ads within", "intersection", "Levelling", "Over LP", "female"):
         assert text in done.out
-    assert "truth; what a report says [proxy, de-attenuated]" in done.out
+    assert "truth; what a report says [proxy, de-attenuated, expected]" in done.out
 
 
 def test_the_frontier_is_written(ringwork: Ringwork, world: str, tmp_path: Path) -> None:

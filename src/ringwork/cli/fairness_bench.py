@@ -284,7 +284,7 @@ def _print(options: Options, world: str, scores: Mapping[str, Score]) -> None:
         heads = {key: key for key in rows[0]} | {"controller": "Controller"}
         options.table(rows, heads, title=f"{world}: {attribute}, share of ads within")
         sys.stdout.write("\n")
-    sys.stdout.write("Each cell: truth; what a report says [proxy, de-attenuated].\n\n")
+    sys.stdout.write("Each cell: truth; what a report says [proxy, de-attenuated, expected].\n\n")
     costs = [_cost_row(name, found) for name, found in scores.items()]
     options.table(
         costs,
