@@ -10,7 +10,9 @@ from random import Random
 import msgspec
 import pytest
 
+from ringwork.ads.events import AuctionCleared
 from ringwork.app.call import call
+from ringwork.app.erasure import envelopes
 from ringwork.app.proof import leaky_code, prove, static
 from ringwork.app.proof.cases import WAYS, Cases
 from ringwork.app.proof.grants import attempts
@@ -21,6 +23,12 @@ from ringwork.app.proof.timing import sign_flip_test
 from ringwork.app.proof.town import STATUSES, Town
 from ringwork.app.settings import Settings
 from ringwork.cli.main import run
+from ringwork.fairness.delivery.events import (
+    PersonClustered,
+    SpecialAdsCompeted,
+    SpecialAdShown,
+    SpecialAdSold,
+)
 from ringwork.kernel.purpose import GrantVerifier
 
 
@@ -50,10 +58,55 @@ def test_nothing_of_a_past_shows_without_consent_and_it_shows_with_it(tmp_path):
         assert {one.name for one in WAYS} <= found.cases.keys() | {"player"}
         assert {"another-id", "a-name-or-none", "profile", "player"} <= found.cases.keys()
         assert 0 < found.sold < 330, "some places stay empty"
+        for world in both.pair:
+            assert_special_ads_were_sold_steered_and_shown(world.platform)
         sightings.search(tmp_path, both.town)
         assert not sightings.seen
 
     asyncio.run(scene())
+
+
+def assert_special_ads_were_sold_steered_and_shown(platform) -> None:
+    """Of people who allow measurement, without consent to anything more, and of others."""
+    seen = [platform.types.decode(one) for one, _ in envelopes(platform.log.rows(0))]
+    sold = [one for one in seen if isinstance(one, SpecialAdSold)]
+    shown = [one for one in seen if isinstance(one, SpecialAdShown)]
+    cleared = [one for one in seen if isinstance(one, AuctionCleared)]
+    assert {one.ad for one in sold} == {one.ad for one in shown} == {"flat.a", "job.a"}
+    assert any(one.measurable and one.tier == "less-personalised" for one in cleared)
+    assert not all(one.measurable for one in cleared)
+    contests = [one for it in seen if isinstance(it, SpecialAdsCompeted) for one in it.contests]
+    assert len({one.shift_nanos for one in contests}) > 20, "in every cluster another one"
+    assert any(isinstance(one, PersonClustered) for one in seen)
+
+
+def test_ids_do_not_tell_who_is_measured_and_would_if_they_were_drawn(tmp_path):
+    """The same requests of somebody and of nobody: what comes after them has the same ids."""
+
+    async def after(folder, plant) -> tuple[bytes, bytes]:
+        async with small_worlds(folder, plant=plant) as (both, _):
+            for world, person in zip(both.pair, (both.town.others[0].id, None), strict=True):
+                for _ in range(20):
+                    await asked_for(world, person)
+            return tuple(world.platform.journal.ids.new() for world in both.pair)
+
+    drawn = next(one for one in LEAKS if one.name == "ids drawn for who is measured")
+    one, other = asyncio.run(after(tmp_path / "honest", None))
+    assert one == other
+    one, other = asyncio.run(after(tmp_path / "leaky", drawn.plant))
+    assert one != other
+
+
+async def asked_for(world, person: str | None) -> None:
+    body = {"placement": "top", "signals": {"gpc": 1}} | ({"person": person} if person else {})
+    answer = await world.ask(
+        "POST",
+        "/v1/ads/request",
+        msgspec.json.encode(body),
+        headers=[(b"content-type", b"application/json"), (b"host", b"localhost")],
+        client="127.0.0.1",
+    )
+    assert answer.status == 200
 
 
 def test_the_same_seed_asks_the_same_of_everybody():

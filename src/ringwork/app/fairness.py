@@ -38,6 +38,7 @@ from ringwork.fairness.plan import Plan, parse_plan, preset, presets
 from ringwork.flow.special_ads import SpecialAds
 from ringwork.kernel.errors import ConfigurationError, NotFound, Refused, Unavailable
 from ringwork.kernel.events import EventTypes
+from ringwork.kernel.ids import derived_id
 from ringwork.kernel.journal import Command, Journal
 from ringwork.kernel.ports import Entropy, KeyStore, Row
 
@@ -268,7 +269,12 @@ class Fairness:
         """Follow an erasure: nothing that is still to be released counts the person."""
         memory = self.memory
         if pseudonym in memory.people.described or memory.flights.knows(pseudonym):
-            command.record(PersonUndescribed(), subject=pseudonym, purpose="erasure")
+            command.record(
+                PersonUndescribed(),
+                event_id=derived_id(event_id, PersonUndescribed.TYPE),
+                subject=pseudonym,
+                purpose="erasure",
+            )
 
     def _live(self) -> Iterator[LiveAd]:
         """Special ads that are sold now, and those that are measured and over."""

@@ -26,6 +26,7 @@ from ringwork.fairness.delivery.events import (
 )
 from ringwork.fairness.delivery.memory import FairnessMemory
 from ringwork.fairness.delivery.steer import AuctionSteer
+from ringwork.kernel.ids import derived_id
 from ringwork.kernel.journal import Command
 from ringwork.kernel.purpose import Terms
 from ringwork.kernel.steering import Offer, Steered
@@ -49,14 +50,15 @@ class SpecialAds:
         subject_of: Callable[[str], bytes],
         period: Callable[[], str],
     ) -> None:
-        """``subject_of``: person -> pseudonym; ``period``: the plan's present one, if known."""
+        """``subject_of``: person -> pseudonym."""
         self._ads = ads
         self._catalogue = catalogue
         self._memory = memory
         self._steer = steer
         self._clusters = clusters
         self._subject_of = subject_of
-        self._period = period
+        self.period = period
+        """The plan's present one; empty while nothing is measured."""
 
     def enter(self, ask: Ask, page: Page, *, now_s: int) -> None:
         """Make the page's cluster, of what the tier has left of the request and nothing else.
@@ -86,7 +88,11 @@ class SpecialAds:
         viewer: Viewer,
         terms: Terms,
     ) -> None:
-        """Record who of the special ads competed, and for whom they were sold."""
+        """Record who of the special ads competed, and for whom they were sold.
+
+        Events of a person have ids that are derived, not drawn: ids are handed to browsers and
+        exchanges, and none of them may tell whether the person of a request was measured.
+        """
         if page.cluster == NO_CLUSTER:
             return
         contests = [
@@ -96,7 +102,7 @@ class SpecialAds:
         ]
         if not contests:
             return
-        command.record(SpecialAdsCompeted(page.cluster, [one for one, _ in contests]))
+        competed = command.record(SpecialAdsCompeted(page.cluster, [one for one, _ in contests]))
         if viewer.person == NOBODY or not terms.measurement_allowed:
             return
         subject = self._subject_of(viewer.person)
@@ -105,11 +111,21 @@ class SpecialAds:
                 sold = SpecialAdSold(
                     outcome.impression_id, contest.ad, page.cluster, contest.is_left_alone
                 )
-                command.record(sold, subject=subject, purpose=MEASURED)
-        period = self._period()
+                command.record(
+                    sold,
+                    event_id=derived_id(outcome.impression_id, sold.TYPE),
+                    subject=subject,
+                    purpose=MEASURED,
+                )
+        period = self.period()
         if period and self._memory.people.is_to_be_clustered(subject, period):
             clustered = PersonClustered(period, page.cluster)
-            command.record(clustered, subject=subject, purpose=MEASURED)
+            command.record(
+                clustered,
+                event_id=derived_id(competed, clustered.TYPE),
+                subject=subject,
+                purpose=MEASURED,
+            )
 
     def shown(self, command: Command, claim: Claim) -> None:
         """Record that an impression was billed, if it is a special ad's."""

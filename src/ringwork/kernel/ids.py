@@ -8,6 +8,7 @@ millisecond.
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 
 from ringwork.kernel.ports import Clock, Entropy
@@ -43,6 +44,18 @@ class IdGenerator:
         random_bits = int.from_bytes(self._entropy.take(8), "big") & _RANDOM_MASK
         value = (self._last_ms << 80) | _VERSION | (self._counter << 64) | _VARIANT | random_bits
         return value.to_bytes(16, "big")
+
+
+def derived_id(source: bytes, label: str) -> bytes:
+    """An id for what follows from a thing that has one, of which there is one for each label.
+
+    It draws nothing, so that no later id tells whether it was made. Time and counter are those of
+    ``source``, the other 62 bits a hash: whoever knows the one can compute the other. ``label`` has
+    at most 64 bytes.
+    """
+    drawn = hashlib.blake2b(source, key=label.encode(), digest_size=8).digest()
+    low = int.from_bytes(drawn, "big") & _RANDOM_MASK | _VARIANT
+    return source[:8] + low.to_bytes(8, "big")
 
 
 def format_id(value: bytes) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from urllib.parse import quote
@@ -25,6 +25,7 @@ from ringwork.ads.behavioural.segments import interest_audience
 from ringwork.ads.behavioural.service import PersonalAsk
 from ringwork.ads.model import Answered, Ask
 from ringwork.app.proof.world import World
+from ringwork.fairness.control.steering import Steering
 from ringwork.flow.serve_ad import ServeAd, TermsOf
 from ringwork.kernel.history import working_for
 from ringwork.kernel.purpose import Grant, Terms
@@ -32,6 +33,7 @@ from ringwork.storage.sqlite.history import FILE_NAME
 
 if TYPE_CHECKING:
     from ringwork.ads.page import Page
+    from ringwork.kernel.journal import Command
     from ringwork.kernel.viewer import Viewer
     from ringwork.web.lane import ASGI, Receive, Scope, Send
 
@@ -65,6 +67,7 @@ class Spy(ServeAd):
             journal=platform.journal,
             tenant=platform.settings.tenant,
             exchange=None if platform.bidding is None else platform.bidding.desk,
+            special=None if platform.fairness is None else platform.fairness.special,
         )
         self.person = ""
         self.subject = b""
@@ -281,6 +284,41 @@ def _in_the_ids(world: World) -> None:
     ads.begin = leaky  # type: ignore[method-assign]  # a planted leak
 
 
+class _LeakySteering(Steering):
+    """A special ad is moved by what the person of the request did."""
+
+    def __init__(self, spy: Spy, honest: Steering) -> None:
+        super().__init__()
+        self._spy = spy
+        self._honest = honest
+
+    def shifts(self, cluster: int, offers: Sequence[tuple[str, int]]) -> dict[str, int]:
+        done = len(self._spy.remembered())
+        taken = self._honest.shifts(cluster, offers)
+        return {ad_id: less + done for ad_id, less in taken.items()}
+
+
+def _by_steering(world: World) -> None:
+    spy, fairness = _spying(world), world.platform.fairness
+    assert fairness is not None
+    fairness.steer.tables = _LeakySteering(spy, fairness.tables)
+
+
+def _in_the_ids_of_the_measured(world: World) -> None:
+    """Events of whom a special ad reached draw their ids where everything else draws its own."""
+    fairness = world.platform.fairness
+    assert fairness is not None
+    record = fairness.special.record
+
+    def leaky(command: Command, *arguments: Any) -> None:
+        before = command.recorded
+        record(command, *arguments)
+        for _ in range(command.recorded - before - 1):  # the first names nobody
+            world.platform.journal.ids.new()
+
+    fairness.special.record = leaky  # type: ignore[method-assign]  # a planted leak
+
+
 def _by_profile(world: World) -> None:
     """What an exchange says of the user moves the floor."""
     world.around = _profiled
@@ -372,6 +410,8 @@ LEAKS: Final[tuple[Leak, ...]] = (
     ),
     Leak("a person's id in an answer", walls_of("canaries"), _in_an_answer),
     Leak("ids drawn by what was done", walls_of("pairs"), _in_the_ids),
+    Leak("a special ad that is steered by what was done", walls_of("pairs"), _by_steering),
+    Leak("ids drawn for who is measured", walls_of("pairs"), _in_the_ids_of_the_measured),
     Leak("a floor by the exchange's profile", walls_of("pairs"), _by_profile),
     Leak("work for everything that was done", walls_of("timing"), _slow(_work)),
     Leak("a pause for everything that was done", walls_of("timing"), _slow(_sleep)),

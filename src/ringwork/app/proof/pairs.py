@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,6 +24,7 @@ from ringwork.app.proof.cases import Case, Cases, Sent
 from ringwork.app.proof.sightings import Sightings
 from ringwork.app.proof.town import Town
 from ringwork.app.proof.world import Answer, ProofFailed, World
+from ringwork.fairness.delivery.events import PersonClustered, SpecialAdShown, SpecialAdSold
 from ringwork.kernel.events import Envelope
 
 if TYPE_CHECKING:
@@ -33,9 +34,19 @@ BLOCK: Final = 250
 """Pairs between two looks at the stored events, and at the house."""
 OTHERS_EVERY: Final = 10
 """After so many pairs somebody is served who consented and did the same in both worlds."""
+SHOWN_US: Final = 1_000_000
+"""Between an answer and its beacons: what comes at once is no person's, and is not billed."""
+BROWSER: Final = [
+    (b"host", b"localhost"),
+    (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+]
 SAMPLES_MAX: Final = 5
-NAMES: Final = frozenset({"idempotency_keys/1"})
-"""Kept of commands that name people: fingerprints of bodies, which hold their ids."""
+NAMES: Final = frozenset({"idempotency_keys/1", "fairness_flights/1", "fairness_people/1"})
+"""Kept of what names people: fingerprints of commands' bodies, which hold their ids, and whom
+special ads reached, of those who allow it; of that nothing is read but noisy sums."""
+
+REACHED: Final = frozenset({SpecialAdSold.TYPE, SpecialAdShown.TYPE})
+"""Events whose subject is whom a special ad reached."""
 
 _NO_PAIR: Final = -1
 
@@ -106,6 +117,7 @@ class Worlds:
         self.cases = Cases(town, seed=seed)
         self.found = Found()
         self.pair = tuple(World(folder / name, seed=seed, plant=plant) for name in ("a", "b"))
+        self._followed = 0
         self._tiers: Counter[str] = Counter()
         self._cases: Counter[str] = Counter()
 
@@ -200,37 +212,64 @@ class Worlds:
 
     async def _follow(self, answers: tuple[Answer, Answer]) -> None:
         """The page shows the ads that it was given: state of the kind that a request leaves."""
+        self._followed += 1
+        client = f"203.0.113.{self._followed % 256}"
         for world, answer in zip(self.pair, answers, strict=True):
+            world.clock.advance_us(SHOWN_US)
             for path in _beacons(answer):
-                await world.ask(
-                    "GET", path, headers=[(b"host", b"localhost")], client="203.0.113.7"
-                )
+                await world.ask("GET", path, headers=BROWSER, client=client)
 
     def _compare_events(
         self, block: list[Case], first: int, stored: list[list[Envelope]]
     ) -> set[int]:
         """The numbers of the pairs whose stored events differ; ``_NO_PAIR`` for other events."""
         apart: set[int] = set()
-        one, other = stored
-        masked = {first + at for at, case in enumerate(block) if case.names_differ}
-        names = {first + at: case.name for at, case in enumerate(block)}
-        numbers = {self._request_of(case): first + at for at, case in enumerate(block)}
+        cases = dict(enumerate(block, first))
+        numbers = {self._request_of(case): number for number, case in cases.items()}
+        one, other = (
+            [event for event in events if self._is_compared(event, cases, numbers)]
+            for events in stored
+        )
         if len(one) != len(other):
             self.found.differ(first, "all", "events: how many", _pack(len(one)), _pack(len(other)))
             apart.add(_NO_PAIR)
         for left, right in zip(one, other, strict=False):
             number = numbers.get(left.request_id, _NO_PAIR)
-            bytes_of = self._without_reasons if number in masked else _pack
+            case = cases.get(number)
             self._count(left)
-            case = names.get(number, "none")
-            if self.found.differ(number, case, "events", bytes_of(left), bytes_of(right)):
+            seen = [self._seen(event, case) for event in (left, right)]
+            if self.found.differ(number, "none" if case is None else case.name, "events", *seen):
                 apart.add(number)
         return apart
 
-    def _without_reasons(self, event: Envelope) -> bytes:
+    @staticmethod
+    def _is_compared(
+        event: Envelope, cases: Mapping[int, Case], numbers: Mapping[bytes, int]
+    ) -> bool:
+        """Whether the other world must have its like.
+
+        Not of where a person was first met in a period, which is told once, and not of whom a
+        special ad was sold for, where only one of the two requests says whom it is for.
+        """
+        if event.type != SpecialAdSold.TYPE:
+            return event.type != PersonClustered.TYPE
+        case = cases.get(numbers.get(event.request_id, _NO_PAIR))
+        return case is None or not case.names_differ
+
+    def _seen(self, event: Envelope, case: Case | None) -> bytes:
+        """All of an event, but for what requests that differ say themselves of whom they name."""
+        if case is None or case.sent[0] == case.sent[1]:
+            return _pack(event)
+        if event.type in REACHED:
+            event = replace(event, subject=None, purpose=None)
+        if not case.names_differ:
+            return _pack(event)
         decoded = self.pair[0].platform.types.decode(event)
-        if isinstance(decoded, AuctionCleared):
-            decoded = replace(decoded, tier_reasons=())
+        match decoded:
+            case AuctionCleared():
+                decoded = replace(decoded, tier_reasons=(), measurable=False)
+            case SpecialAdShown():  # the sale that says where is of a person who is named
+                decoded = replace(decoded, cluster=0, is_left_alone=False)
         return _pack(replace(event, payload=msgspec.Raw(_pack(decoded))))
 
     def _count(self, event: Envelope) -> None:

@@ -19,6 +19,8 @@ from msgspec import Struct
 
 from ringwork.ads.model import Context, Slot
 from ringwork.app.proof.world import World
+from ringwork.fairness.hec.screen import SpecialAdScreen
+from ringwork.fairness.hec.settings import SpecialAdSettings
 
 Status = Literal[
     "consented", "undecided", "refused", "withdrawn", "objected", "minor", "erased", "adult"
@@ -39,6 +41,9 @@ BATCH: Final = 100
 CLICKED: Final = ("click-sports", "click-news")
 """Campaigns that are paid by the click: their chances are the model's, from the request's context.
 """
+SPECIAL: Final = {"flat": "HOUSING", "job": "EMPLOYMENT"}
+"""Campaigns under fairness: each request gets a cluster, and these ads a step of steering."""
+PERIOD: Final = "proof"
 OTHERS: Final = 4
 """People who consented and did the same in both worlds: they go on being served between pairs."""
 
@@ -139,6 +144,7 @@ class Town:
             if one.status not in ("undecided", "refused"):
                 minor = False if one.status == "adult" else None
                 await _decide(world, one, "grant", minor=minor)
+        await self._measure(world)
         await self._tell(world, swapped=swapped)
         await world.platform.indexed()
         await self._show(world, swapped=swapped)
@@ -147,6 +153,19 @@ class Town:
         await world.platform.indexed()
         await world.keep_house()
         await world.events()
+
+    async def _measure(self, world: World) -> None:
+        """Everybody is known to fairness, and its ads are steered, as where its desk is at work.
+
+        The same in both worlds. The desk itself stays away: what its releases say of people who
+        allowed measurement is the business of their noise, and different where they differ.
+        """
+        for start in range(0, len(self.people), BATCH):
+            batch = self.people[start : start + BATCH]
+            sexes = ("female", "male")
+            people = [{"person": one.id, "sex": sexes[one.number // 2 % 2]} for one in batch]
+            await world.tell("POST", "/v1/fairness/people", {"people": people})
+        _steer(world)
 
     async def _tell(self, world: World, *, swapped: bool) -> None:
         """What everybody did; also of those who did not consent, which is not kept."""
@@ -203,6 +222,8 @@ async def _end(world: World, one: Person) -> None:
 
 async def _decide(world: World, one: Person, action: str, *, minor: bool | None = None) -> None:
     purposes = [] if action == "declare" else ["advertise"]
+    if action == "grant":
+        purposes.append("measure")  # what takes the other away leaves it: people who are measured
     joins = [{"from": "market", "to": "main"}] if action == "grant" else []
     body = {
         "person": one.id, "action": action, "purposes": purposes, "services": joins,
@@ -235,6 +256,31 @@ def _teach(world: World) -> None:
     merge = platform.ads.index.merge()
     merge.run()
     platform.ads.index.merged(merge)
+
+
+def _steer(world: World) -> None:
+    """Tables that move each special ad, in every cluster by something else."""
+    import numpy as np  # noqa: PLC0415  # only where a proof runs
+
+    from ringwork.fairness.control.hook import VALUE_BINS  # noqa: PLC0415
+    from ringwork.fairness.control.model import records  # noqa: PLC0415
+    from ringwork.fairness.control.steering import AdTable  # noqa: PLC0415
+
+    fairness = world.platform.fairness
+    assert fairness is not None, "the settings of the proof leave it on"
+    first = np.linspace(0.05, 0.95, fairness.clusters.count)
+    chances = np.stack((first, 1 - first), axis=1)
+    fairness.tables.replace(
+        {
+            f"{name}.a": AdTable(
+                records=records(np.ones((VALUE_BINS, 2)), np.array([price, -price])),
+                scale_nanos=2_400_000,
+            )
+            for name, price in zip(SPECIAL, (0.4, -0.3), strict=True)
+        },
+        chances / chances.sum(axis=0),
+    )
+    fairness.special.period = lambda: PERIOD
 
 
 # ---- what is on sale ----------------------------------------------------------------------------
@@ -311,6 +357,10 @@ def _campaigns() -> Iterator[tuple[str, dict[str, object]]]:
     not_them = {"excluded": {"audiences": ["buyers", "interest:topic1"]}}
     yield from _campaign("not-buyers", 1_950_000, not_them)
     yield from _campaign("clip", 2_600_000, {}, format="video")
+    certified = SpecialAdScreen.of(SpecialAdSettings().rules).certification
+    for name, category in SPECIAL.items():
+        special = {"special_ad_categories": [category], "certified_text": certified}
+        yield from _campaign(name, 2_400_000, {}, **special)
 
 
 def _campaign(
