@@ -288,6 +288,11 @@ async def fairness(client: Client) -> None:
     await client.admin.patch(
         "/v1/campaigns/j", json={"status": "paused"}, headers={"idempotency-key": "j pauses"}
     )
+    for number in (0, 1):
+        ask = Ask(request_id=platform.ids.new(), source="native", context=context, slots=(slot,))
+        (served,) = (await platform.serve_ad(ask, Viewer(person=f"f{number}"))).served
+        assert served.campaign_id != "j", "an ordinary ad"
+        await platform.record_outcome.impression(served.tokens["impression"])
     erased = await post(client, "/v1/erasures", {"subject": "person/f0"}, "f0 is erased")
     assert erased["keys_deleted"] == 1
     await platform.fairness.look()

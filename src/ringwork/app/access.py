@@ -16,6 +16,7 @@ from msgspec import Struct
 from ringwork.ads.behavioural.events import PersonActed, PersonReached, decode_done, decode_shown
 from ringwork.app.erasure import envelopes
 from ringwork.app.log_api import EventView, LogApi, cursor
+from ringwork.fairness.delivery.description import Description
 from ringwork.fairness.delivery.events import PersonDescribed
 from ringwork.kernel.events import Envelope, EventTypes
 from ringwork.kernel.ports import EventLog, KeyStore
@@ -27,7 +28,7 @@ ERASED: Final = "[erased]"
 _READ_AS: Final[Mapping[tuple[str, str], Callable[[bytes], Any]]] = {
     (PersonActed.TYPE, "details"): decode_done,
     (PersonReached.TYPE, "details"): decode_shown,
-    (PersonDescribed.TYPE, "details"): msgspec.msgpack.decode,
+    (PersonDescribed.TYPE, "details"): msgspec.msgpack.Decoder(Description).decode,
 }
 """(Event, member) -> what its plaintext is, where it is no text."""
 

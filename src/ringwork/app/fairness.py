@@ -29,6 +29,7 @@ from ringwork.fairness.control.steering import Steering
 from ringwork.fairness.delivery.clusters import Clusters
 from ringwork.fairness.delivery.events import Audience, PersonUndescribed
 from ringwork.fairness.delivery.memory import FairnessMemory
+from ringwork.fairness.delivery.showing import Showing
 from ringwork.fairness.delivery.steer import AuctionSteer
 from ringwork.fairness.delivery.work import LiveAd, Work
 from ringwork.fairness.http_log import LogPage
@@ -114,12 +115,14 @@ class Fairness:
             period=self._period,
             is_own=lambda ad: ad in parts.catalogue.creatives,
         )
+        self.showing = Showing(parts.memory.people, window_days=self.plan.eligible_window_days)
         self.special = SpecialAds(
             ads=parts.ads,
             catalogue=parts.catalogue,
             memory=parts.memory,
             steer=self.steer,
             clusters=self.clusters,
+            showing=self.showing,
             subject_of=parts.subject_of,
             period=self._period,
         )
@@ -147,10 +150,28 @@ class Fairness:
     async def look(self) -> None:
         """All that is due now. Raises Unavailable, and Refused where the file is damaged."""
         async with self._looking:
+            if self.showing.is_due(self.journal.clock.wall_us()):
+                while self.count_shown():  # noqa: ASYNC110  # nothing to wait for
+                    await asyncio.sleep(0)
             flights = self.memory.flights
             if self._catalogue.special or flights.ads or flights.registered:
                 await (await self.ready()).look()
             await self._follow()
+
+    def count_shown(self) -> bool:
+        """Record some of how often people were shown ordinary ads; True while there is more.
+
+        Raises Unavailable.
+        """
+        if not self.showing.has_counted:
+            return False
+        request_id = self.showing.request_id()
+        with self.journal.command(tenant=self.tenant, request_id=request_id) as command:
+            is_more = self.showing.record(command)
+            if command.recorded:
+                command.commit()
+        self.showing.recorded(command.ts_us)
+        return is_more
 
     async def ready(self) -> Desk:
         """The desk, made if there is none yet. Raises Refused (tables-missing, -damaged)."""
@@ -268,6 +289,7 @@ class Fairness:
     def erased(self, command: Command, subject: str, pseudonym: bytes, event_id: bytes) -> None:
         """Follow an erasure: nothing that is still to be released counts the person."""
         memory = self.memory
+        self.showing.forget(pseudonym)
         if pseudonym in memory.people.described or memory.flights.knows(pseudonym):
             command.record(
                 PersonUndescribed(),

@@ -528,6 +528,8 @@ class Platform:
                 with suppress(Unavailable):
                     self.denied.record(self.journal, tenant=self.settings.tenant)
                     self.count_ads_free(at_once=True)
+                    while self.fairness is not None and self.fairness.count_shown():
+                        pass
                     await self.journal.settled()
                     if not isinstance(self.projections, Following):
                         self._snapshot_if_durable()

@@ -20,7 +20,7 @@ from ringwork.fairness.delivery.description import Description
 from ringwork.fairness.delivery.events import Audience
 from ringwork.fairness.delivery.flights import Reached
 from ringwork.fairness.delivery.people import People
-from ringwork.fairness.measure.eligible import in_ppb
+from ringwork.fairness.measure import eligible as measured
 from ringwork.fairness.measure.sums import SOFT_UNIT, Block, Layout, quantised
 from ringwork.fairness.model import UNKNOWN
 from ringwork.fairness.plan import Plan
@@ -34,6 +34,10 @@ CROSSED_MAX: Final = 16
 """Groups that are controlled at most: attributes are crossed while their product stays below."""
 OPENED_AT_ONCE: Final = 250
 """Descriptions unsealed before requests get their turn: a few milliseconds."""
+WEIGHED_MIN: Final = 300.0
+"""People of equal weight whom recent impressions must tell of, to weigh an audience by them: from
+fewer, chance and single people would make the mix (a share of a half has a standard error of 2.9
+points), and a figure of as few impressions is not judged either."""
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -202,15 +206,21 @@ class Enclave:
         found: list[int] = self._rows[at, : self.layout.width].sum(axis=0, dtype=np.int64).tolist()
         return found
 
-    def mix(self, audience: Audience) -> Mix:
-        """The groups of everybody who is eligible. Raises Refused: audience-empty."""
-        members = self._members(audience)
-        sums = self._rows[members].sum(axis=0, dtype=np.int64)
-        found = {
-            block.attribute: Eligible(shares_ppb=shares, people_shares_ppb=shares)
-            for block in self.layout.blocks
-            if (shares := _shares(sums, block))
-        }
+    def mix(self, audience: Audience, *, day: int) -> Mix:
+        """The groups of everybody who is eligible, ``day`` being today's number since 1970.
+
+        Shares are weighted by the impressions of all ads that each was shown in the plan's window,
+        where these tell of enough people. Raises Refused: audience-empty.
+        """
+        members, recent = self._weighed(audience, day)
+        rows = self._rows[members]
+        found: dict[str, Eligible] = {}
+        for block in self.layout.blocks:
+            people, seen = _eligible(rows, block), _eligible(rows, block, recent)
+            if people is not None and seen is not None:
+                found[block.attribute] = Eligible(
+                    shares_ppb=seen.shares_ppb, people_shares_ppb=people.shares_ppb, by=seen.by
+                )
         if not found:
             raise Refused(
                 "audience-empty",
@@ -218,19 +228,36 @@ class Enclave:
                 status=422,
                 title="Nobody is eligible",
             )
-        return Mix(eligible=found, crossed_ppb=_shares(sums, self.crossed), people=len(members))
+        crossed = _eligible(rows, self.crossed, recent)
+        return Mix(
+            eligible=found,
+            crossed_ppb=() if crossed is None else crossed.shares_ppb,
+            people=len(members),
+        )
 
-    def told(self, audience: Audience, attribute: str) -> tuple[int, int]:
-        """Of how many eligible people a group or a posterior is known, and how many there are."""
+    def told(self, audience: Audience, attribute: str, *, day: int) -> tuple[float, float]:
+        """Of how many eligible people a group or a posterior is known, and how many there are.
+
+        In people of equal weight, where ``mix`` weighs them.
+        """
         (block,) = (one for one in self._whole.blocks if one.attribute == attribute)
-        rows = self._rows[self._members(audience)]
-        known = rows[:, block.start : block.stop - (block.groups[-1] == UNKNOWN)].any(axis=1)
-        return int(known.sum()), len(rows)
+        members, recent = self._weighed(audience, day)
+        known = int((_known(self._rows[members], block).sum(axis=1) > 0).sum())
+        people = float(len(members)) if recent is None else measured.effective_people(recent)
+        return people * known / max(len(members), 1), people
+
+    def _weighed(self, audience: Audience, day: int) -> tuple[Whole, Whole | None]:
+        """Rows of an audience, and their weights where enough people were shown anything."""
+        subjects, members = self._members(audience)
+        shown = self._people.recent.of(
+            subjects, today=day, window_days=self._plan.eligible_window_days
+        )
+        return members, shown if measured.effective_people(shown) >= WEIGHED_MIN else None
 
     def posteriors(self, attribute: str) -> Floats:
         """[n, K] of everybody whose cell may be known: what the blur is learned from."""
         (block,) = (one for one in self._whole.blocks if one.attribute == attribute)
-        rows = self._rows[self._members(Audience())]
+        rows = self._rows[self._members(Audience())[1]]
         known = _known(rows, block) / block.unit
         return np.asarray(known[known.sum(axis=1) > 0])
 
@@ -249,16 +276,22 @@ class Enclave:
             out *= SOFT_UNIT // block.unit
         return out
 
-    def _members(self, audience: Audience) -> list[int]:
+    def _members(self, audience: Audience) -> tuple[Sequence[bytes], Whole]:
+        """Who is in an audience, and their rows."""
         if audience == Audience():
-            return list(self._at.values())
-        return [at for at in self._at.values() if _is_in(audience, self._regions[at])]
+            subjects = list(self._at)
+        else:
+            region = self._regions
+            subjects = [one for one, at in self._at.items() if _is_in(audience, region[at])]
+        return subjects, np.fromiter((self._at[one] for one in subjects), np.int64)
 
 
-def _shares(sums: Whole, block: Block) -> tuple[int, ...]:
-    """Shares of the known groups; empty where nobody is known."""
-    known = sums[block.start : block.stop - (block.groups[-1] == UNKNOWN)]
-    return in_ppb(known.astype(np.float64)) if known.any() else ()
+def _eligible(
+    rows: NDArray[np.uint16], block: Block, recent: Whole | None = None
+) -> measured.Eligible | None:
+    """None where nobody is known. Sums are of whole numbers, so they are exact."""
+    known = _known(rows, block)
+    return measured.eligible(known, recent) if known.any() else None
 
 
 def _known(rows: NDArray[np.uint16], block: Block) -> Floats:

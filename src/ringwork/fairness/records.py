@@ -8,7 +8,7 @@ as it stands); writers refuse them.
 
 Beyond the words of 4.10, all optional, since some figures could not be recomputed without:
 ``release.people_sums``, ``eligible.people_shares_ppb`` and ``budget.people_sigma`` (variance by
-people), ``by`` and the two weighted shares of a coverage row.
+people), ``eligible.by``, ``by`` and the two weighted shares of a coverage row.
 """
 
 from __future__ import annotations
@@ -110,6 +110,8 @@ class Eligible(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     shares_ppb: Vector
     people_shares_ppb: Vector = ()
+    by: By | UnsetType = UNSET
+    """What ``shares_ppb`` weigh people by: recent impressions of all ads, or each once."""
 
 
 class Ad(Body, frozen=True, kw_only=True):

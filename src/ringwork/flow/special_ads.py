@@ -1,8 +1,9 @@
 """Ads for housing, employment and credit in a request and after it: what fairness must know.
 
 Three steps of the flow: what the request may be decided on becomes a cluster; who competed, and
-whom it was sold for, becomes events; and so does an impression that was billed. Nothing of it
-happens while no campaign is of a special category.
+whom it was sold for, becomes events; and so does an impression that was billed. None of these while
+no campaign is of a special category; of ordinary ads it is counted, for the weights of who is
+eligible, how many each described person is shown.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ringwork.fairness.delivery.events import (
     SpecialAdSold,
 )
 from ringwork.fairness.delivery.memory import FairnessMemory
+from ringwork.fairness.delivery.showing import Showing
 from ringwork.fairness.delivery.steer import AuctionSteer
 from ringwork.kernel.ids import derived_id
 from ringwork.kernel.journal import Command
@@ -47,6 +49,7 @@ class SpecialAds:
         memory: FairnessMemory,
         steer: AuctionSteer,
         clusters: Clusters,
+        showing: Showing,
         subject_of: Callable[[str], bytes],
         period: Callable[[], str],
     ) -> None:
@@ -56,6 +59,7 @@ class SpecialAds:
         self._memory = memory
         self._steer = steer
         self._clusters = clusters
+        self._showing = showing
         self._subject_of = subject_of
         self.period = period
         """The plan's present one; empty while nothing is measured."""
@@ -90,24 +94,24 @@ class SpecialAds:
     ) -> None:
         """Record who of the special ads competed, and for whom they were sold.
 
-        Events of a person have ids that are derived, not drawn: ids are handed to browsers and
-        exchanges, and none of them may tell whether the person of a request was measured.
+        For a described person who may be measured, ordinary ads are counted. Events of a person
+        have ids that are derived, not drawn: ids are handed to browsers and exchanges, and none of
+        them may tell whether the person of a request was measured.
         """
-        if page.cluster == NO_CLUSTER:
-            return
-        contests = [
-            (contest, outcome)
-            for steered, of_lot in _lots(page.steered, outcomes)
-            for contest, outcome in self._contests(steered, of_lot, page.cluster)
-        ]
-        if not contests:
-            return
-        competed = command.record(SpecialAdsCompeted(page.cluster, [one for one, _ in contests]))
-        if viewer.person == NOBODY or not terms.measurement_allowed:
+        contests = [] if page.cluster == NO_CLUSTER else self._all_contests(page, outcomes)
+        competed = b""
+        if contests:
+            told = SpecialAdsCompeted(page.cluster, [one for one, _ in contests])
+            competed = command.record(told)
+        described = self._memory.people.described
+        may_be_measured = viewer.person != NOBODY and terms.measurement_allowed
+        if not may_be_measured or not (contests or described):
             return
         subject = self._subject_of(viewer.person)
+        special: set[bytes] = set()
         for contest, outcome in contests:
             if outcome is not None and outcome.impression_id is not None:
+                special.add(outcome.impression_id)
                 sold = SpecialAdSold(
                     outcome.impression_id, contest.ad, page.cluster, contest.is_left_alone
                 )
@@ -117,9 +121,17 @@ class SpecialAds:
                     subject=subject,
                     purpose=MEASURED,
                 )
+        if subject in described:
+            for one in outcomes:
+                if one.impression_id is not None and one.impression_id not in special:
+                    self._showing.sold(one.impression_id, subject)
+        if contests:
+            self._cluster(command, subject, page.cluster, competed)
+
+    def _cluster(self, command: Command, subject: bytes, cluster: int, competed: bytes) -> None:
         period = self.period()
         if period and self._memory.people.is_to_be_clustered(subject, period):
-            clustered = PersonClustered(period, page.cluster)
+            clustered = PersonClustered(period, cluster)
             command.record(
                 clustered,
                 event_id=derived_id(competed, clustered.TYPE),
@@ -128,7 +140,8 @@ class SpecialAds:
             )
 
     def shown(self, command: Command, claim: Claim) -> None:
-        """Record that an impression was billed, if it is a special ad's."""
+        """Record that an impression was billed, if it is a special ad's; count any other."""
+        self._showing.shown(claim.impression_id)
         campaign = self._catalogue.campaigns.get(claim.campaign_id)
         if campaign is None or not campaign.is_special:
             return
@@ -145,6 +158,15 @@ class SpecialAds:
             subject=None if sale is None else sale.subject,
             purpose=None if sale is None else MEASURED,
         )
+
+    def _all_contests(
+        self, page: Page, outcomes: Sequence[SlotOutcome]
+    ) -> list[tuple[Contest, SlotOutcome | None]]:
+        return [
+            contest
+            for steered, of_lot in _lots(page.steered, outcomes)
+            for contest in self._contests(steered, of_lot, page.cluster)
+        ]
 
     def _contests(
         self, steered: Steered, outcomes: Sequence[SlotOutcome], cluster: int

@@ -316,7 +316,7 @@ def _in_the_ids_of_the_measured(world: World) -> None:
         for _ in range(command.recorded - before - 1):  # the first names nobody
             world.platform.journal.ids.new()
 
-    fairness.special.record = leaky  # type: ignore[method-assign]  # a planted leak
+    fairness.special.record = leaky  # type: ignore[method-assign,assignment]  # a planted leak
 
 
 def _by_profile(world: World) -> None:

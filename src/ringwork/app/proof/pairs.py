@@ -41,9 +41,10 @@ BROWSER: Final = [
     (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
 ]
 SAMPLES_MAX: Final = 5
-NAMES: Final = frozenset({"idempotency_keys/1", "fairness_flights/1", "fairness_people/1"})
+NAMES: Final = frozenset({"idempotency_keys/1", "fairness_flights/1", "fairness_people/2"})
 """Kept of what names people: fingerprints of commands' bodies, which hold their ids, and whom
-special ads reached, of those who allow it; of that nothing is read but noisy sums."""
+special ads reached and how often ads were shown, of those who allow it; of that nothing is read but
+noisy sums, and the mix of whole audiences."""
 
 REACHED: Final = frozenset({SpecialAdSold.TYPE, SpecialAdShown.TYPE})
 """Events whose subject is whom a special ad reached."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from random import Random
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -359,7 +359,9 @@ def _campaigns() -> Iterator[tuple[str, dict[str, object]]]:
     yield from _campaign("clip", 2_600_000, {}, format="video")
     certified = SpecialAdScreen.of(SpecialAdSettings().rules).certification
     for name, category in SPECIAL.items():
-        special = {"special_ad_categories": [category], "certified_text": certified}
+        special: dict[str, Any] = {
+            "special_ad_categories": [category], "certified_text": certified
+        }  # fmt: skip
         yield from _campaign(name, 2_400_000, {}, **special)
 
 
@@ -370,7 +372,7 @@ def _campaign(
     *,
     pricing: str = "cpm",
     format: str = "banner",
-    **more: object,
+    **more: Any,
 ) -> Iterator[tuple[str, dict[str, object]]]:
     owner = "a" if len(id) % 2 else "b"
     yield "/v1/campaigns", {

@@ -23,6 +23,11 @@ def sold(event: fair.SpecialAdSold | fair.SpecialAdShown) -> str:
     return f"{event.ad}{', control arm' if event.is_left_alone else ''}"
 
 
+def shown(event: fair.PersonShownAds) -> str:
+    """How many ordinary ads in some minutes."""
+    return f"a person was shown {plural(event.impressions, 'ordinary ad')}"
+
+
 def opened(event: fair.FlightOpened) -> str:
     """From when on an ad is measured."""
     declared = event.declared

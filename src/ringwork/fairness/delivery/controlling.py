@@ -26,6 +26,7 @@ from ringwork.fairness.control.model import (
 from ringwork.fairness.control.steering import AdTable, Steering
 from ringwork.fairness.delivery.events import Audience
 from ringwork.fairness.delivery.flights import Flight
+from ringwork.fairness.delivery.recent import DAY_US
 from ringwork.fairness.delivery.stands import chances_of, eligible_of, fixed, release_of
 from ringwork.fairness.delivery.work import LiveAd, Work, record
 from ringwork.fairness.measure.eligible import proxied_covariance, told_covariance
@@ -148,9 +149,9 @@ class Controlling:
     def _mix_covariance(self, audience: Audience, margins: Floats) -> Floats:
         """[A, A] how far the eligible shares may be from the truth."""
         enclave, models = self._work.enclave, self._work.memory.log.figures.models
-        out = np.zeros((len(margins), len(margins)))
+        out, day = np.zeros((len(margins), len(margins))), self._work.now_us() // DAY_US
         for span, name in zip(spans(self._blocks), enclave.controlled, strict=True):
-            told, people = enclave.told(audience, name)
+            told, people = enclave.told(audience, name, day=day)
             if self._is_proxied(name):
                 inverse = np.array(models[name].inverse_ppb) / PPB
                 within = np.array(models[name].within_ppb) / PPB

@@ -117,6 +117,19 @@ class PersonClustered(Event, frozen=True, array_like=True):
     cluster: int
 
 
+class PersonShownAds(Event, frozen=True, array_like=True):
+    """The envelope's subject, who is described, was shown ads that are not special.
+
+    So many since the last such event, which is some minutes ago; counted for the day of this one.
+    """
+
+    TYPE: ClassVar[str] = "person_shown_ads"
+    RETENTION: ClassVar[str] = "for the plan's window of days"
+    impressions: int
+    window_days: int
+    """Of the plan: what is older is forgotten."""
+
+
 class FlightOpened(Event, frozen=True, array_like=True):
     """An ad is measured from here on, for this audience; what its releases will cost is fixed."""
 
@@ -182,6 +195,7 @@ EVENTS: tuple[type[Event], ...] = (
     PersonDescribed,
     PersonUndescribed,
     PersonClustered,
+    PersonShownAds,
     FlightOpened,
     SumsReleased,
     ClustersReleased,

@@ -10,6 +10,7 @@ from msgspec.structs import asdict
 
 from ringwork.fairness.coverage import report_of
 from ringwork.fairness.delivery.events import FlightOpened
+from ringwork.fairness.delivery.recent import DAY_US
 from ringwork.fairness.delivery.work import LiveAd, Work, record
 from ringwork.fairness.enclave import Mix
 from ringwork.fairness.flights import model_of
@@ -158,7 +159,7 @@ class Opening:
         Raises Refused (audience-empty, budget-exceeded), ConfigurationError without an accountant.
         """
         work = self._work
-        mix = work.enclave.mix(live.audience)
+        mix = work.enclave.mix(live.audience, day=work.now_us() // DAY_US)
         privacy, vectors = work.plan.privacy, len(work.enclave.layout.blocks)
         await asyncio.to_thread(accounting.cost, privacy, vectors)  # remembered: it takes seconds
 

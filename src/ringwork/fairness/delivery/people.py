@@ -1,4 +1,4 @@
-"""Who is known to the enclave, under pseudonyms: sealed descriptions, and clusters of the period.
+"""Who is known to the enclave, under pseudonyms: sealed descriptions, clusters, recent impressions.
 
 A fold of the log. It opens nothing: what is sealed stays sealed here, and in every snapshot.
 """
@@ -13,8 +13,11 @@ from ringwork.fairness.delivery.events import (
     ClustersReleased,
     PersonClustered,
     PersonDescribed,
+    PersonShownAds,
     PersonUndescribed,
+    SpecialAdShown,
 )
+from ringwork.fairness.delivery.recent import DAY_US, RecentImpressions
 from ringwork.kernel.events import Event, Recorded
 
 PEOPLE_MAX: Final = 1_000_000
@@ -25,11 +28,13 @@ class People:
     """The fold."""
 
     name: ClassVar[str] = "fairness_people"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     hears: ClassVar[tuple[type[Event], ...]] = (
         PersonDescribed,
         PersonUndescribed,
         PersonClustered,
+        PersonShownAds,
+        SpecialAdShown,
         ClustersReleased,
     )
 
@@ -45,6 +50,8 @@ class People:
         """Subject -> where it was first met in the period; empty once its table is released."""
         self.tables: dict[str, list[list[int]]] = {}
         """Period -> the noisy sums by cluster; of the newest period alone."""
+        self.recent = RecentImpressions()
+        """Of who is described; of nobody else."""
 
     def apply(self, recorded: Recorded) -> None:
         subject, event = recorded.subject, recorded.payload
@@ -57,6 +64,7 @@ class People:
                 assert subject is not None
                 self.described.pop(subject, None)
                 self.clusters.pop(subject, None)
+                self.recent.forget(subject)
                 self.changed[subject] = None
             case PersonClustered():
                 assert subject is not None
@@ -64,6 +72,13 @@ class People:
                     self.period = event.period
                     self.clusters.clear()
                 self.clusters.setdefault(subject, event.cluster)
+            case PersonShownAds():
+                self.recent.keep(event.window_days)
+                if subject is not None and subject in self.described:
+                    self.recent.add(subject, recorded.ts_us // DAY_US, event.impressions)
+            case SpecialAdShown():
+                if subject is not None and subject in self.described:
+                    self.recent.add(subject, event.time_us // DAY_US, 1)
             case ClustersReleased():
                 self.tables = {event.period: event.sums}
                 self.clusters.clear()
@@ -81,18 +96,25 @@ class People:
         self.period = ""
         self.clusters.clear()
         self.tables = {}
+        self.recent.clear()
 
     def dump(self) -> bytes:
-        return msgspec.msgpack.encode((self.described, self.period, self.clusters, self.tables))
+        recent = self.recent.dump()
+        return msgspec.msgpack.encode(
+            (self.described, self.period, self.clusters, self.tables, recent)
+        )
 
     def load(self, state: bytes) -> None:
         self.clear()
-        described, self.period, clusters, self.tables = _decode(state)
+        described, self.period, clusters, self.tables, recent = _decode(state)
         self.described.update(described)
         self.clusters.update(clusters)
         self.changed.update(dict.fromkeys(described))
+        self.recent.load(recent)
 
 
 _decode: Final = msgspec.msgpack.Decoder(
-    tuple[dict[bytes, tuple[bytes, bytes]], str, dict[bytes, int], dict[str, list[list[int]]]]
+    tuple[
+        dict[bytes, tuple[bytes, bytes]], str, dict[bytes, int], dict[str, list[list[int]]], bytes
+    ]
 ).decode

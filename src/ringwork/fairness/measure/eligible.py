@@ -6,7 +6,7 @@ window (what the delivery system would have had to choose from); by people, once
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from msgspec import Struct
@@ -30,7 +30,7 @@ class Eligible(Struct, frozen=True, kw_only=True):
     """Of a known group; of an estimated attribute, all."""
     unknown: int
     """People whose group is not known: they are in no share."""
-    by: str
+    by: Literal["impressions", "people"]
     """``impressions``, or ``people`` where asked for or where nobody was shown anything."""
 
 
@@ -44,6 +44,13 @@ def recent_impressions(
     """
     inside = (day > today - window_days) & (day <= today)
     return np.asarray(np.bincount(person[inside], minlength=people), dtype=np.int64)
+
+
+def effective_people(recent: Integers) -> float:
+    """How many people of equal weight would say as much: (sum w)^2 / sum w^2 (Kish 1965)."""
+    weight = recent.astype(np.float64)
+    squares = float(weight @ weight)
+    return float(weight.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
 def eligible(vectors: Floats, recent: Integers | None = None) -> Eligible:
@@ -61,7 +68,8 @@ def eligible(vectors: Floats, recent: Integers | None = None) -> Eligible:
             status=422,
             title="Nobody is eligible",
         )
-    by, weight = "people", known.astype(np.float64)
+    by: Literal["impressions", "people"] = "people"
+    weight = known.astype(np.float64)
     if recent is not None and recent[known].sum() > 0:
         by, weight = "impressions", np.where(known, recent, 0).astype(np.float64)
     return Eligible(
@@ -72,7 +80,7 @@ def eligible(vectors: Floats, recent: Integers | None = None) -> Eligible:
     )
 
 
-def told_covariance(shares: Floats, *, told: int, people: int) -> Floats:
+def told_covariance(shares: Floats, *, told: float, people: float) -> Floats:
     """[K, K] of declared shares around the truth, where ``told`` of ``people`` declared a group.
 
     Sampling without replacement from a finite number: nothing is uncertain once everybody told.
@@ -83,7 +91,7 @@ def told_covariance(shares: Floats, *, told: int, people: int) -> Floats:
     return np.asarray(spread * ((1 - told / people) / told))
 
 
-def proxied_covariance(inverse: Floats, within: Floats, *, people: int) -> Floats:
+def proxied_covariance(inverse: Floats, within: Floats, *, people: float) -> Floats:
     """[K, K] of shares with the blur taken out: ``within`` is W, of ``people`` posteriors."""
     return np.asarray(inverse.T @ (within / max(people, 1)) @ inverse)
 
