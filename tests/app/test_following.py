@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from ringwork.app import following
-from ringwork.app import platform as platform_module
+from ringwork.app import store as store_module
 from ringwork.app.follower import Follower
 from ringwork.app.following import Following
 from ringwork.app.link import (
@@ -79,7 +79,7 @@ def saved_seq(platform) -> int:
 
 
 def test_the_next_start_goes_on_from_the_followers_snapshot(tmp_path, monkeypatch):
-    monkeypatch.setattr(platform_module, "SNAPSHOT_EVENTS", 20)
+    monkeypatch.setattr(store_module, "SNAPSHOT_EVENTS", 20)
     data, crashed, lived = tmp_path / "data", tmp_path / "crashed", {}
 
     async def scenario(client: Client) -> None:
@@ -197,7 +197,7 @@ def test_trouble_of_the_store_is_shown_and_passes(tmp_path):
 
 
 def test_a_snapshot_that_cannot_be_saved_is_trouble_of_the_snapshots_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(platform_module, "SNAPSHOT_EVENTS", 2)
+    monkeypatch.setattr(store_module, "SNAPSHOT_EVENTS", 2)
     data = tmp_path / "data"
 
     async def scenario(client: Client) -> None:
