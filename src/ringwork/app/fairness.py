@@ -69,6 +69,7 @@ class Fairness:
         own = settings.fairness
         self.settings = own
         self.plan = plan_of(own.plan)
+        _require_tables(own.tables)
         self.memory = store.memory.fairness
         self.journal = store.journal
         self.keys = store.keys
@@ -279,3 +280,17 @@ def plan_of(named: str) -> Plan:
         ) from None
     except Refused as refused:
         raise ConfigurationError(f"fairness.plan: {refused.detail}") from None
+
+
+def _require_tables(named: str) -> None:
+    """Tables that are named are there. Raises ConfigurationError."""
+    if not named:
+        return
+    from ringwork.app.fairness_tables import TableCache  # noqa: PLC0415  # only where used
+
+    names = TableCache().names()
+    if named not in names:
+        raise ConfigurationError(
+            f"fairness.tables = {named!r}: expected one of {', '.join(names)}; build others with "
+            "`ringwork fairness tables build`"
+        )
