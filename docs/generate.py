@@ -16,7 +16,7 @@ from cyclopts import App
 
 from ringwork.ads.http import SLUGS as ADS_SLUGS
 from ringwork.ads.http_reports import SLUGS as REPORT_SLUGS
-from ringwork.app.compose import create, document_of
+from ringwork.app.compose import create
 from ringwork.app.ledger_http import SLUGS as LEDGER_SLUGS
 from ringwork.app.memory import EVENTS
 from ringwork.app.settings import Settings
@@ -54,7 +54,7 @@ def document() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         app = create(Settings(data=folder))
         try:
-            found: dict[str, Any] = msgspec.json.decode(document_of(app.litestar))
+            found: dict[str, Any] = msgspec.json.decode(app.document())
         finally:
             app.platform.close()
     return found

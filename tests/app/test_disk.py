@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ringwork.app import platform as platform_module
+from ringwork.app import store as store_module
 from ringwork.app.lock import holder_of
 from tests.app.logged import events_of, sold_in, unbroken
 from tests.app.served import Client, is_admitted, serve, until
@@ -142,7 +142,7 @@ def test_projections_that_do_not_follow_are_told_and_not_waited_for(tmp_path, mo
     async def scenario(client: Client) -> None:
         await client.stock()
         await client.app.platform.indexed()
-        monkeypatch.setattr(platform_module, "INDEXED_WITHIN_S", 0.01)
+        monkeypatch.setattr(store_module, "INDEXED_WITHIN_S", 0.01)
         with sqlite3.connect(tmp_path / "data" / "state.db") as held:
             held.execute("BEGIN IMMEDIATE")  # as a full disk would, this keeps them from writing
             sold = await client.outside.post("/openrtb2/auction", json=BID_REQUEST)
@@ -152,7 +152,7 @@ def test_projections_that_do_not_follow_are_told_and_not_waited_for(tmp_path, mo
             assert "the projections are " in answer.json()["detail"]
             held.rollback()
         held.close()
-        monkeypatch.setattr(platform_module, "INDEXED_WITHIN_S", 20)
+        monkeypatch.setattr(store_module, "INDEXED_WITHIN_S", 20)
         assert (await client.admin.get(path)).status_code == 200
 
     serve(tmp_path / "data", scenario)

@@ -14,8 +14,9 @@ from contextlib import closing, contextmanager
 import pytest
 import sqlalchemy as sa
 
+from ringwork.app import follower as follower_module
 from ringwork.app import following
-from ringwork.app import platform as platform_module
+from ringwork.app import store as store_module
 from ringwork.app.follower import Follower
 from ringwork.app.following import Following
 from ringwork.app.link import (
@@ -23,6 +24,7 @@ from ringwork.app.link import (
     Begin,
     Finish,
     FollowerEnd,
+    Learned,
     Progress,
     ServerGone,
     decode_progress,
@@ -79,7 +81,7 @@ def saved_seq(platform) -> int:
 
 
 def test_the_next_start_goes_on_from_the_followers_snapshot(tmp_path, monkeypatch):
-    monkeypatch.setattr(platform_module, "SNAPSHOT_EVENTS", 20)
+    monkeypatch.setattr(store_module, "SNAPSHOT_EVENTS", 20)
     data, crashed, lived = tmp_path / "data", tmp_path / "crashed", {}
 
     async def scenario(client: Client) -> None:
@@ -197,7 +199,7 @@ def test_trouble_of_the_store_is_shown_and_passes(tmp_path):
 
 
 def test_a_snapshot_that_cannot_be_saved_is_trouble_of_the_snapshots_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(platform_module, "SNAPSHOT_EVENTS", 2)
+    monkeypatch.setattr(store_module, "SNAPSHOT_EVENTS", 2)
     data = tmp_path / "data"
 
     async def scenario(client: Client) -> None:
@@ -236,8 +238,10 @@ def test_a_checkpoint_beyond_the_log_stops_the_start(tmp_path):
 
 
 @contextmanager
-def working(data, connection: socket.socket, head: Head) -> Iterator[Follower]:
-    begin = Begin(str(data), "info", 10**9, head, 200)
+def working(
+    data, connection: socket.socket, head: Head, *, learns: bool = True
+) -> Iterator[Follower]:
+    begin = Begin(str(data), "info", 10**9, head, 200, learns)
     keys = SqliteKeyStore.open(data / "keys.db", data / "kek", entropy=SeededEntropy(1))
     with (
         closing(open_state(data / "state.db")) as state,
@@ -262,6 +266,22 @@ def test_it_finishes_once_it_was_told_so_whatever_comes_after(tmp_path):
         assert FileSnapshots(data).load()[0] == head.seq
         said = [decode_progress(line) for line in ours.recv(10_000).splitlines()]
         assert said == [Progress(Standing(0))], "the next start goes on with the projections"
+
+
+def test_where_nothing_is_sold_it_learns_nothing(tmp_path, monkeypatch):
+    data = tmp_path / "data"
+    serve(data, publish)
+    head = SqliteLogReader(data / "log").head
+    monkeypatch.setattr(follower_module, "LearnerThread", None)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        with working(data, theirs, head, learns=False) as follower:
+            follower.hear([Finish(head)])
+            follower.follow()
+        (said,) = [decode_progress(line) for line in ours.recv(10_000).splitlines()]
+        assert (said.standing.seq, said.learned) == (head.seq, Learned())
+        with pytest.raises(TypeError), working(data, theirs, head):
+            pytest.fail("there is no learner to start")
 
 
 def test_lines_may_come_in_pieces_and_the_end_of_the_server_is_noticed(tmp_path):

@@ -18,7 +18,7 @@ from ringwork.ads.rank import features
 from ringwork.ads.rank.response import ResponseModel
 from ringwork.ads.rank.snapshot import Snapshot
 from ringwork.app import learner as learner_module
-from ringwork.app import platform as platform_module
+from ringwork.app import store as store_module
 from ringwork.app.keeper import DurableLog
 from ringwork.app.learner import Learner
 from ringwork.app.memory import EVENTS
@@ -55,7 +55,7 @@ def hasten(patch: pytest.MonkeyPatch) -> None:
     """What waits for seconds in life waits for none here."""
     patch.setattr(learner_module, "BEGINS_AFTER_S", 0)
     patch.setattr(learner_module, "POLL_S", 0.002)
-    patch.setattr(platform_module, "TICK_S", 0.002)
+    patch.setattr(store_module, "TICK_S", 0.002)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from ringwork.app import keeper as keeper_module
-from ringwork.app import platform as platform_module
+from ringwork.app import store as store_module
 from ringwork.app.platform import EXPIRE_AT_ONCE, Platform
 from ringwork.kernel.errors import Busy, ConfigurationError, LogCorrupt
 from ringwork.kernel.ledger import Transfer
@@ -63,7 +63,7 @@ def test_many_holds_that_are_due_at_once_expire_in_bounded_steps(tmp_path):
 
 
 def test_holds_expire_by_themselves_while_the_server_lives(tmp_path, monkeypatch):
-    monkeypatch.setattr(platform_module, "TICK_S", 0.001)
+    monkeypatch.setattr(store_module, "TICK_S", 0.001)
 
     async def scenario(client: Client) -> None:
         await accounts(client)
@@ -79,7 +79,7 @@ def test_holds_expire_by_themselves_while_the_server_lives(tmp_path, monkeypatch
 def test_a_hold_that_is_due_while_the_disk_is_full_expires_when_there_is_room(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(platform_module, "TICK_S", 0.001)
+    monkeypatch.setattr(store_module, "TICK_S", 0.001)
     disk = Disk()
 
     async def scenario(client: Client) -> None:
@@ -104,9 +104,9 @@ def test_a_hold_that_is_due_while_the_disk_is_full_expires_when_there_is_room(
 
 
 def test_a_snapshot_is_never_ahead_of_the_disk(tmp_path, monkeypatch):
-    monkeypatch.setattr(platform_module, "SNAPSHOT_EVENTS", 1)
+    monkeypatch.setattr(store_module, "SNAPSHOT_EVENTS", 1)
     monkeypatch.setattr(keeper_module, "LOADED_BYTES_PER_EVENT", 10**9)
-    monkeypatch.setattr(platform_module, "TICK_S", 0.001)
+    monkeypatch.setattr(store_module, "TICK_S", 0.001)
     data, disk = tmp_path / "data", Disk()
 
     async def scenario(client: Client) -> None:

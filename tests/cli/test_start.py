@@ -42,7 +42,7 @@ def test_importing_the_package_loads_none_of_its_libraries() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "", "serve", "demo", "keys", "keys create", "keys list", "keys revoke", "keys link", "ads",
+        "", "serve", "fairness serve", "demo", "keys", "keys create", "keys list", "keys revoke", "keys link", "ads",
         "ads advertisers", "ads campaigns", "ads creatives", "ads publishers", "ads placements",
         "log", "log verify", "log export", "log salvage", "trace", "erase", "config",
         "config show", "verify", "bench",

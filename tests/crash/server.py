@@ -43,8 +43,14 @@ def is_running(pid: int) -> bool:
 class Server:
     """One data directory, started and killed as often as one likes."""
 
-    def __init__(self, data: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        environment: dict[str, str] | None = None,
+        command: tuple[str, ...] = ("serve",),
+    ) -> None:
         self.data = data
+        self._command = command
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = environment or {}
@@ -52,7 +58,7 @@ class Server:
         self._lines = data.parent / f"{data.name}.log"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "ringwork", "serve", "--data", str(self.data)]
+        command = [sys.executable, "-m", "ringwork", *self._command, "--data", str(self.data)]
         with self._lines.open("ab") as lines:
             self._process = subprocess.Popen(
                 [*command, "--port", str(self.port)],

@@ -177,3 +177,19 @@ def test_the_page_about_reports_runs_as_printed_after_it(tmp_path: Path) -> None
         heads, row, totals = csv.reader(file)
     assert heads == ["campaign", "day", "impressions", "clicks", "ctr", "spend_nanos"]
     assert (row[0], row[2], row[5], totals[5]) == ("autumn", "1", "500000", "500000")
+
+
+def test_the_page_about_fairness_alone_runs_as_printed(tmp_path: Path) -> None:
+    output = run_as_printed(
+        commands_of(DOCS / "how-to" / "fairness-beside-your-auction.md"), tmp_path
+    )
+    assert '{"described":240,"total":240}' in output
+    assert re.search(r'"counted":(\d+),"repeated":0,.*\n.*"counted":0,"repeated":\1,', output)
+    assert re.findall(r'"kind": "(pair|direct)"', output).count("pair") >= 1
+    assert '"shift_nanos":0,' in output, "nothing was known before"
+    steered = re.findall(r'"shift_nanos":(-?\d+),"is_left_alone":(\w+)', output)[-2:]
+    assert all(shift != "0" or left_alone == "true" for shift, left_alone in steered)
+    assert "SOUND" in output
+    assert '"rule":"us/gender"' in output
+    assert '"is_flagged":true' in output
+    assert output.count("holds") == 9

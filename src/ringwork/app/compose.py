@@ -6,11 +6,9 @@ from collections.abc import Callable, Set
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import msgspec
-from litestar import Litestar, Response, get
 from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
@@ -32,11 +30,13 @@ from ringwork.ads.openrtb import BidderTerms
 from ringwork.ads.shown import Shown
 from ringwork.ads.supply.ads_txt import is_domain
 from ringwork.app import ledger_http, platform_http
+from ringwork.app.application import Application, Gauges, Surface, log_api_of
 from ringwork.app.choice import ChoicePage
-from ringwork.app.fairness import Fairness
+from ringwork.app.fairness_surface import fairness_surface, rules_surface
 from ringwork.app.log_api import LogApi
 from ringwork.app.platform import Platform
 from ringwork.app.settings import Settings
+from ringwork.app.store import clock_of
 from ringwork.app.traffic import networks
 from ringwork.consent import http as consent_http
 from ringwork.consent import http_gpc, http_proof_runs
@@ -44,23 +44,11 @@ from ringwork.consent.choice import http as choice_http
 from ringwork.consent.choice.paths import CHOICE_PATHS
 from ringwork.consent.proving import Proving
 from ringwork.consent.subscriptions import http as subscriptions_http
-from ringwork.fairness import http as fairness_http
-from ringwork.fairness import http_log, http_outside, outside
-from ringwork.fairness.hec import http as special_http
-from ringwork.fairness.hec.http import special_ad_routes
-from ringwork.fairness.http_outside import PATHS as ADJUST_PATHS
-from ringwork.kernel.clock import ScaledClock, SystemClock
 from ringwork.kernel.entropy import SystemEntropy
 from ringwork.kernel.errors import ConfigurationError
 from ringwork.kernel.ports import Clock, Entropy
 from ringwork.storage.sqlite.files import Connect, connect
-from ringwork.storage.sqlite.indexes import RequestIndex
 from ringwork.storage.sqlite.log import exit_at_once
-from ringwork.web import openapi
-from ringwork.web.app import HttpRequest, create_litestar
-from ringwork.web.auth import Authentication, needs
-from ringwork.web.lane import ASGI, FastLane, Lane, Receive, Scope, Send
-from ringwork.web.metrics import Metrics
 
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport
@@ -72,32 +60,20 @@ WHY: Final = STATIC / "why.html"
 """The page behind "Why this ad?"."""
 ADAPTER: Final = STATIC / "ringworkBidAdapter.js"
 """The module for a Prebid.js build."""
-
-
-class Application:
-    """The ASGI application, with the platform behind it for embedding and tests."""
-
-    def __init__(
-        self, platform: Platform, fast: FastLane, log_api: LogApi, litestar: Litestar
-    ) -> None:
-        self.platform = platform
-        self.litestar = litestar
-        self.fast = fast
-        """Also asked directly, by connections that have the whole request (web/wire.py)."""
-        self._log_api = log_api
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        await self.fast(scope, receive, send)
-
-    async def local_admin(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI for the owner's socket: whoever may open it is the administrator."""
-        state = dict(scope.get("state") or {})  # type: ignore[call-overload]  # ASGI: a mapping
-        await self.fast({**scope, "state": {**state, "local_admin": True}}, receive, send)
-
-    def end_streams(self) -> None:
-        """Let live streams finish, so that a shutdown does not wait for their readers."""
-        self._log_api.is_closing = True
+TYPES: Final[tuple[type[Struct], ...]] = (
+    platform_http.SignInLink,
+    *ledger_http.TYPES,
+    *ads_http.TYPES,
+    *behavioural_http.TYPES,
+    *http_reports.TYPES,
+    *http_supply_files.TYPES,
+    *LANE_TYPES,
+    *consent_http.TYPES,
+    *http_proof_runs.TYPES,
+    *choice_http.TYPES,
+    *subscriptions_http.TYPES,
+)
+"""Of the market, for the document."""
 
 
 def create(
@@ -109,7 +85,7 @@ def create(
     open_database: Connect = connect,
     network: AsyncBaseTransport | None = None,
     follower_process: bool = False,
-) -> Application:
+) -> Application[Platform]:
     """Open the store of ``settings`` and build the application on it.
 
     Background work runs between the lifespan's startup and shutdown; shutdown closes the store.
@@ -133,59 +109,48 @@ def create(
     return built
 
 
-def application(platform: Platform) -> Application:
+def application(platform: Platform) -> Application[Platform]:
     """The handlers and lanes of an open platform. Raises ConfigurationError."""
-    settings = platform.settings
-    log_api = LogApi(
-        log=platform.log,
-        types=platform.types,
-        request_seqs=lambda request_id, limit: _request_seqs(platform, request_id, limit),
-        indexed=platform.indexed,
-    )
-    metrics = metrics_of(platform)
-    choice_page = ChoicePage(platform)
-    lanes = (
-        *ad_lanes(platform, choice_page.person_of_link).lanes(),
-        vast_tag(platform, choice_page.person_of_link).lane(),
-        *choice_page.lanes(),
-        *_fairness_lanes(platform),
-    )
-    litestar = create_litestar(
+    store, log_api = platform.store, log_api_of(platform.store)
+    return Application(
+        platform,
         [
-            *platform_http.routes(platform, log_api),
+            _market(platform),
+            rules_surface(platform.screen),
+            fairness_surface(store, platform.fairness),
+            Surface(routes=_console(platform, platform.settings, log_api)),
+        ],
+        log_api=log_api,
+        sign_in=platform.sign_in,
+        tiers=lambda: {str(tier): count for tier, count in platform.serve_ad.requests.items()},
+    )
+
+
+def _market(platform: Platform) -> Surface:
+    """Ads, money, and what people consented to."""
+    choice_page = ChoicePage(platform)
+    return Surface(
+        routes=[
+            *platform_http.sign_in_routes(platform.sign_in),
             *ledger_http.routes(platform),
             *_ads(platform),
             *choice_page.routes(),
             *subscriptions_http.routes(platform.subscribing.api(platform.execute)),
             *consent_http.ledger_routes(consent_api(platform)),
-            *http_gpc.gpc_routes(_gpc_since(settings)),
+            *http_gpc.gpc_routes(_gpc_since(platform.settings)),
             *http_proof_runs.proof_run_routes(
                 platform.memory.consent_proofs, platform.execute, platform.journal.settled
             ),
-            *([] if platform.screen is None else special_ad_routes(platform.screen)),
-            *_fairness(platform),
-            *_console(platform, settings, log_api),
-            *_meta(metrics),
         ],
-        lifespan=[platform.lifespan],
+        lanes=[
+            *ad_lanes(platform, choice_page.person_of_link).lanes(),
+            vast_tag(platform, choice_page.person_of_link).lane(),
+            *choice_page.lanes(),
+        ],
+        types=TYPES,
+        paths={**LANE_PATHS, **CHOICE_PATHS},
+        gauges=_gauges(platform),
     )
-    guarded = Authentication(
-        cast("ASGI", litestar),  # the same protocol under stricter names of its own
-        keys=platform.memory.api_keys,
-        sign_in=platform.sign_in,
-        tenant=settings.tenant,
-        hosts=_hosts(settings),
-        new_request_id=platform.ids.new,
-    )
-    fast = FastLane(
-        lanes,
-        guarded,
-        new_request_id=platform.ids.new,
-        monotonic_ns=platform.clock.monotonic_ns,
-        metrics={lane.path: metrics.lane(lane.path) for lane in lanes},
-        concurrency_max=settings.http.concurrency_max,
-    )
-    return Application(platform, fast, log_api, litestar)
 
 
 def _gpc_since(settings: Settings) -> date:
@@ -194,19 +159,6 @@ def _gpc_since(settings: Settings) -> date:
         return date.fromisoformat(given)
     except ValueError:
         raise ConfigurationError(f"consent.gpc_since: expected a day, got {given!r}") from None
-
-
-def clock_of(settings: Settings) -> Clock:
-    """The machine's clock, or the world's where one is set."""
-    world = settings.clock
-    if world is None:
-        return SystemClock()
-    return ScaledClock(
-        real_start_us=world.real_start_us,
-        world_start_us=world.world_start_us,
-        world_end_us=world.world_end_us,
-        speed=world.speed,
-    )
 
 
 def ad_lanes(platform: Platform, person_of_link: PersonOfLink) -> AdLanes:
@@ -296,43 +248,6 @@ def ads_api(platform: Platform) -> AdsApi:
     )
 
 
-def _fairness(platform: Platform) -> list[ControllerRouterHandler]:
-    """How special ads are delivered, where that is measured."""
-    fairness = platform.fairness
-    if fairness is None:
-        return []
-    api = fairness_http.FairnessApi(
-        memory=fairness.memory,
-        journal=platform.journal,
-        keys=platform.keys,
-        execute=platform.execute,
-        subject_of=fairness.subject_of,
-        ready=fairness.ready,
-    )
-    reads = http_log.LogReads(page=fairness.log_page, report=fairness.report)
-    return [
-        *fairness_http.fairness_routes(api),
-        *http_outside.outside_routes(outside_api(platform, fairness)),
-        *http_log.log_routes(reads),
-    ]
-
-
-def _fairness_lanes(platform: Platform) -> list[Lane]:
-    fairness = platform.fairness
-    return [] if fairness is None else [http_outside.adjust_lane(outside_api(platform, fairness))]
-
-
-def outside_api(platform: Platform, fairness: Fairness) -> http_outside.OutsideApi:
-    """What the handlers of other platforms' special ads work with."""
-    return http_outside.OutsideApi(
-        outside=fairness.outside,
-        journal=platform.journal,
-        execute=platform.execute,
-        keys=platform.memory.api_keys,
-        tenant=platform.settings.tenant,
-    )
-
-
 def consent_api(platform: Platform) -> consent_http.ConsentApi:
     """What the handlers of the consent ledger work with."""
     consent = platform.consent
@@ -364,44 +279,18 @@ def reports_api(platform: Platform) -> ReportsApi:
     )
 
 
-def metrics_of(platform: Platform) -> Metrics:
-    """The gauges of this process."""
-    return Metrics(
-        {
-            "ringwork_events_total": lambda: platform.log.head.seq,
-            "ringwork_events_waiting": lambda: platform.log.waiting_events,
-            "ringwork_projection_lag_events": lambda: platform.projections.lag,
-            "ringwork_beacons_invalid_total": lambda: sum(
-                count for (_, reason), count in platform.traffic.counts.items() if reason
-            ),
-            "ringwork_model_version": lambda: platform.model.version,
-            "ringwork_model_learned_total": lambda: platform.model.rows_learned,
-            "ringwork_grants_denied_total": lambda: platform.denied.total,
-            "ringwork_holds_pending": lambda: sum(1 for _ in platform.memory.ledger.pending()),
-            "ringwork_payments_open": lambda: platform.memory.subscriptions.payments_open,
-            "ringwork_bidders_asked_total": lambda: _asked(platform, ASKED),
-            "ringwork_bidders_late_total": lambda: _asked(platform, {"late"}),
-            **_fairness_gauges(platform),
-        },
-        lambda: {str(tier): count for tier, count in platform.serve_ad.requests.items()},
-    )
-
-
-def _fairness_gauges(platform: Platform) -> dict[str, Callable[[], float]]:
-    """Of the steering of special ads, where there is any."""
-    fairness = platform.fairness
-    if fairness is None:
-        return {}
-    missed = fairness.tables.missed
+def _gauges(platform: Platform) -> Gauges:
     return {
-        "ringwork_fairness_ads": lambda: len(fairness.memory.flights.ads),
-        "ringwork_fairness_unmeasured": lambda: (
-            0 if fairness.desk is None else len(fairness.desk.unmeasured)
+        "ringwork_beacons_invalid_total": lambda: sum(
+            count for (_, reason), count in platform.traffic.counts.items() if reason
         ),
-        "ringwork_fairness_left_alone_total": lambda: fairness.steer.left_alone,
-        "ringwork_fairness_no_cluster_total": lambda: missed.cluster,
-        "ringwork_fairness_no_number_total": lambda: missed.number,
-        "ringwork_fairness_stale_total": lambda: missed.stale,
+        "ringwork_model_version": lambda: platform.model.version,
+        "ringwork_model_learned_total": lambda: platform.model.rows_learned,
+        "ringwork_grants_denied_total": lambda: platform.denied.total,
+        "ringwork_holds_pending": lambda: sum(1 for _ in platform.memory.ledger.pending()),
+        "ringwork_payments_open": lambda: platform.memory.subscriptions.payments_open,
+        "ringwork_bidders_asked_total": lambda: _asked(platform, ASKED),
+        "ringwork_bidders_late_total": lambda: _asked(platform, {"late"}),
     }
 
 
@@ -431,57 +320,3 @@ def _console(
         consent_api(platform),
         lambda: log_api.is_closing,
     )
-
-
-def _meta(metrics: Metrics) -> list[ControllerRouterHandler]:
-    written: list[bytes] = []  # the document, when somebody has asked for it
-
-    @get("/metrics", opt=needs("log:read"), sync_to_thread=False, include_in_schema=False)
-    def read_metrics() -> Response[bytes]:
-        return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    @get("/openapi.json", sync_to_thread=False, include_in_schema=False)
-    def read_openapi(request: HttpRequest) -> Response[bytes]:
-        if not written:
-            written.append(document_of(request.app))
-        return Response(written[0], media_type="application/json")
-
-    return [read_metrics, read_openapi]
-
-
-def document_of(litestar: Litestar) -> bytes:
-    """The OpenAPI document. Written when somebody first asks: it takes half as long as a start."""
-    types: list[type[Struct]] = [*platform_http.TYPES, *ledger_http.TYPES]
-    types += [
-        *ads_http.TYPES,
-        *behavioural_http.TYPES,
-        *http_reports.TYPES,
-        *http_supply_files.TYPES,
-        *LANE_TYPES,
-        *special_http.TYPES,
-        *fairness_http.TYPES,
-        *outside.TYPES,
-    ]
-    types += [
-        *consent_http.TYPES,
-        *http_proof_runs.TYPES,
-        *choice_http.TYPES,
-        *subscriptions_http.TYPES,
-    ]
-    return msgspec.json.encode(
-        openapi.document(litestar, types, {**LANE_PATHS, **CHOICE_PATHS, **ADJUST_PATHS})
-    )
-
-
-def _request_seqs(platform: Platform, request_id: bytes, limit: int) -> list[int]:
-    with platform.state.reader.begin() as connection:
-        return RequestIndex.seqs(connection, request_id, limit=limit)
-
-
-def _hosts(settings: Settings) -> frozenset[str]:
-    """Host names that this server answers to besides those of the loopback interface."""
-    names = {settings.http.host.lower()}
-    public = urlsplit(settings.http.public_url_or_own).hostname
-    if public:
-        names.add(public.lower())
-    return frozenset(names)

@@ -9,7 +9,7 @@ without a key from then on, in the log, in its Parquet exports and in every snap
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import ClassVar, Final, Protocol
 
@@ -85,30 +85,30 @@ class Erasures:
         pseudonym: Callable[[str], bytes],
         rows: Callable[[], Iterable[Row]],
         rows_naming: Callable[[bytes], int],
-        history: Forgets,
         snapshots: Snapshots,
-        followers: Sequence[Follower] = (),
     ) -> None:
         self._keys = keys
         self._types = types
         self._pseudonym = pseudonym
         self._rows = rows
         self._rows_naming = rows_naming
-        self._history = history
         self._snapshots = snapshots
-        self.followers = list(followers)
+        self.stores: dict[str, Forgets] = {}
+        """Name -> a store beside the log that holds rows of people."""
+        self.followers: list[Follower] = []
         """What ends with a person: called in the erasure's own command."""
 
     def erase(self, command: Command, subject: str) -> tuple[bytes, bytes, int]:
-        """Delete the subject's keys and history, then record it.
+        """Delete the subject's keys and rows, then record it.
 
         Returns (event id, pseudonym, keys deleted). The keys go first: a crash after it leaves
         nothing sealed readable, erasing again is safe, and no projection that is behind can make
-        rows of the history any more.
+        rows any more.
         """
         pseudonym = self._pseudonym(subject)
         deleted = self._keys.erase(pseudonym)
-        self._history.erase(pseudonym)
+        for store in self.stores.values():
+            store.erase(pseudonym)
         event_id = command.record(SubjectErased(deleted), subject=pseudonym, purpose="erasure")
         for follow in self.followers:
             follow(command, subject, pseudonym, event_id)
@@ -146,17 +146,21 @@ class Erasures:
             for value, context in sealed
         )
         held = self._keys.holds(pseudonym)
-        kept, older = await asyncio.to_thread(
-            partial(self._history.find, pseudonym, before_seq=erased_seq)
-        )
+        kept = {
+            name: await asyncio.to_thread(partial(store.find, pseudonym, before_seq=erased_seq))
+            for name, store in self.stores.items()
+        }
         return [
             Searched(store="event log", found=len(sealed), readable=readable),
             Searched(store="key store", found=int(held), readable=int(held and not came_back)),
             # No table has a column for a personal member (a test holds every table to that) and no
             # fold keeps one in plain, so what is found there holds ciphertext at most.
             Searched(store="projections", found=rows, readable=0),
-            # Its rows can be read; those of who came back are younger than the erasure.
-            Searched(store="history", found=kept, readable=older),
+            # Their rows can be read; those of who came back are younger than the erasure.
+            *(
+                Searched(store=name, found=found, readable=older)
+                for name, (found, older) in kept.items()
+            ),
             Searched(store="snapshot", found=states, readable=0),
         ]
 

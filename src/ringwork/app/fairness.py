@@ -9,39 +9,27 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from ringwork import __version__
-from ringwork.ads.budgets import Budgets
-from ringwork.ads.catalogue import Catalogue, may_show
-from ringwork.ads.model import Campaign
-from ringwork.ads.service import Ads
 from ringwork.app.fairness_log import FILE_NAME, AuditFile
-from ringwork.app.secrets import Secrets
-from ringwork.app.settings import Settings
+from ringwork.app.store import Store
 from ringwork.fairness.audit import audited
 from ringwork.fairness.control.steering import Steering
 from ringwork.fairness.delivery.clusters import Clusters
-from ringwork.fairness.delivery.events import Audience, PersonUndescribed
-from ringwork.fairness.delivery.memory import FairnessMemory
+from ringwork.fairness.delivery.events import PersonUndescribed
 from ringwork.fairness.delivery.showing import Showing
 from ringwork.fairness.delivery.steer import AuctionSteer
-from ringwork.fairness.delivery.work import LiveAd, Work
+from ringwork.fairness.delivery.work import LiveAd, Sellers, Work
 from ringwork.fairness.http_log import LogPage
 from ringwork.fairness.measure.reach import ControlArm
 from ringwork.fairness.outside import Outside
 from ringwork.fairness.plan import Plan, parse_plan, preset, presets
-from ringwork.flow.special_ads import SpecialAds
 from ringwork.kernel.errors import ConfigurationError, NotFound, Refused, Unavailable
-from ringwork.kernel.events import EventTypes
 from ringwork.kernel.ids import derived_id
-from ringwork.kernel.journal import Command, Journal
-from ringwork.kernel.ports import Entropy, KeyStore, Row
+from ringwork.kernel.journal import Command
 
 if TYPE_CHECKING:
     from ringwork.fairness.delivery.desk import Desk
@@ -58,38 +46,38 @@ SUBJECT: Final = "fairness/enclave"
 _log: Final = logging.getLogger(__name__)
 
 
-class Parts(Struct, frozen=True, kw_only=True):
-    """What it works on."""
-
-    memory: FairnessMemory
-    ads: Ads
-    catalogue: Catalogue
-    budgets: Budgets
-    journal: Journal
-    keys: KeyStore
-    pseudonym: Callable[[str], bytes]
-    subject_of: Callable[[str], bytes]
-    """Person -> pseudonym, as consent knows people."""
-    entropy: Entropy
-    rows: Callable[[], Iterable[Row]]
-    """Of the event log."""
-    types: EventTypes
+def _is_nothing(ad: str) -> bool:
+    """Where nothing is sold."""
+    return False
 
 
 class Fairness:
     """``keep`` it as a task in the running loop."""
 
-    def __init__(self, settings: Settings, parts: Parts, *, secrets: Secrets) -> None:
-        """Raises ConfigurationError for a plan that cannot be read."""
+    def __init__(
+        self,
+        store: Store,
+        *,
+        subject_of: Callable[[str], bytes],
+        own_ads: Sellers = tuple,
+        is_own: Callable[[str], bool] = _is_nothing,
+    ) -> None:
+        """Raises ConfigurationError for a plan or tables that are not there or cannot be read.
+
+        ``subject_of``: a person's pseudonym; ``own_ads``: those that this platform sells itself,
+        and ``is_own`` whether one is of them.
+        """
+        settings, secrets = store.settings, store.secrets
         own = settings.fairness
         self.settings = own
         self.plan = plan_of(own.plan)
-        self.memory = parts.memory
-        self.journal = parts.journal
-        self.keys = parts.keys
+        _require_tables(own.tables)
+        self.memory = store.memory.fairness
+        self.journal = store.journal
+        self.keys = store.keys
         self.tenant = settings.tenant
-        self.subject_of = parts.subject_of
-        self.subject = parts.pseudonym(SUBJECT)
+        self.subject_of = subject_of
+        self.subject = store.pseudonym(SUBJECT)
         self.tables = Steering()
         self.steer = AuctionSteer(
             self.tables, ControlArm(secrets.fairness, self.plan.control.control_arm_ppm)
@@ -98,43 +86,31 @@ class Fairness:
         self.file = AuditFile(
             settings.data_path / FILE_NAME,
             seed=secrets.fairness_log,
-            rows=parts.rows,
-            types=parts.types,
+            rows=store.reader.rows,
+            types=store.types,
         )
-        self._catalogue = parts.catalogue
-        self._budgets = parts.budgets
-        self._entropy = parts.entropy
+        self._own_ads = own_ads
+        self._entropy = store.entropy
         self._looking = asyncio.Lock()
         self.desk: Desk | None = None
         """None until there is something to do."""
         self.outside = Outside(
-            parts.memory,
+            self.memory,
             self.steer,
             clusters=own.clusters,
-            subject_of=parts.subject_of,
-            period=self._period,
-            is_own=lambda ad: ad in parts.catalogue.creatives,
+            subject_of=subject_of,
+            period=self.period,
+            is_own=is_own,
         )
-        self.showing = Showing(parts.memory.people, window_days=self.plan.eligible_window_days)
-        self.special = SpecialAds(
-            ads=parts.ads,
-            catalogue=parts.catalogue,
-            memory=parts.memory,
-            steer=self.steer,
-            clusters=self.clusters,
-            showing=self.showing,
-            subject_of=parts.subject_of,
-            period=self._period,
-        )
+        self.showing = Showing(self.memory.people, window_days=self.plan.eligible_window_days)
+        # Memory is folded: from here on its new records are for the file.
+        self.memory.log.fresh = deque()
 
-    def _period(self) -> str:
+    def period(self) -> str:
+        """The plan's present one, once there is a desk."""
         return "" if self.desk is None else self.desk.period
 
     # ---- beside the requests --------------------------------------------------------------------
-
-    def begin(self) -> None:
-        """After memory was folded: from here on its new records are for the file."""
-        self.memory.log.fresh = deque()
 
     async def keep(self) -> None:
         """Look after all that is due, every second."""
@@ -153,8 +129,7 @@ class Fairness:
             if self.showing.is_due(self.journal.clock.wall_us()):
                 while self.count_shown():  # noqa: ASYNC110  # nothing to wait for
                     await asyncio.sleep(0)
-            flights = self.memory.flights
-            if self._catalogue.special or flights.ads or flights.registered:
+            if self.memory.flights.ads or any(True for _ in self._live()):
                 await (await self.ready()).look()
             await self._follow()
 
@@ -313,39 +288,9 @@ class Fairness:
                 impressions_left=max(told.expected_impressions - shown, 0),
                 is_over=told.is_over,
             )
-        catalogue, now_s = self._catalogue, self.journal.clock.wall_us() // 1_000_000
-        for campaign_id in catalogue.special:
-            campaign = catalogue.campaigns[campaign_id]
-            if may_show(campaign) and campaign.special_ad_categories[0] in self.plan.categories:
-                for ad in catalogue.creatives_of(campaign_id):
-                    if catalogue.creatives[ad].status == "active":
-                        yield self._live_ad(ad, campaign, now_s)
-        for ad, flight in flights.ads.items():
-            creative = catalogue.creatives.get(ad)
-            if creative is not None and flight.segments and not flight.is_final:
-                campaign = catalogue.campaigns[creative.campaign_id]
-                if campaign.status == "ended" or _is_past(campaign, now_s):
-                    yield self._live_ad(ad, campaign, now_s, is_over=True)
-
-    def _live_ad(self, ad: str, campaign: Campaign, now_s: int, *, is_over: bool = False) -> LiveAd:
-        cost_nanos = self.memory.cells.cost_nanos(ad) or _first_cost_nanos(campaign)
-        return LiveAd(
-            ad=ad,
-            advertiser=campaign.advertiser_id,
-            category=campaign.special_ad_categories[0],
-            audience=Audience(
-                regions=tuple(campaign.targeting.regions),
-                excluded_regions=tuple(campaign.targeting.excluded.regions),
-            ),
-            expected_impressions=campaign.budget.total_nanos // max(cost_nanos, 1),
-            impressions_left=self._left_nanos(campaign, now_s) // max(cost_nanos, 1),
-            is_over=is_over or _is_past(campaign, now_s),
-        )
-
-    def _left_nanos(self, campaign: Campaign, now_s: int) -> int:
-        """Of the whole budget: what a day's cap leaves now is not what the flight has left."""
-        whole = campaign if campaign.daily_budget is None else _uncapped(campaign)
-        return self._budgets.free_nanos(whole, now_s)
+        for one in self._own_ads():
+            if one.is_over or one.category in self.plan.categories:
+                yield one
 
 
 def plan_of(named: str) -> Plan:
@@ -364,16 +309,15 @@ def plan_of(named: str) -> Plan:
         raise ConfigurationError(f"fairness.plan: {refused.detail}") from None
 
 
-def _is_past(campaign: Campaign, now_s: int) -> bool:
-    return campaign.ends_us is not None and campaign.ends_us <= now_s * 1_000_000
+def _require_tables(named: str) -> None:
+    """Tables that are named are there. Raises ConfigurationError."""
+    if not named:
+        return
+    from ringwork.app.fairness_tables import TableCache  # noqa: PLC0415  # only where used
 
-
-def _uncapped(campaign: Campaign) -> Campaign:
-    return replace(campaign, daily_budget=None)
-
-
-def _first_cost_nanos(campaign: Campaign) -> int:
-    """About what an impression costs before any was sold: the bid, or what a response is worth."""
-    if campaign.pricing == "cpm":
-        return campaign.bid_nanos
-    return max(campaign.bid_nanos // 1000, 1)
+    names = TableCache().names()
+    if named not in names:
+        raise ConfigurationError(
+            f"fairness.tables = {named!r}: expected one of {', '.join(names)}; build others with "
+            "`ringwork fairness tables build`"
+        )

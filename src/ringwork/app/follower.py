@@ -1,9 +1,9 @@
 """The follower: the child process of ``ringwork serve`` that writes what follows the log.
 
 It reads the log as the server makes it durable, keeps the projections (``state.db``, and apart from
-it ``history.db``) in step with it, saves the snapshots and learns the response model (in a thread
-of its own), so that none of it costs the server CPU time or a pause. It decides nothing and holds
-nothing that cannot be rebuilt from the log: it may be killed at any time.
+it ``history.db``) in step with it, saves the snapshots and, where ads are sold, learns the response
+model (in a thread of its own), so that none of it costs the server CPU time or a pause. It decides
+nothing and holds nothing that cannot be rebuilt from the log: it may be killed at any time.
 
 It follows the socket on its standard input alone. Signals meant for the whole process group or
 service (Ctrl-C, a service manager's SIGTERM, a closed terminal) reach the server too, which then
@@ -35,6 +35,7 @@ from ringwork.app.link import (
     Begin,
     Finish,
     FollowerEnd,
+    Learned,
     Progress,
     ServerGone,
     ToFollower,
@@ -87,7 +88,8 @@ class Follower:
             clock=SystemClock(),
             snapshot_events=begin.snapshot_events,
         )
-        self._learner = LearnerThread(self._log, types, Path(begin.data))
+        data = Path(begin.data)
+        self._learner = LearnerThread(self._log, types, data) if begin.learns else None
         self._told: Progress | None = None
         self._is_last = False
 
@@ -104,7 +106,8 @@ class Follower:
         step of the snapshot at most, and a projection that rebuilds holds no snapshot up.
         """
         is_busy = True
-        self._learner.start()
+        if self._learner is not None:
+            self._learner.start()
         while True:
             self._listen(is_busy=is_busy)
             # At the end only the snapshot counts: the next start goes on with the projections.
@@ -113,12 +116,15 @@ class Follower:
             is_busy = self._keeper.step(is_last=self._is_last) or is_busy
             self._tell()
             if self._is_last and not is_busy:
-                self._learner.close()
+                if self._learner is not None:
+                    self._learner.close()
                 return
 
     def _listen(self, *, is_busy: bool) -> None:
         # How far the learner is must be told, although nobody says anything meanwhile.
-        learns = self._told is None or not self._learner.rests_at(self._told.learned)
+        learns = self._learner is not None and (
+            self._told is None or not self._learner.rests_at(self._told.learned)
+        )
         has_trouble = bool(self._runner.troubles or self._keeper.trouble)
         wait_s = POLL_S if has_trouble or learns else None
         if self._keeper.is_saving:
@@ -129,7 +135,7 @@ class Follower:
         progress = Progress(
             _clipped(self._runner.standing),
             self._keeper.trouble[:ERROR_MAX_CHARS],
-            self._learner.learned,
+            Learned() if self._learner is None else self._learner.learned,
         )
         if progress != self._told:
             self._end.send(progress)

@@ -74,6 +74,7 @@ class Following:
         log_level: str,
         snapshot_events: int,
         history_rows: int,
+        learns: bool = True,
         seq: int,
     ) -> None:
         """``seq``: where the projections stand before the first follower has said anything."""
@@ -82,6 +83,7 @@ class Following:
         self._log_level = log_level
         self._snapshot_events = snapshot_events
         self._history_rows = history_rows
+        self._learns = learns
         self._progress = Progress(Standing(seq))
         self._death = ""
         """Why there is no follower; empty while there is one, or the first is still starting."""
@@ -271,7 +273,14 @@ class Following:
         try:
             head = self._log.head
             self._send(
-                Begin(self._data, self._log_level, self._snapshot_events, head, self._history_rows)
+                Begin(
+                    self._data,
+                    self._log_level,
+                    self._snapshot_events,
+                    head,
+                    self._history_rows,
+                    self._learns,
+                )
             )
             self._announced_seq = head.seq
             if self._is_finishing.is_set():

@@ -36,6 +36,8 @@ class Begin(Struct, frozen=True, tag="begin"):
     head: Head
     history_rows: int
     """Rows of ``history.db`` that are kept of a person."""
+    learns: bool = True
+    """Whether the response model is learned: not where no ads are sold."""
 
 
 class Announce(Struct, frozen=True, tag="announce"):

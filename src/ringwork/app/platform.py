@@ -1,7 +1,7 @@
-"""Everything one process holds, opened in order: secrets, log, state, memory; closed in reverse.
+"""The whole platform on a store: every part, put together; what it does beside its requests.
 
-The only place that names adapters. Opening is synchronous, so that what is wrong stops the start;
-the background work lives as long as the server's lifespan.
+Opening is synchronous, so that what is wrong stops the start; the background work lives as long as
+the server's lifespan.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable
-from contextlib import ExitStack, asynccontextmanager, suppress
-from functools import partial
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from ringwork.ads.behavioural.service import Behaviour
@@ -26,19 +25,16 @@ from ringwork.ads.reports.desk import ReportDesk
 from ringwork.ads.service import Ads
 from ringwork.ads.tokens import Tokens
 from ringwork.app.consent import Consent
-from ringwork.app.erasure import Erasures
 from ringwork.app.exporter import ExportedBeside, warehouse_of
-from ringwork.app.fairness import Fairness, Parts
+from ringwork.app.fairness import Fairness
+from ringwork.app.fairness_own import OwnAds
 from ringwork.app.following import Following
-from ringwork.app.history import DeniedReads, HistoryProjection
-from ringwork.app.keeper import is_snapshot_due
+from ringwork.app.history import DeniedReads
 from ringwork.app.learner import LearnerThread
 from ringwork.app.link import Learned
-from ringwork.app.memory import EVENTS, PROJECTIONS, Memory
 from ringwork.app.model_in_use import ModelInUse
-from ringwork.app.runners import Runners
-from ringwork.app.secrets import Pseudonyms, load_or_make
 from ringwork.app.settings import Settings
+from ringwork.app.store import Store, working
 from ringwork.app.subscribing import Subscribing
 from ringwork.app.terms import RequestTerms
 from ringwork.app.traffic import geo_file, traffic_filter
@@ -46,29 +42,19 @@ from ringwork.consent.events import AdsFreeCounted
 from ringwork.fairness.hec.screen import SpecialAdScreen
 from ringwork.flow.record_outcome import RecordOutcome
 from ringwork.flow.serve_ad import ServeAd, TermsOf
-from ringwork.kernel.errors import Overloaded, Unavailable
-from ringwork.kernel.events import EventTypes, Idempotency
-from ringwork.kernel.ids import IdGenerator
-from ringwork.kernel.journal import Command, Journal
+from ringwork.flow.special_ads import SpecialAds
+from ringwork.kernel.errors import Unavailable
+from ringwork.kernel.journal import Command
 from ringwork.kernel.ledger import (
     Entry,
 )
 from ringwork.kernel.ports import Clock, Entropy
 from ringwork.storage.report_files import DirectoryReportFiles
-from ringwork.storage.snapshot_file import FileSnapshots
 from ringwork.storage.sqlite.files import Connect, connect
 from ringwork.storage.sqlite.history import FILE_NAME as HISTORY_FILE
-from ringwork.storage.sqlite.history import HistoryStore, open_history
-from ringwork.storage.sqlite.indexes import AnswerIndex, TransferIndex
-from ringwork.storage.sqlite.keys import SqliteKeyStore
-from ringwork.storage.sqlite.log import SqliteEventLog, exit_at_once
-from ringwork.storage.sqlite.projections import ProjectionRunner, load_checkpoints
-from ringwork.storage.sqlite.reader import SqliteLogReader
-from ringwork.storage.sqlite.search import rows_naming
-from ringwork.storage.sqlite.segment import Rotation
-from ringwork.storage.sqlite.state import open_state
-from ringwork.web.execute import Executor
-from ringwork.web.idempotency import IdempotencyKeys
+from ringwork.storage.sqlite.history import HistoryStore
+from ringwork.storage.sqlite.indexes import TransferIndex
+from ringwork.storage.sqlite.log import exit_at_once
 from ringwork.web.sessions import SignIn
 
 if TYPE_CHECKING:
@@ -78,8 +64,6 @@ if TYPE_CHECKING:
 
     from ringwork.app.bidding import Bidding
 
-SNAPSHOT_EVENTS: Final = 200_000
-"""At least so many between two snapshots: about a second of replay at the next start."""
 PURGE_S: Final = 3600
 """Between two looks for history that is too old; a read leaves it out meanwhile."""
 COUNTED_US: Final = 60_000_000
@@ -94,8 +78,6 @@ PACED_EVERY_S: Final = 0.01
 """From one slice of a pacing round to the next: 3,000 slices are half of the interval."""
 REPORTS_S: Final = 60.0
 """Between two looks for scheduled reports that are due; their periods are days or longer."""
-INDEXED_WITHIN_S: Final = 5.0
-"""How long a request waits for the projections, which are milliseconds behind when all is well."""
 BEACON_KEY_ID: Final = 1
 
 _log: Final = logging.getLogger(__name__)
@@ -124,96 +106,33 @@ class Platform:
         ``open_database`` opens the log's files: a test gives it a disk that fails. ``network``
         replaces the one over which outside bidders are asked.
         """
-        self.settings = settings
         self._network = network
-        self.clock = clock
-        self.entropy = entropy
-        self.ids = IdGenerator(clock, entropy)
         self._learner: LearnerThread | None = None
         self._settled_ads = 0
-        self._opened = ExitStack()
+        store = self.store = Store(
+            settings,
+            clock=clock,
+            entropy=entropy,
+            on_fatal=on_fatal,
+            open_database=open_database,
+            follower_process=follower_process,
+        )
+        # Every part reaches for these.
+        self.settings, self.clock, self.entropy, self.ids = settings, clock, entropy, store.ids
+        self.secrets, self.pseudonym, self.keys = store.secrets, store.pseudonym, store.keys
+        self.log, self.types, self.reader = store.log, store.types, store.reader
+        self.state, self.people, self.projections = store.state, store.people, store.projections
+        self.memory, self.journal, self.snapshots = store.memory, store.journal, store.snapshots
+        self.answers, self.execute, self.indexed = store.answers, store.execute, store.indexed
+        self.erasures = store.erasures
         with ExitStack() as undo:
-            undo.callback(self._opened.close)
-            self._open_stores(on_fatal, open_database)
-            self.projections = self._follow_beside() if follower_process else self._follow_here()
-            self._open_memory()
+            undo.callback(self.close)
             self._build_parts()
             undo.pop_all()
 
-    def _open_stores(self, on_fatal: Callable[[Exception], None], open_database: Connect) -> None:
-        data = self.settings.data_path
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.secrets = load_or_make(data, self.entropy)
-        self.log = SqliteEventLog.open(
-            data / "log",
-            clock=self.clock,
-            entropy=self.entropy,
-            rotation=Rotation(
-                max_file_bytes=self.settings.log.max_file_mib * 1024 * 1024,
-                max_file_age_us=self.settings.log.max_file_hours * 3_600_000_000,
-                open_database=open_database,
-            ),
-            on_fatal=on_fatal,
-        )
-        self._opened.callback(self.log.close)
-        self.keys = SqliteKeyStore.open(data / "keys.db", data / "kek", entropy=self.entropy)
-        self._opened.callback(self.keys.close)
-        self.state = open_state(data / "state.db")
-        self._opened.callback(self.state.close)
-        self.people = open_history(data / HISTORY_FILE)
-        self._opened.callback(self.people.close)
-        self.reader = SqliteLogReader(data / "log")
-        self.snapshots = FileSnapshots(data)
-        self.snapshots.clean()
-        self.types = EventTypes(EVENTS)
-
-    def _follow_here(self) -> Runners | Following:
-        data = self.settings.data_path
-        # Of the thread that applies the history: a key store is for one thread at a time.
-        keys = SqliteKeyStore.open(data / "keys.db", data / "kek", entropy=self.entropy)
-        self._opened.callback(keys.close)
-        people = HistoryProjection(keys, rows_max=self.settings.history.rows_per_person)
-        return Runners(
-            [
-                ProjectionRunner(self.log, self.state, self.types, PROJECTIONS),
-                ProjectionRunner(self.log, self.people, self.types, [people]),
-            ]
-        )
-
-    def _follow_beside(self) -> Runners | Following:
-        # From here on the follower alone writes state.db, and all of history.db but what erasures
-        # and time take away; what is wrong with either stops the start.
-        people = HistoryProjection(self.keys, rows_max=self.settings.history.rows_per_person)
-        checkpoints = load_checkpoints(self.log, self.state, PROJECTIONS)
-        checkpoints |= load_checkpoints(self.log, self.people, [people])
-        return Following(
-            self.log,
-            data=str(self.settings.data_path.resolve()),
-            log_level=self.settings.logging.level,
-            snapshot_events=SNAPSHOT_EVENTS,
-            history_rows=self.settings.history.rows_per_person,
-            seq=min(checkpoints.values()),
-        )
-
-    def _open_memory(self) -> None:
-        self.memory = Memory()
-        self.answers = IdempotencyKeys(self._recall_answer)
-        self.journal = Journal(
-            log=self.log,
-            types=self.types,
-            folds=self.memory.folds,
-            clock=self.clock,
-            ids=self.ids,
-            snapshots=self.snapshots,
-            answers=self.answers,
-        )
-        replayed = self.journal.refold()
-        self._snapshot_seq = self.log.head.seq - replayed
-
     def _build_parts(self) -> None:
         settings, memory = self.settings, self.memory
-        self.pseudonym = pseudonyms = Pseudonyms(self.secrets.pseudonym)
-        personal = Personal(self.keys, pseudonyms)
+        personal = Personal(self.keys, self.pseudonym)
         tokens = Tokens({BEACON_KEY_ID: self.secrets.beacon}, current=BEACON_KEY_ID)
         self.ads = Ads(
             catalogue=memory.catalogue,
@@ -267,11 +186,11 @@ class Platform:
             ledger=memory.consent,
             journal=self.journal,
             keys=self.keys,
-            pseudonym=pseudonyms,
+            pseudonym=self.pseudonym,
             secrets=self.secrets,
             entropy=self.entropy,
         )
-        self._opened.callback(self.consent.close)
+        self.store.opened.callback(self.consent.close)
         self._build_behavioural(personal)
         self.terms_of: TermsOf = RequestTerms(
             settings,
@@ -280,15 +199,15 @@ class Platform:
             subscriptions=memory.subscriptions,
             clock=self.clock,
         )
+        self.special: SpecialAds | None = None
         self.fairness = self._fairness() if settings.fairness.enabled else None
-        special = None if self.fairness is None else self.fairness.special
         self.record_outcome = RecordOutcome(
             billing=self.billing,
             traffic=self.traffic,
             journal=self.journal,
             tenant=settings.tenant,
             exchange=exchange,
-            special=special,
+            special=self.special,
         )
         self.serve_ad = ServeAd(
             terms_of=self.terms_of,
@@ -297,19 +216,10 @@ class Platform:
             journal=self.journal,
             tenant=settings.tenant,
             exchange=exchange,
-            special=special,
+            special=self.special,
         )
-        self.execute = Executor(self.journal, self.answers, secret=self.secrets.fingerprint)
-        self.erasures = Erasures(
-            keys=self.keys,
-            types=self.types,
-            pseudonym=pseudonyms,
-            rows=self.reader.rows,
-            rows_naming=partial(rows_naming, self.state.reader),
-            history=self.history,
-            snapshots=self.snapshots,
-            followers=[self.consent.erased, self._forget],
-        )
+        self.erasures.stores["history"] = self.history
+        self.erasures.followers += [self.consent.erased, self._forget]
         self.consent.erasures = self.erasures
         if self.fairness is not None:
             self.erasures.followers.append(self.fairness.erased)
@@ -319,7 +229,7 @@ class Platform:
             ledger=memory.ledger,
             journal=self.journal,
             keys=self.keys,
-            pseudonym=pseudonyms,
+            pseudonym=self.pseudonym,
             entropy=self.entropy,
             network=self._network,
         )
@@ -349,7 +259,7 @@ class Platform:
             rows_max=settings.history.rows_per_person,
             refused=self.denied.note,
         )
-        self._opened.callback(self.history.close)
+        self.store.opened.callback(self.history.close)
         self._purged_s = 0
         self._ads_free = self._ads_free_due_us = 0
         self.behaviour = Behaviour(
@@ -372,21 +282,23 @@ class Platform:
         )
 
     def _fairness(self) -> Fairness:
-        parts = Parts(
-            memory=self.memory.fairness,
+        own = OwnAds(self.memory.catalogue, self.memory.budgets, self.memory.fairness, self.clock)
+        fairness = Fairness(
+            self.store,
+            subject_of=self.consent.consents.subject_of,
+            own_ads=own.live,
+            is_own=own.has,
+        )
+        self.special = SpecialAds(
             ads=self.ads,
             catalogue=self.memory.catalogue,
-            budgets=self.memory.budgets,
-            journal=self.journal,
-            keys=self.keys,
-            pseudonym=self.pseudonym,
-            subject_of=self.consent.consents.subject_of,
-            entropy=self.entropy,
-            rows=self.reader.rows,
-            types=self.types,
+            memory=self.memory.fairness,
+            steer=fairness.steer,
+            clusters=fairness.clusters,
+            showing=fairness.showing,
+            subject_of=fairness.subject_of,
+            period=fairness.period,
         )
-        fairness = Fairness(self.settings, parts, secrets=self.secrets)
-        fairness.begin()
         return fairness
 
     def _forget(self, command: Command, subject: str, pseudonym: bytes, event_id: bytes) -> None:
@@ -447,28 +359,10 @@ class Platform:
 
     # ---- older than memory ----------------------------------------------------------------------
 
-    def _recall_answer(self, tenant: str, scope: str, key: str) -> Idempotency | None:
-        with self.state.reader.begin() as connection:
-            return AnswerIndex.recall(connection, tenant, scope, key)
-
     def stored_transfer(self, transfer_id: str) -> Entry | None:
         """A transfer from its projection row."""
         with self.state.reader.begin() as connection:
             return TransferIndex.entry(connection, transfer_id)
-
-    async def indexed(self) -> None:
-        """Resolves when everything acknowledged so far is durable and in the projections.
-
-        Raises StorageFull or Overloaded where they do not catch up in time.
-        """
-        await self.journal.settled()
-        try:
-            async with asyncio.timeout(INDEXED_WITHIN_S):
-                await self.projections.caught_up(self.log.head.seq)
-        except TimeoutError:
-            self.log.admit()  # a disk that is full for the log is full for the projections
-            lag = self.projections.lag
-            raise Overloaded(f"the projections are {lag} events behind; see /readyz") from None
 
     async def recall_transfers(self, *transfer_ids: str) -> None:
         """Make sure that memory knows these transfers, if they ever existed.
@@ -490,7 +384,22 @@ class Platform:
     @asynccontextmanager
     async def lifespan(self, app: object) -> AsyncIterator[None]:
         """Background work while the server runs; afterwards everything durable and closed."""
-        self.projections.start()
+        async with AsyncExitStack() as living:
+            await living.enter_async_context(self.store.running())
+            await self._begin()
+            living.push_async_callback(self._end)
+            work = (
+                self.store.keep(self._keep_house),
+                self._keep_pace(),
+                self._make_reports(),
+                self.subscribing.keep(),
+                *([] if self.fairness is None else [self.fairness.keep()]),
+            )
+            await living.enter_async_context(working(*work))
+            living.callback(self.desk.stop)
+            yield
+
+    async def _begin(self) -> None:
         self.model.begin()
         now_s = self.clock.wall_us() // 1_000_000
         self.ads.warm_up(now_s)
@@ -498,80 +407,40 @@ class Platform:
         self._learn_here()
         if self.bidding is not None:
             await self.bidding.begin()
-        # What was folded at the start lives as long as the process: passes of the garbage collector
-        # over it find nothing and stop every request meanwhile.
-        gc.collect()
-        self._settle()
-        tasks = [
-            asyncio.create_task(work)
-            for work in (
-                self._housekeep(),
-                self._keep_pace(),
-                self._make_reports(),
-                self.subscribing.keep(),
-                *([] if self.fairness is None else [self.fairness.keep()]),
-            )
-        ]
-        try:
-            yield
-        finally:
-            self.desk.stop()
-            for task in tasks:
-                task.cancel()
-            try:
-                for task in tasks:
-                    with suppress(asyncio.CancelledError):
-                        await task
-                if self.bidding is not None:
-                    await self.bidding.close()
-                await self.subscribing.close()
-                with suppress(Unavailable):
-                    self.denied.record(self.journal, tenant=self.settings.tenant)
-                    self.count_ads_free(at_once=True)
-                    while self.fairness is not None and self.fairness.count_shown():
-                        pass
-                    await self.journal.settled()
-                    if not isinstance(self.projections, Following):
-                        self._snapshot_if_durable()
-                if isinstance(self.projections, Following):
-                    await self.projections.finish()
-            finally:
-                await asyncio.to_thread(self.close)
-                gc.unfreeze()  # a process that goes on may forget all this
+        self._settled_ads = len(self.memory.catalogue.creatives)
+
+    async def _end(self) -> None:
+        if self.bidding is not None:
+            await self.bidding.close()
+        await self.subscribing.close()
+        with suppress(Unavailable):
+            self.denied.record(self.journal, tenant=self.settings.tenant)
+            self.count_ads_free(at_once=True)
+            while self.fairness is not None and self.fairness.count_shown():
+                pass
 
     def _learn_here(self) -> None:
         """Learn the response model in a thread, where no follower does."""
         if not isinstance(self.projections, Following):
             self._learner = LearnerThread(self.log, self.types, self.settings.data_path)
+            self.store.opened.callback(self._learner.close)
             self._learner.start()
 
-    async def _housekeep(self) -> None:
-        while True:
-            await asyncio.sleep(TICK_S)
-            self.projections.notify()
-            try:
-                await self._expire()
-                await self._keep_people()
-                self.consent.seal_if_due(tenant=self.settings.tenant)
-                await self.model.tick()
-                if self.bidding is not None:
-                    self.bidding.tick()
-                if self.geo is not None:
-                    await asyncio.to_thread(self.geo.reload_if_changed)
-                await self._merge_ads()
-                if len(self.memory.catalogue.creatives) >= self._settled_ads + SETTLED_ADS:
-                    gc.collect(1)
-                    self._settle()
-                if self._is_snapshot_due():
-                    await self.journal.settled()
-                    self._snapshot_if_durable()
-            except Unavailable:  # the disk is full or the log overloaded: next time
-                continue
-
-    def _settle(self) -> None:
-        """Take what has come to stay out of the garbage collector's sight."""
-        self._settled_ads = len(self.memory.catalogue.creatives)
-        gc.freeze()
+    async def _keep_house(self) -> None:
+        await self._expire()
+        await self._keep_people()
+        self.consent.seal_if_due(tenant=self.settings.tenant)
+        await self.model.tick()
+        if self.bidding is not None:
+            self.bidding.tick()
+        if self.geo is not None:
+            await asyncio.to_thread(self.geo.reload_if_changed)
+        await self._merge_ads()
+        ads = len(self.memory.catalogue.creatives)
+        if ads >= self._settled_ads + SETTLED_ADS:
+            self._settled_ads = ads
+            gc.collect(1)
+            gc.freeze()
 
     async def _make_reports(self) -> None:
         """Make scheduled reports; apart from the rest, since each may take minutes."""
@@ -656,22 +525,6 @@ class Platform:
                 command.commit()
         return expired
 
-    def _is_snapshot_due(self) -> bool:
-        if isinstance(self.projections, Following):
-            return False  # its follower does it
-        since = self.log.head.seq - self._snapshot_seq
-        return is_snapshot_due(since, self.snapshots, least_events=SNAPSHOT_EVENTS)
-
-    def _snapshot_if_durable(self) -> None:
-        """Save memory's state when every event in it is on disk; else the next tick tries again."""
-        seq, states = self.journal.snapshot()
-        if seq == self.log.head.seq and seq > self._snapshot_seq:
-            self.snapshots.save(seq, states)
-            self._snapshot_seq = seq
-
     def close(self) -> None:
         """Stop what follows the log, store what waits, close every file. Idempotent."""
-        if self._learner is not None:
-            self._learner.close()
-        self.projections.close()
-        self._opened.close()
+        self.store.close()

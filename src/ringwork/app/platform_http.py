@@ -1,4 +1,4 @@
-"""The platform's own HTTP contract: health, keys, log, traces, erasures (specification 7.4)."""
+"""The foundation's own HTTP contract: health, keys, log, traces, erasures (specification 7.4)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from ringwork.app.access import Access, AccessPage
 from ringwork.app.log_api import CURSOR, EventPage, LogApi, LogQuery, Trace, seq_of
-from ringwork.app.platform import Platform
+from ringwork.app.store import Store
 from ringwork.kernel.errors import Fault, Invalid, NotFound, RingworkError
 from ringwork.kernel.ids import format_id, parse_id
 from ringwork.kernel.journal import Command
@@ -21,6 +21,7 @@ from ringwork.web.app import HttpRequest, run_command
 from ringwork.web.auth import needs
 from ringwork.web.keys import ROLES, ApiKey, Role
 from ringwork.web.openapi import UUID_PATTERN, UuidText, described
+from ringwork.web.sessions import SignIn
 
 
 class NewErasure(Struct, forbid_unknown_fields=True):
@@ -101,23 +102,33 @@ TYPES: tuple[type[Struct], ...] = (
     KeyMade,
     KeyView,
     KeyList,
-    SignInLink,
     Readiness,
 )
 
 
-def routes(platform: Platform, log_api: LogApi) -> list[ControllerRouterHandler]:
-    """Every handler of the platform itself."""
+def routes(store: Store, log_api: LogApi) -> list[ControllerRouterHandler]:
+    """Every handler that needs a store and no part."""
     return [
-        *_health(platform),
-        *_keys(platform),
+        *_health(store),
+        *_keys(store),
         *_log(log_api),
-        *_erasures(platform),
-        *_access(platform, log_api),
+        *_erasures(store),
+        *_access(store, log_api),
     ]
 
 
-def _health(platform: Platform) -> list[ControllerRouterHandler]:
+def sign_in_routes(sign_in: SignIn) -> list[ControllerRouterHandler]:
+    """Where there are pages to sign in to."""
+
+    @post("/v1/sign-in-links", opt=needs("keys:write"), sync_to_thread=False)
+    def sign_in_link() -> SignInLink:
+        """A path that signs a browser in to the console, once."""
+        return SignInLink(f"/console/sign-in?token={sign_in.issue_link()}")
+
+    return [sign_in_link]
+
+
+def _health(store: Store) -> list[ControllerRouterHandler]:
     @get("/healthz", sync_to_thread=False, opt={"open": True})
     def healthz() -> dict[str, str]:
         """Live: the process answers."""
@@ -126,31 +137,30 @@ def _health(platform: Platform) -> list[ControllerRouterHandler]:
     @get("/readyz", sync_to_thread=False, opt={"open": True})
     def readyz() -> Response[Readiness]:
         """Ready to serve, or 503 with the check that says why not."""
-        readiness = readiness_of(platform)
+        readiness = readiness_of(store)
         headers = {} if readiness.ready else {"Retry-After": "1"}
         return Response(readiness, status_code=200 if readiness.ready else 503, headers=headers)
 
     return [healthz, readyz]
 
 
-def readiness_of(platform: Platform) -> Readiness:
+def readiness_of(store: Store) -> Readiness:
     """The checks behind ``/readyz``."""
     checks = {"log": "ok", "projections": "ok", "disk": "ok"}
     try:
-        platform.log.admit()
+        store.log.admit()
     except RingworkError as error:
         which = "disk" if "storage-full" in str(error) else "log"
         checks[which] = str(error)
-    if platform.projections.troubles:
+    if store.projections.troubles:
         checks["projections"] = "; ".join(
-            f"{name}: {text.splitlines()[0]}"
-            for name, text in platform.projections.troubles.items()
+            f"{name}: {text.splitlines()[0]}" for name, text in store.projections.troubles.items()
         )
     return Readiness(all(value == "ok" for value in checks.values()), checks)
 
 
-def _keys(platform: Platform) -> list[ControllerRouterHandler]:
-    api_keys = platform.memory.api_keys
+def _keys(store: Store) -> list[ControllerRouterHandler]:
+    api_keys = store.memory.api_keys
 
     @post("/v1/keys", opt={**needs("keys:write"), **described(KeyMade)})
     async def create_key(request: HttpRequest, data: JSONBody[NewKey]) -> Response[bytes]:
@@ -161,11 +171,11 @@ def _keys(platform: Platform) -> list[ControllerRouterHandler]:
         made: list[str] = []
 
         def decide(command: Command) -> tuple[int, Struct]:
-            token = api_keys.create(command, platform.entropy, role=data.role, label=data.label)
+            token = api_keys.create(command, store.entropy, role=data.role, label=data.label)
             made.append(token)
             return 201, KeyMade(token.split("_")[1], data.role, token)
 
-        return await run_command(request, platform.execute, decide, takes_key=False)
+        return await run_command(request, store.execute, decide, takes_key=False)
 
     @get("/v1/keys", opt=needs("keys:write"), sync_to_thread=False)
     def list_keys() -> KeyList:
@@ -185,14 +195,9 @@ def _keys(platform: Platform) -> list[ControllerRouterHandler]:
         def decide(command: Command) -> tuple[int, Struct]:
             return 200, _key_view(api_keys.revoke(command, key_id))
 
-        return await run_command(request, platform.execute, decide)
+        return await run_command(request, store.execute, decide)
 
-    @post("/v1/sign-in-links", opt=needs("keys:write"), sync_to_thread=False)
-    def sign_in_link() -> SignInLink:
-        """A path that signs a browser in to the console, once."""
-        return SignInLink(f"/console/sign-in?token={platform.sign_in.issue_link()}")
-
-    return [create_key, list_keys, revoke_key, sign_in_link]
+    return [create_key, list_keys, revoke_key]
 
 
 def _key_view(key: ApiKey) -> KeyView:
@@ -243,27 +248,27 @@ def _log(log_api: LogApi) -> list[ControllerRouterHandler]:
     return [log_events, log_stream, trace]
 
 
-def _access(platform: Platform, log_api: LogApi) -> list[ControllerRouterHandler]:
+def _access(store: Store, log_api: LogApi) -> list[ControllerRouterHandler]:
     access = Access(
-        log=platform.log,
+        log=store.log,
         log_api=log_api,
-        types=platform.types,
-        keys=platform.keys,
-        pseudonym=platform.pseudonym,
+        types=store.types,
+        keys=store.keys,
+        pseudonym=store.pseudonym,
     )
 
     @post("/v1/access", status_code=200, opt=needs("consent:export"))
     async def read_access(data: JSONBody[NewAccess]) -> AccessPage:
         """What the log holds about a subject, unsealed: a page of its events in order."""
-        await platform.journal.settled()
+        await store.journal.settled()
         after_seq = seq_of(data.after, pointer="/after")
         return await access.page(data.subject, after_seq=after_seq, limit=data.limit)
 
     return [read_access]
 
 
-def _erasures(platform: Platform) -> list[ControllerRouterHandler]:
-    erasures = platform.erasures
+def _erasures(store: Store) -> list[ControllerRouterHandler]:
+    erasures = store.erasures
 
     @post(
         "/v1/erasures",
@@ -276,7 +281,7 @@ def _erasures(platform: Platform) -> list[ControllerRouterHandler]:
             event_id, _, deleted = erasures.erase(command, data.subject)
             return 201, ErasureAnswer(format_id(event_id), deleted)
 
-        return await run_command(request, platform.execute, decide)
+        return await run_command(request, store.execute, decide)
 
     @get("/v1/erasures/{erasure_id:str}", opt=needs("erasure:write"))
     async def read_erasure(erasure_id: UuidText) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``ringwork serve``: the server and its follower, until SIGTERM or Ctrl-C.
+"""``ringwork serve`` and its like: a server and its follower, until SIGTERM or Ctrl-C.
 
 Two listeners on one event loop: TCP for the world and an owner-only unix socket, named in LOCK, for
 the command line. The follower is a child process that keeps projections and snapshots
@@ -18,12 +18,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Final, Protocol
 
 import uvicorn
 import uvloop
 
-from ringwork.app.compose import Application, create
+from ringwork.app.application import Application, Served
 from ringwork.app.lock import SOCKET_NAME, hold
 from ringwork.app.settings import Settings
 from ringwork.kernel.errors import ConfigurationError
@@ -36,7 +36,13 @@ GC_THRESHOLDS: Final = (5_000, 50, 100)
 it, find nothing and take a quarter of the time."""
 
 
-def run(settings: Settings) -> None:
+class Create(Protocol):
+    """Opens the store of some settings and builds what is served of it."""
+
+    def __call__(self, settings: Settings, *, follower_process: bool) -> Application[Served]: ...
+
+
+def run(settings: Settings, create: Create) -> None:
     """Serve until told to stop. Raises Busy, ConfigurationError, LogCorrupt before it listens."""
     _refuse_exposed(settings)
     configure(settings.logging.level)
@@ -60,7 +66,9 @@ class _AdminServer(uvicorn.Server):
 class _MainServer(uvicorn.Server):
     """The first listener; it takes the other one down with it."""
 
-    def __init__(self, config: uvicorn.Config, *, app: Application, admin: _AdminServer) -> None:
+    def __init__(
+        self, config: uvicorn.Config, *, app: Application[Served], admin: _AdminServer
+    ) -> None:
         super().__init__(config)
         self._app = app
         self._admin = admin
@@ -78,7 +86,7 @@ class _MainServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-async def _serve(settings: Settings, app: Application, admin_socket: socket.socket) -> None:
+async def _serve(settings: Settings, app: Application[Served], admin_socket: socket.socket) -> None:
     admin = _AdminServer(
         uvicorn.Config(
             app.local_admin,
@@ -119,12 +127,12 @@ async def _serve(settings: Settings, app: Application, admin_socket: socket.sock
         raise KeyboardInterrupt
 
 
-def _greet(settings: Settings, app: Application) -> None:
+def _greet(settings: Settings, app: Application[Served]) -> None:
     """Say where we are; the sign-in link goes to a terminal only, never into a pipe or file."""
     url = settings.http.public_url_or_own
     sys.stderr.write(f"Ringwork serves {url}\n")
-    if settings.console.enabled and sys.stderr.isatty():
-        token = app.platform.sign_in.issue_link()
+    if app.sign_in is not None and settings.console.enabled and sys.stderr.isatty():
+        token = app.sign_in.issue_link()
         sys.stderr.write(f"Console: {url}/console/sign-in?token={token} (valid once)\n")
 
 

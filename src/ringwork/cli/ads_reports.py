@@ -125,7 +125,7 @@ def forecast(
         Keep the exported log there, and go on with it the next time.
     """
     from ringwork.ads.forecast import PlannedCampaign, run_forecast  # noqa: PLC0415  # heavy
-    from ringwork.app.compose import clock_of  # noqa: PLC0415
+    from ringwork.app.store import clock_of  # noqa: PLC0415
 
     plan, settings = _decoded(file, PlannedCampaign), options.settings()
     with _warehouse(options, export) as warehouse:

@@ -9,6 +9,7 @@ app = App(
     help="Housing, employment and credit ads: measure, steer, prove.",
     help_format="plaintext",
 )
+app.command("ringwork.cli.fairness_serve:serve", name="serve")
 app.command("ringwork.cli.fairness_audit:audit", name="audit")
 app.command("ringwork.cli.fairness_audit:report", name="report")
 app.command("ringwork.cli.fairness_audit:dossier", name="dossier")

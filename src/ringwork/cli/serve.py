@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import errno
 import socket
+from typing import TYPE_CHECKING
 
 from ringwork.app.lock import holder_of
 from ringwork.cli.main import INTERRUPTED, OK
 from ringwork.cli.options import DEFAULTS, Options
 from ringwork.kernel.errors import Busy, ConfigurationError
+
+if TYPE_CHECKING:
+    from ringwork.app.serve import Create
+    from ringwork.app.settings import Settings
 
 
 def serve(*, host: str | None = None, port: int | None = None, options: Options = DEFAULTS) -> None:
@@ -23,16 +28,29 @@ def serve(*, host: str | None = None, port: int | None = None, options: Options 
     port:
         TCP port.
     """
+    settings = listening(host, port, options)
+    from ringwork.app.compose import create  # noqa: PLC0415  # a server's weight, for a server
+
+    run_to_end(settings, create)
+
+
+def listening(host: str | None, port: int | None, options: Options) -> Settings:
+    """The settings of a server that can listen where they say. Raises Busy, ConfigurationError."""
     given = {"http.host": host, "http.port": port}
     settings = options.settings({key: value for key, value in given.items() if value is not None})
     if holder_of(settings.data_path) is None:  # else the lock names who serves, port and all
         require_free(settings.http.host, settings.http.port)
+    return settings
+
+
+def run_to_end(settings: Settings, create: Create) -> None:
+    """Serve until Ctrl-C, and end the process."""
     from ringwork.app.ending import end_at_once  # noqa: PLC0415  # as the next one
     from ringwork.app.serve import run  # noqa: PLC0415  # a server's weight, only for a server
 
     code = OK
     try:
-        run(settings)
+        run(settings, create)
     except KeyboardInterrupt:
         code = INTERRUPTED
     end_at_once(code)

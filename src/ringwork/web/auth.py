@@ -47,14 +47,14 @@ class Authentication:
         rest: ASGI,
         *,
         keys: ApiKeys,
-        sign_in: SignIn,
+        sign_in: SignIn | None,
         tenant: str,
         hosts: frozenset[str],
         new_request_id: Callable[[], bytes],
     ) -> None:
         """``hosts``: names that this server answers to besides loopback.
 
-        Empty takes loopback only.
+        Empty takes loopback only. ``sign_in``: where there are pages to sign in to.
         """
         self._rest = rest
         self._keys = keys
@@ -117,7 +117,7 @@ class Authentication:
         self, scope: Scope, headers: dict[bytes, bytes], state: dict[str, object], host: str
     ) -> Principal | None:
         value = cookie_of(headers.get(b"cookie", b""), COOKIE)
-        if value is None:
+        if value is None or self._sign_in is None:
             return None
         principal = self._sign_in.principal(value)
         if principal is None:

@@ -67,7 +67,7 @@ class Spy(ServeAd):
             journal=platform.journal,
             tenant=platform.settings.tenant,
             exchange=None if platform.bidding is None else platform.bidding.desk,
-            special=None if platform.fairness is None else platform.fairness.special,
+            special=platform.special,
         )
         self.person = ""
         self.subject = b""
@@ -306,9 +306,9 @@ def _by_steering(world: World) -> None:
 
 def _in_the_ids_of_the_measured(world: World) -> None:
     """Events of whom a special ad reached draw their ids where everything else draws its own."""
-    fairness = world.platform.fairness
-    assert fairness is not None
-    record = fairness.special.record
+    special = world.platform.special
+    assert special is not None
+    record = special.record
 
     def leaky(command: Command, *arguments: Any) -> None:
         before = command.recorded
@@ -316,7 +316,7 @@ def _in_the_ids_of_the_measured(world: World) -> None:
         for _ in range(command.recorded - before - 1):  # the first names nobody
             world.platform.journal.ids.new()
 
-    fairness.special.record = leaky  # type: ignore[method-assign,assignment]  # a planted leak
+    special.record = leaky  # type: ignore[method-assign,assignment]  # a planted leak
 
 
 def _by_profile(world: World) -> None:

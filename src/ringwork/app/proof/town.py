@@ -266,7 +266,7 @@ def _steer(world: World) -> None:
     from ringwork.fairness.control.model import records  # noqa: PLC0415
     from ringwork.fairness.control.steering import AdTable  # noqa: PLC0415
 
-    fairness = world.platform.fairness
+    fairness, special = world.platform.fairness, world.platform.special
     assert fairness is not None, "the settings of the proof leave it on"
     first = np.linspace(0.05, 0.95, fairness.clusters.count)
     chances = np.stack((first, 1 - first), axis=1)
@@ -280,7 +280,8 @@ def _steer(world: World) -> None:
         },
         chances / chances.sum(axis=0),
     )
-    fairness.special.period = lambda: PERIOD
+    assert special is not None
+    special.period = lambda: PERIOD
 
 
 # ---- what is on sale ----------------------------------------------------------------------------

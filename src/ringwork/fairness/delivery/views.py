@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET, Struct
 
@@ -15,6 +15,9 @@ from ringwork.kernel.errors import NotFound
 
 if TYPE_CHECKING:
     from ringwork.fairness.delivery.desk import Desk
+
+NOT_YET: Final = "registered, and not looked at yet: a moment"
+"""Why nothing is measured of an ad between its registration and the next look."""
 
 
 class DirectFigure(Struct, frozen=True, kw_only=True, tag="direct", tag_field="kind"):
@@ -76,8 +79,8 @@ class AdView(Struct, frozen=True, kw_only=True):
 
 def view_of(memory: FairnessMemory, desk: Desk, ad: str) -> AdView | None:
     """None for an ad that nothing is known of."""
-    flight = memory.flights.ads.get(ad)
-    reason = desk.unmeasured.get(ad, "")
+    flight, told = memory.flights.ads.get(ad), memory.flights.registered.get(ad)
+    reason = desk.unmeasured.get(ad, "" if flight is not None or told is None else NOT_YET)
     if flight is None and not reason:
         return None
     release, control = memory.log.release(ad), memory.log.control(ad)
@@ -89,7 +92,11 @@ def view_of(memory: FairnessMemory, desk: Desk, ad: str) -> AdView | None:
         budget = None
     return AdView(
         ad=ad,
-        category=segments[-1].opened.category if segments else "",
+        category=segments[-1].opened.category
+        if segments
+        else ""
+        if told is None
+        else told.category,
         segments=len(segments),
         impressions=sum(one.impressions for one in segments),
         demo_tables=any(one.demo_tables for one in state.tables),
