@@ -88,9 +88,11 @@ class CoverageRow(Struct, frozen=True, kw_only=True):
     """Of a declared attribute empty: its share stands in ``point``."""
     point: str
     upper: str
+    expected: str
+    """Of an estimated attribute: in truth, as far as anybody can know."""
     by_impressions: str
     by_spend: str
-    """Weighted, of the same measures in the same order."""
+    """``expected`` weighted; of a declared attribute, ``point``."""
     proxy_share: float | None
     point_share: float | None
     upper_share: float | None
@@ -292,8 +294,8 @@ def _answer(facts: FairnessFacts, lines: Sequence[CoverageRow]) -> Sentence:
                 Bold(f"between {one.proxy}{NARROW}% (proxy)"),
                 " and ",
                 Bold(f"{one.point}{NARROW}% (de-attenuated"),
-                f"; {one.upper}{NARROW}% with their whole 95{NARROW}% interval",
-                Bold(")"),
+                f"; {one.upper}{NARROW}% with their whole 95{NARROW}% interval; ",
+                Bold(f"{one.expected}{NARROW}% expected in truth)"),
                 f" by {name}",
             ]
         else:
@@ -380,7 +382,7 @@ def _coverage(cells: Mapping[str, Coverage | None]) -> CoverageRow:
     proxy, point, upper = cells["proxy"], cells["deattenuated"], cells["interval_upper"]
     assert proxy is not None
     is_estimated = point is not None
-    measures = [proxy, point, upper] if is_estimated else [proxy]
+    best = (cells["expected"] or point) if is_estimated else proxy
     row = CoverageRow(
         attribute=proxy.attribute,
         by=BYS[proxy.by],
@@ -391,8 +393,9 @@ def _coverage(cells: Mapping[str, Coverage | None]) -> CoverageRow:
         proxy=_ppm_of(proxy) if is_estimated else "",
         point=_ppm_of(point) if is_estimated else _ppm_of(proxy),
         upper=_ppm_of(upper) if is_estimated else "",
-        by_impressions=" · ".join(_weighted(one, "impressions_share_ppm") for one in measures),
-        by_spend=" · ".join(_weighted(one, "spend_share_ppm") for one in measures),
+        expected=_ppm_of(cells["expected"]) if is_estimated else "",
+        by_impressions=_weighted(best, "impressions_share_ppm"),
+        by_spend=_weighted(best, "spend_share_ppm"),
         proxy_share=_share_of(proxy) if is_estimated else None,
         point_share=_share_of(point if is_estimated else proxy),
         upper_share=_share_of(upper),
@@ -402,7 +405,7 @@ def _coverage(cells: Mapping[str, Coverage | None]) -> CoverageRow:
     if is_estimated:
         said = (
             f"between {row.proxy} (proxy) and {row.point} per cent (de-attenuated) of {row.ads} "
-            f"ads, {row.upper} with their whole interval"
+            f"ads, {row.upper} with their whole interval, {row.expected} expected in truth"
         )
     title = (
         f"{named(row.attribute)} {row.by}, {row.minimum} impressions or more, within "
