@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ringwork.console import fairness_charts as charts
@@ -278,6 +278,7 @@ def test_any_history_is_drawn_inside_its_plot(
             assert 0 <= float(y) <= 1000
 
 
+@example([(0.0, 5e-324), (0.0, 0.0)])
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(-1e3, 1e3)), min_size=1, max_size=30))
 def test_any_shifts_are_drawn_inside_their_plot(points: list[tuple[float, float]]) -> None:
     drawn = str(

@@ -52,13 +52,17 @@ class Limit(Struct, frozen=True, kw_only=True):
     text: str
 
 
+_LEAST: Final = 1e-300
+"""Below it there is no power of ten to step by."""
+
+
 def ticks(top: float, most: int = 4) -> list[float]:
     """Round steps above 0 up to ``top``: 1, 2, 2.5 or 5 times a power of ten.
 
     >>> ticks(930)
     [200.0, 400.0, 600.0, 800.0]
     """
-    if top <= 0:
+    if top < _LEAST:
         return []
     power = 10.0 ** math.floor(math.log10(top / most))
     step = next(power * m for m in (1, 2, 2.5, 5, 10) if _steps(top, power * m) <= most)
