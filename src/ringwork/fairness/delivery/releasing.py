@@ -73,15 +73,11 @@ def due_at(releases: int, expected_impressions: int, episodes: int) -> int | Non
 
 
 def is_due(flight: Flight) -> bool:
-    """Whether an ad has as many impressions as its next release waits for, some of them new.
-
-    Impressions may come in batches that are beyond several releases: one measures them all.
-    """
+    """Whether an ad has as many impressions as its next release waits for."""
     segment = flight.open
     opened = segment.opened
     at = due_at(flight.releases, opened.expected_impressions, opened.declared.privacy.episodes)
-    is_new = segment.impressions > segment.released
-    return is_new and not flight.is_final and at is not None and segment.impressions >= at
+    return not flight.is_final and at is not None and segment.impressions >= at
 
 
 def has_more(flight: Flight) -> bool:
