@@ -12,6 +12,7 @@ from io import BytesIO
 import httpx
 import pytest
 
+from ringwork.app.erasure import envelopes
 from ringwork.kernel.ids import format_id
 from ringwork.web.keys import Role
 from tests.console.town import Town
@@ -404,7 +405,9 @@ def test_a_form_from_elsewhere_is_refused(town: Town, path: str, typed: dict[str
         answer = Person(town).http.post(path, data={**typed, **csrf, "key": "k"})
         assert answer.status_code == 403
         assert "another session" in answer.text
-    assert town.platform.log.head.seq == before
+    # Housekeeping may have written meanwhile; of campaigns and their pictures nothing was.
+    later = [one.type for one, seq in envelopes(town.platform.log.rows(before)) if seq > before]
+    assert not [one for one in later if one.startswith(("campaign_", "creative_"))]
 
 
 @pytest.mark.parametrize(("path", "typed"), WRITES)
