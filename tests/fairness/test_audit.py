@@ -454,6 +454,22 @@ def test_coverage_by_hand(
     assert excluded(state, plan).ads == left_out
 
 
+def test_what_is_expected_by_hand() -> None:
+    """Chances of .6 and .9 are one and a half ads; by impressions (100 x .6 + 200 x .9) / 300."""
+    plan = small_plan(estimated=("sex",))
+    state = state_of(plan, *three_ads())
+    told = {row.measure for row in coverage(state, plan)}
+    assert told == {"proxy", "deattenuated", "interval_upper"}, "no figure states a chance"
+    for name, chance in (("a", 600_000), ("b", 900_000), ("c", 1_000_000)):
+        found = state.figure(name, "sex", "impressions")
+        assert found is not None
+        known = msgspec.structs.replace(found, within_ppm=(chance,))
+        state.keep(name, "sex", "impressions", known)
+    (row,) = (one for one in coverage(state, plan) if one.measure == "expected")
+    assert (row.ads, row.within, row.share_ppm) == (2, 2, 750_000)
+    assert row.impressions_share_ppm == row.spend_share_ppm == 800_000
+
+
 def test_an_ad_whose_newest_release_has_no_figure_does_not_hide_behind_the_last_one() -> None:
     plan = small_plan()
     state = state_of(plan, *three_ads(), sums(2, 300, 290, 10, name="a"))

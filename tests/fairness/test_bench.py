@@ -291,6 +291,7 @@ def outcome_of(where: Market, truth, people=None, *, spent=100.0, value=100.0) -
         truth=of,
         people=of if people is None else np.array(people, dtype=float),
         audience=np.full(8, 1_000.0),
+        eligible=np.full(6, 0.25),
         posterior_noise=np.zeros((4, 4)),
         seen=np.zeros(6),
         release=None,

@@ -333,6 +333,31 @@ def test_nobody_is_steered_who_ends_within_the_band_anyway(lean, is_steered) -> 
     assert bool(shift.prices.any()) is is_steered
 
 
+def unsure(deviation: float) -> AdContext:
+    """The same ad, whose shares of the sexes are known to within ``deviation`` each."""
+    error = np.zeros((6, 6))
+    error[:2, :2] = deviation**2 * np.array([[1, -1], [-1, 1]])
+    return msgspec.structs.replace(context(), eligible_covariance=error)
+
+
+def test_an_ad_is_not_left_alone_where_its_audience_is_hardly_known() -> None:
+    ends = measured(male_lean=0.05, wins=3_000.0)  # two points of deviation, of five
+    sure, controller = context(), Dual()
+    assert not controller.step(controller.start(sure), ends).prices.any()
+    controller = Dual()
+    assert controller.step(controller.start(unsure(0.03)), ends).prices.any()
+
+
+def test_less_of_the_band_is_used_where_the_audience_is_less_known() -> None:
+    """The aim is four standard errors from the edge, of which the mix's is one."""
+    pulled = []
+    for deviation in (0.0, 0.005, 0.02):
+        controller, ad = Dual(), unsure(deviation)
+        shift = controller.step(controller.start(ad), measured(male_lean=0.15, wins=3_000.0))
+        pulled.append(float(np.abs(shift.prices[:2]).max()))
+    assert 0 < pulled[0] < pulled[1] < pulled[2]
+
+
 def test_more_impressions_are_known_better() -> None:
     chance = scatter(
         BLOCKS, np.tile(np.repeat([1 / 2, 1 / 4], BLOCKS)[:, None], 5), np.full(5, 0.2)

@@ -5,7 +5,8 @@ all ads with so many impressions (specification 4.1). Where a figure cannot be s
 it is not within: an ad whose newest release has no figure counts in the denominator alone, and so
 does one whose blur cannot be inverted under ``deattenuated``. ``interval_upper`` is the upper end
 of the interval. ``expected`` is how many ads are within in truth, by all that was measured: the sum
-of the chances of each; a count of point estimates says too much where most lie near the middle.
+of the chances of each; a count of point estimates says too much where most lie near the middle. It
+is left out where no figure states a chance, as in logs without a model of the blur.
 ``measure.coverage`` is the same table from live figures.
 """
 
@@ -89,7 +90,12 @@ def coverage(state: Recomputation, plan: Plan) -> list[Coverage]:
 
     A plan that was read back has lost the order that they were written in.
     """
-    people = {attribute for _, attribute, by, _ in state.figures() if by == "people"}
+    people, chances = set[str](), set[tuple[str, By]]()
+    for _, attribute, by, figure in state.figures():
+        if by == "people":
+            people.add(attribute)
+        if figure.within_ppm is not UNSET:
+            chances.add((attribute, by))
     ways: tuple[By, ...] = ("impressions", "people")
     return [
         coverage_row(state, plan, (by, attribute, threshold, minimum, measure))
@@ -99,6 +105,7 @@ def coverage(state: Recomputation, plan: Plan) -> list[Coverage]:
         for threshold in plan.thresholds_ppm
         for minimum in plan.minimum_impressions
         for measure in measures_of(plan, attribute)
+        if measure != "expected" or (attribute, by) in chances
     ]
 
 

@@ -24,10 +24,10 @@ from ringwork.fairness.delivery.events import (
     SpecialAdShown,
 )
 from ringwork.fairness.delivery.memory import FairnessMemory
+from ringwork.fairness.delivery.people import meet
 from ringwork.fairness.delivery.steer import AuctionSteer
 from ringwork.fairness.plan import Category
 from ringwork.kernel.errors import Conflict, Fault, Refused
-from ringwork.kernel.ids import derived_id
 from ringwork.kernel.journal import Command
 from ringwork.kernel.steering import Offer, Place
 from ringwork.kernel.viewer import PersonId
@@ -225,7 +225,8 @@ class Outside:
             purpose = None if subject is None else MEASURED
             event_id = command.record(shown, subject=subject, purpose=purpose)
             if subject is not None:
-                self._cluster(command, subject, one.cluster, event_id)
+                met = PersonClustered(self._period(), one.cluster)
+                meet(command, self._people, subject, met, event_id)
         return ImpressionsTaken(counted, len(told) - counted, late)
 
     def adjust(self, command: Command, data: Auction) -> Adjustments:
@@ -290,17 +291,6 @@ class Outside:
         return bool(
             flight is not None and flight.segments and one.time_us <= flight.open.released_us
         )
-
-    def _cluster(self, command: Command, subject: bytes, cluster: int, shown_id: bytes) -> None:
-        period = self._period()
-        if period and self._people.is_to_be_clustered(subject, period):
-            clustered = PersonClustered(period, cluster)
-            command.record(
-                clustered,
-                event_id=derived_id(shown_id, clustered.TYPE),
-                subject=subject,
-                purpose=MEASURED,
-            )
 
 
 def _id_of(one: ToldImpression) -> bytes:

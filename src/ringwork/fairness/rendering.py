@@ -148,7 +148,7 @@ def environment() -> Environment:
     env.globals["style"] = Markup(style)  # noqa: S704  # our own file
     env.filters.update(
         ppb=percent_of_ppb, ppm=percent_of_ppm, day=day, count=count, place=place, amount=amount,
-        words=words, cell=coverage_percent,
+        words=words, cell=coverage_percent, measured_by=measured_by,
     )  # fmt: skip
     return env
 
@@ -166,6 +166,24 @@ def percent_of_ppm(value: int | None) -> str:
 def coverage_percent(row: Coverage | None) -> str:
     """87.5, or a dash where no ad is counted."""
     return _NONE if row is None or row.share_ppm is None else f"{100 * row.share_ppm / PPM:.1f}"
+
+
+MEASURES: Final[dict[MeasureName, str]] = {
+    "proxy": "proxy",
+    "deattenuated": "de-attenuated",
+    "interval_upper": "whole 95 % interval",
+    "expected": "expected",
+}
+
+
+def _expected(row: Coverage | None) -> str:
+    """Said where the log's figures state chances."""
+    return "" if row is None else f"; {coverage_percent(row)} % expected in truth"
+
+
+def measured_by(row: Coverage, estimated: Sequence[str]) -> str:
+    """How a row of coverage was measured, in words."""
+    return MEASURES[row.measure] if row.attribute in estimated else "declared"
 
 
 def day(time_us: int) -> str:
@@ -261,8 +279,8 @@ def answer_of(document: Document) -> str:
             parts.append(
                 f"between {coverage_percent(line['proxy'])} % (proxy) and "
                 f"{coverage_percent(line['deattenuated'])} % (de-attenuated; "
-                f"{coverage_percent(line['interval_upper'])} % with their whole 95 % interval; "
-                f"{coverage_percent(line['expected'])} % expected in truth) by {name}"
+                f"{coverage_percent(line['interval_upper'])} % with their whole 95 % interval"
+                f"{_expected(line['expected'])}) by {name}"
             )
     return (
         f"Of {ads:,} ads with {least:,} impressions or more, variance is within "

@@ -26,6 +26,7 @@ from ringwork.fairness.delivery.events import (
     SpecialAdSold,
 )
 from ringwork.fairness.delivery.memory import FairnessMemory
+from ringwork.fairness.delivery.people import meet
 from ringwork.fairness.delivery.showing import Showing
 from ringwork.fairness.delivery.steer import AuctionSteer
 from ringwork.kernel.ids import derived_id
@@ -126,18 +127,8 @@ class SpecialAds:
                 if one.impression_id is not None and one.impression_id not in special:
                     self._showing.sold(one.impression_id, subject)
         if contests:
-            self._cluster(command, subject, page.cluster, competed)
-
-    def _cluster(self, command: Command, subject: bytes, cluster: int, competed: bytes) -> None:
-        period = self.period()
-        if period and self._memory.people.is_to_be_clustered(subject, period):
-            clustered = PersonClustered(period, cluster)
-            command.record(
-                clustered,
-                event_id=derived_id(competed, clustered.TYPE),
-                subject=subject,
-                purpose=MEASURED,
-            )
+            met = PersonClustered(self.period(), page.cluster)
+            meet(command, self._memory.people, subject, met, competed)
 
     def shown(self, command: Command, claim: Claim) -> None:
         """Record that an impression was billed, if it is a special ad's; count any other."""

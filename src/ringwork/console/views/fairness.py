@@ -294,10 +294,11 @@ def _answer(facts: FairnessFacts, lines: Sequence[CoverageRow]) -> Sentence:
                 Bold(f"between {one.proxy}{NARROW}% (proxy)"),
                 " and ",
                 Bold(f"{one.point}{NARROW}% (de-attenuated"),
-                f"; {one.upper}{NARROW}% with their whole 95{NARROW}% interval; ",
-                Bold(f"{one.expected}{NARROW}% expected in truth)"),
-                f" by {name}",
+                f"; {one.upper}{NARROW}% with their whole 95{NARROW}% interval",
             ]
+            if one.expected:
+                parts += ["; ", Bold(f"{one.expected}{NARROW}% expected in truth")]
+            parts += [Bold(")"), f" by {name}"]
         else:
             parts += [Bold(f"{one.point}{NARROW}%"), f" by {name}"]
     return say(*parts, ".")
@@ -393,7 +394,7 @@ def _coverage(cells: Mapping[str, Coverage | None]) -> CoverageRow:
         proxy=_ppm_of(proxy) if is_estimated else "",
         point=_ppm_of(point) if is_estimated else _ppm_of(proxy),
         upper=_ppm_of(upper) if is_estimated else "",
-        expected=_ppm_of(cells["expected"]) if is_estimated else "",
+        expected="" if cells["expected"] is None else _ppm_of(cells["expected"]),
         by_impressions=_weighted(best, "impressions_share_ppm"),
         by_spend=_weighted(best, "spend_share_ppm"),
         proxy_share=_share_of(proxy) if is_estimated else None,
@@ -405,7 +406,8 @@ def _coverage(cells: Mapping[str, Coverage | None]) -> CoverageRow:
     if is_estimated:
         said = (
             f"between {row.proxy} (proxy) and {row.point} per cent (de-attenuated) of {row.ads} "
-            f"ads, {row.upper} with their whole interval, {row.expected} expected in truth"
+            f"ads, {row.upper} with their whole interval"
+            f"{f', {row.expected} expected in truth' if row.expected else ''}"
         )
     title = (
         f"{named(row.attribute)} {row.by}, {row.minimum} impressions or more, within "

@@ -67,6 +67,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """[G] unique people reached, by true group."""
     audience: Floats
     """[G] eligible people."""
+    eligible: Floats
+    """[A] shares as the platform knows them; the truth is the ad's."""
     posterior_noise: Floats
     """[R, R] of one person's posterior around its group's mean, the blur taken out."""
     seen: Floats
@@ -120,17 +122,11 @@ class AudienceMix(Struct, frozen=True, kw_only=True):
 
 def audience_mix(world: World, chances: Opportunities) -> AudienceMix:
     """Of everybody who is eligible, the blur taken out as the platform takes it out."""
-    group, known = (
-        np.repeat(np.arange(len(chances.audience)), chances.audience),
-        chances.audience_told,
-    )
-    races = world.blocks[-1]
-    declared, soft = (
-        group // races,
-        world.pool[group % races, chances.audience_member].astype(float),
-    )
+    group = np.repeat(np.arange(len(chances.audience)), chances.audience)
+    known, races = chances.audience_told, world.blocks[-1]
+    soft = world.pool[group % races, chances.audience_member].astype(np.float64)
     sums = np.zeros((len(world.cluster) // races, races))
-    np.add.at(sums, declared[known], soft[known])
+    np.add.at(sums, group[known] // races, soft[known])
     confusion = world.claimed_confusion
     inverse = np.asarray(np.linalg.inv(confusion), np.float64)
     inverses = [*(None for _ in world.blocks[:-1]), inverse]
@@ -377,6 +373,7 @@ class Flight:
             truth=truth,
             people=people,
             audience=self._audience,
+            eligible=self._eligible,
             posterior_noise=inverse.T @ self._within @ inverse,
             seen=seen,
             release=self._release,

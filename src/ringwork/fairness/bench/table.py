@@ -198,7 +198,8 @@ def _reported(run: Run) -> tuple[dict[str, Floats], dict[str, Floats], Floats]:
         repeated = one.posterior_noise * (1 / people - 1 / one.release.impressions)
         deltas.append(basis.T @ one.release.deviation[race])
         sigmas.append(basis.T @ (one.release.covariance[race, race] + repeated) @ basis)
-        eligible = (run.world.incidence @ one.ad.eligible)[race]
+        eligible = np.maximum(one.eligible[race], 0.0)
+        eligible = eligible / eligible.sum()
         drawn = (np.diag(eligible) - np.outer(eligible, eligible)) / people
         chances.append(basis.T @ drawn @ basis)
     clear = dict(proxy)

@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from ringwork.fairness.delivery.events import (
+    MEASURED,
     ClustersReleased,
     PersonClustered,
     PersonDescribed,
@@ -19,6 +20,8 @@ from ringwork.fairness.delivery.events import (
 )
 from ringwork.fairness.delivery.recent import DAY_US, RecentImpressions
 from ringwork.kernel.events import Event, Recorded
+from ringwork.kernel.ids import derived_id
+from ringwork.kernel.journal import Command
 
 PEOPLE_MAX: Final = 1_000_000
 """People that are known at once: about 400 MB of descriptions."""
@@ -111,6 +114,19 @@ class People:
         self.clusters.update(clusters)
         self.changed.update(dict.fromkeys(described))
         self.recent.load(recent)
+
+
+def meet(
+    command: Command, people: People, subject: bytes, met: PersonClustered, source_id: bytes
+) -> None:
+    """Record where a person was first met in a period, if that is known and was not recorded yet.
+
+    The event's id is derived from that of the event that it follows from: no id that is drawn later
+    tells of it.
+    """
+    if met.period and people.is_to_be_clustered(subject, met.period):
+        event_id = derived_id(source_id, met.TYPE)
+        command.record(met, event_id=event_id, subject=subject, purpose=MEASURED)
 
 
 _decode: Final = msgspec.msgpack.Decoder(

@@ -85,6 +85,9 @@ def view_of(memory: FairnessMemory, desk: Desk, ad: str) -> AdView | None:
         return None
     release, control = memory.log.release(ad), memory.log.control(ad)
     segments = [] if flight is None else flight.segments
+    category = "" if told is None else told.category
+    if segments:
+        category = segments[-1].opened.category
     state = memory.log.figures
     try:
         budget = memory.budgets.ledger.standing(ad)
@@ -92,11 +95,7 @@ def view_of(memory: FairnessMemory, desk: Desk, ad: str) -> AdView | None:
         budget = None
     return AdView(
         ad=ad,
-        category=segments[-1].opened.category
-        if segments
-        else ""
-        if told is None
-        else told.category,
+        category=category,
         segments=len(segments),
         impressions=sum(one.impressions for one in segments),
         demo_tables=any(one.demo_tables for one in state.tables),
