@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from random import Random
 
+import msgspec
 import numpy as np
 import pytest
 from msgspec import Struct
@@ -163,6 +164,8 @@ class Lived(Struct):
     views: dict[str, dict]
     crashed: Path
     pages: list[str]
+    mix_error: list[list[float]] = []
+    """Covariance of the eligible shares, as the ad's controller has it."""
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +199,8 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
                 left_out = shutil.ignore_patterns("*.sock")
                 shutil.copytree(lived.data, lived.crashed, ignore=left_out)
         await fairness.look()
+        steered = fairness.desk.controlling._ads["jobs.a"]
+        lived.mix_error = steered.context.eligible_covariance.tolist()
         await override(client, "pause")
         lived.views["paused"] = {"shifts": shifts_of(fairness)}
         await override(client, "set", [1_000_000, -1_000_000, 0, 0, 0, 0])
@@ -285,6 +290,19 @@ def test_auctions_are_shifted_and_every_price_recomputes(lived):
             moved += sum(one[6] != 0 for slot in event[3] for one in slot[6])
     assert moved > 50
     unbroken(lived.data)
+
+
+def test_a_controller_knows_how_little_the_audience_is_known(lived):
+    """Everybody declared a sex; of race, W / n behind the blur, of at most so many people."""
+    records = [msgspec.json.decode(line) for line in lived.pages]
+    model = next(one["body"] for one in records if one["kind"] == "model"
+                 and one["body"]["attribute"] == "race")  # fmt: skip
+    inverse, within = (np.array(model[one]) / 1e9 for one in ("inverse_ppb", "within_ppb"))
+    least = np.diag(inverse.T @ (within / PEOPLE) @ inverse)
+    error = np.array(lived.mix_error)
+    assert not error[:2].any()
+    assert (np.diag(error)[2:] >= 0.999 * least).all()
+    assert (np.diag(error)[2:] <= 3 * least).all()
 
 
 def test_those_who_were_reached_too_little_are_reached_more(lived):

@@ -14,12 +14,14 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from ringwork.fairness.audit import Audit, audited
 from ringwork.fairness.coverage import coverage, excluded, levelling_down
 from ringwork.fairness.flights import blur_of, noise_variance
 from ringwork.fairness.log import Signer, canonical, head_of
 from ringwork.fairness.measure import exact
+from ringwork.fairness.measure.observed import shares
 from ringwork.fairness.recompute import Recomputation
 from ringwork.fairness.records import Coverage, Figure, Plan, Reach, Release
 from ringwork.kernel.errors import Refused
@@ -452,6 +454,18 @@ def test_coverage_by_hand(
         )
     ]  # fmt: skip
     assert excluded(state, plan).ads == left_out
+
+
+@pytest.mark.parametrize(("told", "people"), [(40, 40), (-3, 0), (None, 0), (500, 500)])
+def test_noise_is_counted_by_the_people_that_a_release_says(told: int | None, people: int) -> None:
+    """A noisy number may be none, or more than impressions: then each is one of its own."""
+    one = msgspec.structs.replace(sums(1, 100, 60, 40), people=UNSET if told is None else told)
+    state = state_of(small_plan(), ad("a"), one)
+    (observed,) = state.observed("a", "sex")
+    assert observed.people == people
+    found = shares(observed)
+    assert found is not None
+    assert found.people == (people if 0 < people < 100 else 100)
 
 
 def test_what_is_expected_by_hand() -> None:

@@ -13,10 +13,19 @@ from ringwork.fairness.bench.loops import play
 from ringwork.fairness.bench.lp import Cells, best
 from ringwork.fairness.bench.model import World, draw, unveiled
 from ringwork.fairness.bench.plot import LABEL, _apart, frontier
-from ringwork.fairness.bench.simulator import Outcome, Privacy, audience_mix, contingency, simulate
+from ringwork.fairness.bench.simulator import (
+    FORECAST,
+    Outcome,
+    Privacy,
+    audience_mix,
+    contingency,
+    simulate,
+)
 from ringwork.fairness.bench.table import Run, coverage, score, variances
 from ringwork.fairness.bench.worlds import RECIPES, make, maker
 from ringwork.fairness.control import fitted, make_controller
+from ringwork.fairness.control.hook import VALUE_BINS
+from ringwork.fairness.control.model import AdContext, Measurement, Shift
 from tests.fairness.markets import SMALL, small_market
 
 
@@ -77,6 +86,36 @@ def test_the_eligible_mix_is_as_far_from_the_truth_as_it_says() -> None:
             squares += (mix.margins - truth) ** 2 / np.diag(mix.covariance) / 60
     assert (squares > 0.5).all()
     assert (squares < 1.9).all()  # 60 squares of normals: .66 to 1.4 in 95 of 100
+
+
+class Asked:
+    """A controller that shifts nothing and keeps what it is told is left."""
+
+    name = "asked"
+
+    def __init__(self) -> None:
+        self.told: list[tuple[float, float]] = []
+
+    def start(self, ad: AdContext) -> AdContext:
+        return ad
+
+    def step(self, ad: AdContext, measured: Measurement) -> Shift:
+        came = float(measured.traffic.opportunities.sum())
+        self.told.append((came, measured.opportunities_left))
+        return Shift(
+            prices=np.zeros(sum(ad.blocks)),
+            records=np.zeros((VALUE_BINS, 2, len(ad.eligible)), np.float32),
+        )
+
+
+def test_what_is_left_is_a_forecast_that_is_right_in_the_mean() -> None:
+    where, asked = small_market(ads=20), Asked()
+    played(where, {"asked": asked}, Privacy())
+    size = float(np.mean([len(one.group) for one in where.chances]))
+    early = [came + left for came, left in asked.told if FORECAST < came < size / 4]
+    assert len(early) > 20
+    assert np.mean(early) / size == pytest.approx(1, abs=0.1)
+    assert np.std(early) / size > 0.01  # it is no secret knowledge
 
 
 def test_who_all_told_is_known_exactly() -> None:
