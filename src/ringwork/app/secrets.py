@@ -18,7 +18,7 @@ from ringwork.kernel.ports import Entropy
 FILE_NAME: Final = "secrets.json"
 
 
-class Secrets(Struct, forbid_unknown_fields=True):
+class Secrets(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """256-bit keys, each for one purpose."""
 
     pseudonym: bytes
