@@ -382,6 +382,25 @@ def test_an_empty_log_has_no_key_to_replace(empty):
     assert empty.secrets.fairness_log_rotated == ()
 
 
+def test_nobody_overrides_before_the_log_has_begun(empty):
+    """A record before the genesis would make the log one that nobody can sign or audit."""
+
+    async def scenario(client: Client) -> None:
+        await told(client, "people", {"people": described()})
+        ad = {"ad": "ad", "category": "HOUSING", "expected_impressions": 1000}
+        await told(client, "ads", ad)
+        over = {"action": "pause", "reason": "to see"}
+        await told(client, "ads/ad/override", over, 409)
+        await client.app.platform.fairness.look()
+        await told(client, "ads/ad/override", over)
+        await rotated(client)
+        await read_page(client)
+
+    empty.live(scenario)
+    assert empty.log[0]["kind"] == "genesis"
+    empty.assert_sound()
+
+
 def test_the_number_of_keys_is_bounded(platform, monkeypatch):
     monkeypatch.setattr(fairness_keys, "KEYS_MAX", 2)
 
