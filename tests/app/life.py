@@ -281,6 +281,8 @@ async def fairness(client: Client) -> None:
     assert answer.json()["shifts"][0]["shift_nanos"] == 0
     await platform.fairness.look()
     assert (await client.admin.get("/v1/fairness/ads/elsewhere")).json()["release"]["episode"] == 1
+    rotated = await post(client, "/v1/fairness/log/rotations", {"reason": "yearly"}, "rotated")
+    assert rotated["public_key"] != rotated["previous_public_key"]
     paused = {"action": "pause", "reason": "to see"}
     assert (await post(client, "/v1/fairness/ads/j.a/override", paused))["override"][
         "action"

@@ -272,7 +272,7 @@ def test_the_document_lists_what_is_served_and_nothing_else(found):
         f"/v1/fairness/{name}"
         for name in (
             "people", "ads", "ads/{ad}", "ads/{ad}/override", "impressions", "adjust", "report",
-            "log", "check", "scan", "rules",
+            "log", "log/rotations", "check", "scan", "rules",
         )
     }  # fmt: skip
     assert document["paths"].keys() == common | own
@@ -313,6 +313,19 @@ def test_a_person_is_erased_and_the_proof_reads_every_store(found):
     }  # fmt: skip
     rest = [{"person": "u0", "sex": "female"}]
     assert found.asking.told("service", "people", {"people": rest})["total"] == COUNT - 1
+
+
+def test_the_key_of_the_log_is_replaced_while_it_serves(found, capsys):
+    command = ["fairness", "log", "rotate-key", "--reason", "yearly", "--data", str(found.data)]
+    assert run([*command, "--json"]) == 0, capsys.readouterr()
+    made = msgspec.json.decode(capsys.readouterr().out)
+    page = found.asking.read(f"log?after={made['seq'] - 1}&limit=1000")
+    assert msgspec.json.decode(page["lines"][0])["body"]["new_public_key"] == made["public_key"]
+    assert page["public_key"] == made["public_key"]
+    assert made["previous_public_key"] == found.log["public_key"]
+    first = found.log["public_key"]
+    auditor = audited(io.BytesIO((found.data / FILE_NAME).read_bytes()), public_key=first)
+    assert auditor.found.verdict == SOUND, auditor.found.findings
 
 
 def test_a_second_server_on_the_directory_names_the_first(found, capsys):

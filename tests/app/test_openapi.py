@@ -145,7 +145,8 @@ def test_every_route_is_in_it(tmp_path, document):
     serve(tmp_path / "data", scenario)
 
 
-async def fairness(check, key) -> None:
+async def fairness(check, client: Client) -> None:
+    key = await client.key("supply")
     asked = {"special_ad_categories": [], "targeting": {"age_min": 30},
              "ads": [{"id": "a", "text": "Apartments for rent, now leasing"}]}  # fmt: skip
     told = await check("POST", "/v1/fairness/check", json=asked)
@@ -178,11 +179,15 @@ async def fairness(check, key) -> None:
         found = await check("GET", path.replace("{ad}", id), path)
         assert found.status_code == 200, found.text
     assert (await check("GET", "/v1/fairness/report")).status_code == 404
+    await client.app.platform.fairness.look()
     over = {"action": "pause", "reason": "to see"}
     template = "/v1/fairness/ads/{ad}/override"
     for id, status in (("elsewhere", 201), ("other", 404)):
         path = template.replace("{ad}", id)
         assert (await check("POST", path, template, json=over)).status_code == status
+    for reason, status in (("", 422), ("yearly", 201)):
+        said = await check("POST", "/v1/fairness/log/rotations", json={"reason": reason})
+        assert said.status_code == status, said.text
     undeclared = {"id": "n", "advertiser_id": "a", "name": "N", "pricing": "cpm", "bid_nanos": 1}
     missing = await check(
         "POST", "/v1/campaigns", json=undeclared, headers={"idempotency-key": "n"}
@@ -190,6 +195,12 @@ async def fairness(check, key) -> None:
     assert (missing.status_code, "special_ad_categories" in missing.text) == (422, True)
 
 
+@pytest.fixture
+def looks_at_nothing_by_itself(monkeypatch):
+    monkeypatch.setattr("ringwork.app.fairness.LOOK_S", 3600.0)
+
+
+@pytest.mark.usefixtures("looks_at_nothing_by_itself")
 def test_real_answers_are_as_documented(tmp_path, document):
     """One of each: the schemas are written from the types, the answers by the handlers."""
     seen = set()
@@ -248,7 +259,7 @@ def test_real_answers_are_as_documented(tmp_path, document):
             none = "00000000-0000-7000-8000-000000000000"
             missing = await check("GET", re.sub(r"{\w+}", none, template), template)
             assert missing.status_code == 404
-        await fairness(check, await client.key("supply"))
+        await fairness(check, client)
         await choose(check, client)
         gone = await check("DELETE", f"/v1/keys/{made.json()['id']}", "/v1/keys/{key_id}")
         assert gone.status_code == 200

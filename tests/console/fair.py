@@ -93,7 +93,7 @@ async def told(town: Town, content: bytes) -> None:
             body = read_body(found.kind, found.body)
             assert body is not None
             if isinstance(body, Genesis):
-                body = replace(body, public_key=fairness.file.signer.public)
+                body = replace(body, public_key=fairness.file.public_key)
             if isinstance(body, Ad):
                 command.record(_opened(body))
             record(command, body)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ringwork import __version__
+from ringwork.app.fairness_keys import LogKeys
 from ringwork.app.fairness_log import FILE_NAME, AuditFile
 from ringwork.app.store import Store
 from ringwork.fairness.audit import audited
@@ -22,12 +23,13 @@ from ringwork.fairness.delivery.clusters import Clusters
 from ringwork.fairness.delivery.events import PersonUndescribed
 from ringwork.fairness.delivery.showing import Showing
 from ringwork.fairness.delivery.steer import AuctionSteer
-from ringwork.fairness.delivery.work import LiveAd, Sellers, Work
-from ringwork.fairness.http_log import LogPage
+from ringwork.fairness.delivery.work import LiveAd, Sellers, Work, record
+from ringwork.fairness.http_log import KeyRotated, LogPage
 from ringwork.fairness.measure.reach import ControlArm
 from ringwork.fairness.outside import Outside
 from ringwork.fairness.plan import Plan, parse_plan, preset, presets
-from ringwork.kernel.errors import ConfigurationError, NotFound, Refused, Unavailable
+from ringwork.fairness.records import Key
+from ringwork.kernel.errors import ConfigurationError, Conflict, NotFound, Refused, Unavailable
 from ringwork.kernel.ids import derived_id
 from ringwork.kernel.journal import Command
 
@@ -83,9 +85,10 @@ class Fairness:
             self.tables, ControlArm(secrets.fairness, self.plan.control.control_arm_ppm)
         )
         self.clusters = Clusters(secrets.fairness, own.clusters)
+        self.log_keys = LogKeys(settings.data_path, secrets, store.entropy)
         self.file = AuditFile(
             settings.data_path / FILE_NAME,
-            seed=secrets.fairness_log,
+            keys=self.log_keys,
             rows=store.reader.rows,
             types=store.types,
         )
@@ -179,7 +182,7 @@ class Fairness:
             pool=NoisePool(self._entropy),
             tenant=self.tenant,
             subject=self.subject,
-            public_key=self.file.signer.public,
+            public_key=self.log_keys.first.public,
             software_version=__version__,
             live=self._live,
         )
@@ -190,6 +193,12 @@ class Fairness:
             cluster_people=own.cluster_people,
             cluster_sigma=own.cluster_sigma,
         )
+
+    async def follow(self) -> None:
+        """Bring the log's file up to all that was recorded. Raises Refused, as ``AuditFile``."""
+        await self.journal.settled()
+        async with self._looking:
+            await self._follow()
 
     async def _follow(self) -> None:
         """Bring the log's file up to what is durable."""
@@ -216,7 +225,7 @@ class Fairness:
             [line.decode() for line in lines],
             last if lines and last + 1 < self.file.next_seq else None,
             self.file.next_seq,
-            self.file.signer.public,
+            self.file.public_key,
         )
 
     async def report(self, period: str | None) -> str:
@@ -232,9 +241,7 @@ class Fairness:
 
         Nothing waits for it: the file only grows meanwhile, and half a line at its end is none.
         """
-        await self.journal.settled()
-        async with self._looking:
-            await self._follow()
+        await self.follow()
         return await asyncio.to_thread(self._document, period)
 
     def _document(self, period: str | None) -> Document:
@@ -258,6 +265,21 @@ class Fairness:
         if plan is None or period not in (None, plan.period):
             raise NotFound(f"no plan of the log names the period {period!r}")
         return document_of(auditor)
+
+    # ---- what people do ------------------------------------------------------------------------
+
+    def rotate_key(self, command: Command, reason: str) -> KeyRotated:
+        """Another key signs the audit log from the next record on; the present one vouches for it.
+
+        Raises Refused (log-key), Conflict (rule-violated), StorageFull; then nothing was recorded.
+        """
+        log = self.memory.log
+        if log.genesis is None:
+            raise Conflict("rule-violated", "expected an audit log with a record, got an empty one")
+        present = self.log_keys.of(log.chronicle.public_key)
+        following, seq = self.log_keys.add(), log.next_seq
+        record(command, Key(new_public_key=following.public, reason=reason))
+        return KeyRotated(seq, following.public, present.public)
 
     # ---- what others tell -----------------------------------------------------------------------
 

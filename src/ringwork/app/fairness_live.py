@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from ringwork.app.fairness import Fairness
 from ringwork.fairness.chronicle import Chronicle
-from ringwork.fairness.delivery.work import record
+from ringwork.fairness.delivery.work import record_later
 from ringwork.fairness.records import Override
 from ringwork.fairness.report import Document
 from ringwork.kernel.journal import Command
@@ -42,7 +42,7 @@ class LiveLog:
         await self._fairness.ready()
 
     def override(self, command: Command, wanted: Override) -> Struct:
-        record(command, wanted)
+        record_later(command, self._fairness.memory, wanted)
         return wanted
 
     def took_effect(self) -> None:

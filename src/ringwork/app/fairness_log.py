@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from ringwork.app.erasure import envelopes
+from ringwork.app.fairness_keys import LogKeys
 from ringwork.fairness.delivery.audit_log import Fresh
 from ringwork.fairness.delivery.events import FairnessRecorded
-from ringwork.fairness.log import LogWriter, Record, Signer, resume
+from ringwork.fairness.log import LogWriter, Record, mend
+from ringwork.fairness.records import Genesis, Key
 from ringwork.kernel.events import EventTypes
 from ringwork.kernel.ports import Row
 
@@ -31,23 +33,30 @@ class AuditFile:
         self,
         path: Path,
         *,
-        seed: bytes,
+        keys: LogKeys,
         rows: Callable[[], Iterable[Row]],
         types: EventTypes,
     ) -> None:
-        """``rows`` of the event log, for what the file lacks; ``seed`` of the signing key."""
+        """``rows`` of the event log, for what the file lacks; ``keys`` that its records name."""
         self.path = path
         self.next_seq = 0
-        self.signer = Signer(seed)
+        self._keys = keys
+        self._public_key = ""
         self._rows = rows
         self._types = types
         self._places: list[int] = []
         self._last: Record | None = None
 
+    @property
+    def public_key(self) -> str:
+        """What the next record is signed with."""
+        return self._public_key or self._keys.first.public
+
     def follow(self, fresh: Iterable[Fresh], *, until: int, event_seq: int) -> None:
         """Append what it lacks, up to record ``until``, which event ``event_seq`` is.
 
-        Raises Refused: log-broken where the file is not what was written.
+        Raises Refused: log-broken where the file is not what was written, log-key where the secret
+        of a key that it names is not here.
         """
         if self.next_seq > until:
             return
@@ -58,13 +67,25 @@ class AuditFile:
             wanted = list(self._from_events(until, event_seq))
         if not wanted:
             return
+        first = wanted[0].body
+        if isinstance(first, Genesis):
+            self._public_key = first.public_key
+        signer = self._keys.of(self._public_key)
         with self.path.open("r+b" if self.next_seq else "w+b") as file:
             file.seek(0, 2)
-            writer = LogWriter(file, self.signer, after=self._last)
+            writer = LogWriter(file, signer, after=self._last)
             for one in wanted:
                 self._note(one.seq, file.tell())
-                self._last = writer.append(one.body, time_us=one.time_us)
+                self._last = self._append(writer, one)
                 self.next_seq = one.seq + 1
+
+    def _append(self, writer: LogWriter, one: Fresh) -> Record:
+        if not isinstance(one.body, Key):
+            return writer.append(one.body, time_us=one.time_us)
+        following = self._keys.of(one.body.new_public_key)
+        record = writer.rotate(following, one.body.reason, time_us=one.time_us)
+        self._public_key = following.public
+        return record
 
     def read(self, after: int, limit: int) -> list[bytes]:
         """Lines of the records after ``after``, at most ``limit``."""
@@ -88,16 +109,17 @@ class AuditFile:
         if not self.path.exists():
             return
         self._places, place = [], 0
+
+        def seen(record: Record) -> None:
+            nonlocal place
+            self._note(record.seq, place)
+            place += len(record.line())
+
         with self.path.open("r+b") as file:
-
-            def seen(record: Record) -> None:
-                nonlocal place
-                self._note(record.seq, place)
-                place += len(record.line())
-                self._last = record
-                self.next_seq = record.seq + 1
-
-            resume(file, self.signer, seen)
+            stands = mend(file, seen)
+        if stands.last is not None:  # what did not hold together is looked at anew the next time
+            self._last, self._public_key = stands.last, stands.public_key
+            self.next_seq = stands.last.seq + 1
 
     def _note(self, seq: int, place: int) -> None:
         if seq % INDEXED_EVERY == 0 and seq // INDEXED_EVERY == len(self._places):

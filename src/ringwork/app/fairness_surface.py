@@ -36,15 +36,21 @@ def fairness_surface(store: Store, fairness: Fairness | None) -> Surface:
         keys=store.memory.api_keys,
         tenant=store.settings.tenant,
     )
-    reads = http_log.LogReads(page=fairness.log_page, report=fairness.report)
+    log = http_log.LogApi(
+        page=fairness.log_page,
+        report=fairness.report,
+        follow=fairness.follow,
+        rotate_key=fairness.rotate_key,
+        execute=store.execute,
+    )
     return Surface(
         routes=[
             *http.fairness_routes(api),
             *http_outside.outside_routes(elsewhere),
-            *http_log.log_routes(reads),
+            *http_log.log_routes(log),
         ],
         lanes=[http_outside.adjust_lane(elsewhere)],
-        types=[*http.TYPES, *outside.TYPES],
+        types=[*http.TYPES, *http_log.TYPES, *outside.TYPES],
         paths=http_outside.PATHS,
         gauges=_gauges(fairness),
     )

@@ -18,7 +18,7 @@ from ringwork.kernel.ports import Entropy
 FILE_NAME: Final = "secrets.json"
 
 
-class Secrets(Struct, forbid_unknown_fields=True):
+class Secrets(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """256-bit keys, each for one purpose."""
 
     pseudonym: bytes
@@ -34,7 +34,15 @@ class Secrets(Struct, forbid_unknown_fields=True):
     fairness: bytes = b""
     """Keys the clusters of requests and the control arm."""
     fairness_log: bytes = b""
-    """Signs the fairness audit log (Ed25519 seed)."""
+    """Signs the fairness audit log (Ed25519 seed), until another key is in force."""
+    fairness_log_rotated: tuple[bytes, ...] = ()
+    """The seeds that came after it, oldest first: the log says whose turn it is.
+
+    None is thrown away: the log's file is rebuilt with the keys that signed it."""
+
+
+_MADE: Final = tuple(one.name for one in msgspec.structs.fields(Secrets) if one.type is bytes)
+"""Those that every installation has."""
 
 
 def load_or_make(data_dir: Path, entropy: Entropy) -> Secrets:
@@ -43,15 +51,11 @@ def load_or_make(data_dir: Path, entropy: Entropy) -> Secrets:
     Secrets that an older version did not have are added to the file.
     """
     path = data_dir / FILE_NAME
-    if not path.exists():
-        made = Secrets(*(entropy.take(32) for _ in Secrets.__struct_fields__))
-        _write(path, made)
-        return made
-    secrets = read(path)
-    missing = [name for name in Secrets.__struct_fields__ if not getattr(secrets, name)]
+    secrets = read(path) if path.exists() else Secrets(b"", b"", b"", b"")
+    missing = [name for name in _MADE if not getattr(secrets, name)]
     if missing:
         secrets = replace(secrets, **{name: entropy.take(32) for name in missing})
-        _write(path, secrets)
+        write(path, secrets)
     return secrets
 
 
@@ -67,8 +71,8 @@ def read(path: Path) -> Secrets:
         raise ConfigurationError(f"{path}: {error}; restore it from a backup") from error
 
 
-def _write(path: Path, secrets: Secrets) -> None:
-    """Complete and on disk under its name, or not there at all."""
+def write(path: Path, secrets: Secrets) -> None:
+    """Complete and on disk when this returns; else what was there before. Raises OSError."""
     partial = path.with_suffix(".new")
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as file:
@@ -76,6 +80,11 @@ def _write(path: Path, secrets: Secrets) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.rename(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)  # or a power cut could bring the old file back
+    finally:
+        os.close(directory)
 
 
 class Pseudonyms:

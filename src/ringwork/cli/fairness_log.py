@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from cyclopts import App
 
+from ringwork.app.call import call, store_of
+from ringwork.cli.answer import answer_of
 from ringwork.cli.fairness_audit import read_log
 from ringwork.cli.options import DEFAULTS, Options
 from ringwork.kernel.errors import ConfigurationError, RingworkError
@@ -106,25 +108,59 @@ def export(log: Path, out: Path, /, *, options: Options = DEFAULTS) -> None:
 
 @app.command(name="rotate-key")
 def rotate_key(
-    log: Path, /, *, key: Path, new: Path, reason: str, options: Options = DEFAULTS
+    log: Path | None = None,
+    /,
+    *,
+    reason: str,
+    key: Path | None = None,
+    new: Path | None = None,
+    options: Options = DEFAULTS,
 ) -> None:
     """Append a record, signed by the present key, that another key signs from here on.
 
-    The platform that writes the log must not be running. A torn last line is cut off first.
+    Without LOG: the log of the platform in the data directory, whose server may run. It makes and
+    keeps the new secret itself, in secrets.json: back that up again.
 
-    Example: ringwork fairness log rotate-key fairness.jsonl --key a.key --new b.key --reason x
+    With LOG: a log of your own. Nothing else may write to it meanwhile; a torn last line is cut off
+    first. Never a platform's fairness.jsonl, which follows the platform's events.
+
+    Example: ringwork fairness log rotate-key --reason yearly
 
     Parameters
     ----------
     log
-        The log, as JSON lines.
-    key
-        The file of the present key (`keygen`).
-    new
-        The file of the next key.
+        A log of your own, as JSON lines.
     reason
         Why; it stands in the log.
+    key
+        Of a log of your own: the file of the present key (`keygen`).
+    new
+        Of a log of your own: the file of the next key.
     """
+    if log is None:
+        if key is not None or new is not None:
+            raise ConfigurationError("--key and --new: expected LOG with them, got none")
+        _rotate_platform(reason, options)
+    elif key is None or new is None:
+        raise ConfigurationError(f"{log}: expected --key and --new, of a log of your own")
+    else:
+        _rotate_own(log, key, new, reason, options)
+
+
+def _rotate_platform(reason: str, options: Options) -> None:
+    settings = options.settings()
+    store_of(settings)
+    made = answer_of(call(settings, "POST", "/v1/fairness/log/rotations", {"reason": reason}))
+    # The file follows its reader, so that it holds the record now, with or without a server.
+    answer_of(call(settings, "GET", f"/v1/fairness/log?after={made['seq'] - 1}&limit=1"))
+    text = (
+        f"record {made['seq']}: {made['previous_public_key']} vouches for {made['public_key']}\n"
+        "publish the new key and `log head`; back up secrets.json again"
+    )
+    options.show(made, text)
+
+
+def _rotate_own(log: Path, key: Path, new: Path, reason: str, options: Options) -> None:
     from ringwork.fairness.log import Signer  # noqa: PLC0415  # loads cryptography
     from ringwork.fairness.trail import Trail  # noqa: PLC0415
 

@@ -16,7 +16,7 @@ from ringwork.fairness.delivery.events import MEASURED, PersonDescribed
 from ringwork.fairness.delivery.memory import FairnessMemory
 from ringwork.fairness.delivery.people import PEOPLE_MAX
 from ringwork.fairness.delivery.views import AdView, view_of
-from ringwork.fairness.delivery.work import record
+from ringwork.fairness.delivery.work import record_later
 from ringwork.fairness.records import Override
 from ringwork.kernel.errors import Conflict, Fault, Refused
 from ringwork.kernel.journal import Command, Journal
@@ -174,7 +174,7 @@ def _ads(api: FairnessApi) -> list[ControllerRouterHandler]:
                 reason=data.reason,
                 lambda_micro=tuple(data.lambda_micro),
             )
-            record(command, override)
+            record_later(command, api.memory, override)
             view = view_of(api.memory, desk, ad)
             assert view is not None
             return 201, view

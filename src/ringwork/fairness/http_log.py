@@ -1,4 +1,4 @@
-"""The audit log and the report of a period over HTTP, for whoever checks or publishes them."""
+"""The audit log over HTTP, its key, and the report of a period: to check, keep and publish them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 
 import msgspec
-from litestar import get
-from litestar.params import QueryParameter
+from litestar import Response, get, post
+from litestar.params import JSONBody, QueryParameter
 from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
+from ringwork.fairness.records import Name
+from ringwork.kernel.journal import Command
+from ringwork.web.app import HttpRequest, run_command
 from ringwork.web.auth import needs
+from ringwork.web.execute import Executor
+from ringwork.web.openapi import described
 
 PAGE_MAX: Final = 1000
 
@@ -28,15 +33,40 @@ class LogPage(Struct, frozen=True):
     """That it is signed with now."""
 
 
-class LogReads(Struct, frozen=True, kw_only=True):
-    """What the handlers read, put together by the composition root."""
+class NewRotation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Another key is to sign the audit log."""
+
+    reason: Name
+    """Why; it stands in the log."""
+
+
+class KeyRotated(Struct, frozen=True):
+    """What stands in the audit log of it."""
+
+    seq: int
+    """Of the record, which the previous key signs."""
+    public_key: str
+    """That signs all records after it."""
+    previous_public_key: str
+
+
+TYPES: Final[tuple[type[Struct], ...]] = (NewRotation, KeyRotated)
+
+
+class LogApi(Struct, frozen=True, kw_only=True):
+    """What the handlers call, put together by the composition root."""
 
     page: Callable[[int, int], Awaitable[LogPage]]
     report: Callable[[str | None], Awaitable[str]]
     """Period (the newest where none is named) -> the report as JSON. Raises NotFound."""
+    follow: Callable[[], Awaitable[None]]
+    """Brings the log's file up to date. Raises Refused where it is not what was written."""
+    rotate_key: Callable[[Command, str], KeyRotated]
+    """With a reason."""
+    execute: Executor
 
 
-def log_routes(reads: LogReads) -> list[ControllerRouterHandler]:
+def log_routes(api: LogApi) -> list[ControllerRouterHandler]:
     """Every handler."""
 
     @get("/v1/fairness/log", opt=needs("fairness:read"))
@@ -48,14 +78,32 @@ def log_routes(reads: LogReads) -> list[ControllerRouterHandler]:
 
         `ringwork fairness audit` checks the lines, joined, without this server.
         """
-        return await reads.page(after, limit)
+        return await api.page(after, limit)
 
     @get("/v1/fairness/report", opt=needs("fairness:read"))
     async def read_fairness_report(
         period: Annotated[str | None, QueryParameter(max_length=256)] = None,
     ) -> dict[str, Any]:
         """The compliance report of a period, every figure recomputed from the audit log."""
-        report: dict[str, Any] = msgspec.json.decode(await reads.report(period))
+        report: dict[str, Any] = msgspec.json.decode(await api.report(period))
         return report
 
-    return [read_fairness_log, read_fairness_report]
+    @post(
+        "/v1/fairness/log/rotations",
+        opt={**needs("fairness:rotate"), **described(KeyRotated, key="optional")},
+    )
+    async def rotate_fairness_log_key(
+        request: HttpRequest, data: JSONBody[NewRotation]
+    ) -> Response[bytes]:
+        """Sign the audit log with a new key from here on; the present one vouches for it.
+
+        The new secret is made and kept here; the old one too, to rebuild the log's file with.
+        """
+        await api.follow()  # a key vouches for nothing that does not hold together
+
+        def decide(command: Command) -> tuple[int, Struct]:
+            return 201, api.rotate_key(command, data.reason)
+
+        return await run_command(request, api.execute, decide)
+
+    return [read_fairness_log, read_fairness_report, rotate_fairness_log_key]

@@ -174,9 +174,34 @@ def resume(
 ) -> tuple[LogWriter, int]:
     """A writer that goes on where a log stands, and how many bytes of a torn line were cut off.
 
+    As ``mend``; Refused (log-key) too, where another key signs by now, and nothing is cut off.
+    """
+    stands = mend(file, seen, signed_by=signer.public)
+    return LogWriter(file, signer, after=stands.last), stands.torn_bytes
+
+
+class Stands(Struct, frozen=True):
+    """Where a log that was followed to its end goes on."""
+
+    last: Record | None
+    """None: it is empty."""
+    public_key: str
+    """The key that the next record is signed with; empty for an empty log."""
+    torn_bytes: int
+    """That were cut off."""
+
+
+def mend(
+    file: BinaryIO,
+    seen: Callable[[Record], object] = lambda _: None,
+    *,
+    signed_by: str | None = None,
+) -> Stands:
+    """Follow a log to its end, and cut a torn last line off.
+
     A line without its end was never acknowledged: a crash left it. ``file`` was opened for reading
     and writing; ``seen`` gets every record that stands. Refused: log-broken, or log-key where
-    another key signs by now.
+    another key than ``signed_by`` signs by now.
     """
     chain, end = Chain(), 0
     last: Record | None = None
@@ -189,17 +214,17 @@ def resume(
             seen(last)
     except Broken as broken:
         raise Refused("log-broken", str(broken), status=409, title="The log is broken") from None
-    if last is not None and chain.public_key != signer.public:
+    if last is not None and signed_by not in (None, chain.public_key):
         raise Refused(
             "log-key",
-            f"expected the key of {chain.public_key}, got that of {signer.public}",
+            f"expected the key of {chain.public_key}, got that of {signed_by}",
             status=409,
             title="Another key signs this log",
         )
     torn = file.seek(0, 2) - end
     file.seek(end)
     file.truncate()
-    return LogWriter(file, signer, after=last), torn
+    return Stands(last, chain.public_key, torn)
 
 
 class Chain:

@@ -44,6 +44,7 @@ SCOPES: Final = {
     "fairness:people": "tell names, areas and declared groups of people to the enclave",
     "fairness:deliver": "register special ads of other platforms, their impressions and auctions",
     "fairness:override": "pause, set and resume the control of special ads",
+    "fairness:rotate": "replace the key that the fairness audit log is signed with",
 }
 """Every scope and what it allows."""
 

@@ -12,6 +12,7 @@ from ringwork.fairness.delivery.memory import FairnessMemory
 from ringwork.fairness.plan import Category, Plan
 from ringwork.fairness.privacy.samplers import NoisePool
 from ringwork.fairness.records import AnyBody
+from ringwork.kernel.errors import Conflict
 from ringwork.kernel.journal import Command, Journal
 from ringwork.kernel.ports import Entropy, KeyStore
 
@@ -73,3 +74,13 @@ def record(command: Command, *bodies: AnyBody) -> None:
     """Append records to the audit log."""
     for body in bodies:
         command.record(FairnessRecorded(body))
+
+
+def record_later(command: Command, memory: FairnessMemory, body: AnyBody) -> None:
+    """Append what people decide to a log that has begun: its first record is its genesis.
+
+    Raises Conflict (rule-violated) where it has not.
+    """
+    if memory.log.genesis is None:
+        raise Conflict("rule-violated", "expected an audit log that has begun: nothing is measured")
+    record(command, body)
