@@ -212,14 +212,20 @@ class Enclave:
         Shares are weighted by the impressions of all ads that each was shown in the plan's window,
         where these tell of enough people. Raises Refused: audience-empty.
         """
-        members, recent = self._weighed(audience, day)
+        members, weights = self._weighed(audience, day)
         rows = self._rows[members]
+        people: Whole = rows.sum(axis=0, dtype=np.int64)
+        recent = people
+        if weights is not None:  # no BLAS: its threads would wait for those of requests
+            recent = np.einsum("n,nk->k", weights, rows, dtype=np.int64)
         found: dict[str, Eligible] = {}
         for block in self.layout.blocks:
-            people, seen = _eligible(rows, block), _eligible(rows, block, recent)
-            if people is not None and seen is not None:
+            if once := _shares(people, block):
+                weighed = _shares(recent, block) if weights is not None else ()
                 found[block.attribute] = Eligible(
-                    shares_ppb=seen.shares_ppb, people_shares_ppb=people.shares_ppb, by=seen.by
+                    shares_ppb=weighed or once,
+                    people_shares_ppb=once,
+                    by="impressions" if weighed else "people",
                 )
         if not found:
             raise Refused(
@@ -228,12 +234,8 @@ class Enclave:
                 status=422,
                 title="Nobody is eligible",
             )
-        crossed = _eligible(rows, self.crossed, recent)
-        return Mix(
-            eligible=found,
-            crossed_ppb=() if crossed is None else crossed.shares_ppb,
-            people=len(members),
-        )
+        crossed = _shares(recent, self.crossed) or _shares(people, self.crossed)
+        return Mix(eligible=found, crossed_ppb=crossed, people=len(members))
 
     def told(self, audience: Audience, attribute: str, *, day: int) -> tuple[float, float]:
         """Of how many eligible people a group or a posterior is known, and how many there are.
@@ -278,20 +280,17 @@ class Enclave:
 
     def _members(self, audience: Audience) -> tuple[Sequence[bytes], Whole]:
         """Who is in an audience, and their rows."""
-        if audience == Audience():
-            subjects = list(self._at)
-        else:
+        found: Mapping[bytes, int] = self._at
+        if audience != Audience():
             region = self._regions
-            subjects = [one for one, at in self._at.items() if _is_in(audience, region[at])]
-        return subjects, np.fromiter((self._at[one] for one in subjects), np.int64)
+            found = {one: at for one, at in found.items() if _is_in(audience, region[at])}
+        return list(found), np.fromiter(found.values(), np.int64, len(found))
 
 
-def _eligible(
-    rows: NDArray[np.uint16], block: Block, recent: Whole | None = None
-) -> measured.Eligible | None:
-    """None where nobody is known. Sums are of whole numbers, so they are exact."""
-    known = _known(rows, block)
-    return measured.eligible(known, recent) if known.any() else None
+def _shares(sums: Whole, block: Block) -> tuple[int, ...]:
+    """Shares of the known groups; empty where nobody is known."""
+    known = sums[block.start : block.stop - (block.groups[-1] == UNKNOWN)]
+    return measured.in_ppb(known.astype(np.float64)) if known.any() else ()
 
 
 def _known(rows: NDArray[np.uint16], block: Block) -> Floats:
