@@ -1,0 +1,1 @@
+"""Anti-scraping: what anybody may ask, and what anybody may learn."""

@@ -1,0 +1,32 @@
+"""Limits: how much of what one key may have in which time.
+
+Usable alone:
+
+    from ringwork.gate.limits import Gcra, MultiLimiter
+    limiter = MultiLimiter([Gcra(limit=60, period_s=300)], clock=SystemClock())
+    limiter.take1("user 17").allowed
+"""
+
+from ringwork.gate.limits.model import (
+    Concurrent,
+    Distinct,
+    Gcra,
+    Limit,
+    MetaScore,
+    SlidingWindow,
+    Taken,
+    Volume,
+)
+from ringwork.gate.limits.multi import MultiLimiter
+
+__all__ = [
+    "Concurrent",
+    "Distinct",
+    "Gcra",
+    "Limit",
+    "MetaScore",
+    "MultiLimiter",
+    "SlidingWindow",
+    "Taken",
+    "Volume",
+]
