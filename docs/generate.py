@@ -25,6 +25,7 @@ from ringwork.consent.choice.http import SLUGS as CHOICE_SLUGS
 from ringwork.consent.http import SLUGS as CONSENT_SLUGS
 from ringwork.consent.subscriptions.http import SLUGS as SUBSCRIPTION_SLUGS
 from ringwork.fairness.slugs import SLUGS as FAIRNESS_SLUGS
+from ringwork.gate.slugs import SLUGS as GATE_SLUGS
 from ringwork.kernel.setting import settings_of
 from ringwork.web.keys import ROLES, SCOPES
 from ringwork.web.metrics import NAMES
@@ -172,7 +173,7 @@ def problems() -> str:
     """Every problem slug."""
     listed = {
         **SLUGS, **LEDGER_SLUGS, **ADS_SLUGS, **REPORT_SLUGS,
-        **CHOICE_SLUGS, **CONSENT_SLUGS, **FAIRNESS_SLUGS, **SUBSCRIPTION_SLUGS,
+        **CHOICE_SLUGS, **CONSENT_SLUGS, **FAIRNESS_SLUGS, **GATE_SLUGS, **SUBSCRIPTION_SLUGS,
     }  # fmt: skip
     rows = ((f"`{slug}`", status, text) for slug, (status, text) in sorted(listed.items()))
     return f"""# Problems

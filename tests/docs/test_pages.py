@@ -23,6 +23,7 @@ from ringwork.consent.subscriptions import Plan, PlanPrice
 from ringwork.consent.subscriptions.http import SLUGS as SUBSCRIPTION_SLUGS
 from ringwork.consent.subscriptions.requests import NewSubscription
 from ringwork.fairness.slugs import SLUGS as FAIRNESS_SLUGS
+from ringwork.gate.slugs import SLUGS as GATE_SLUGS
 from ringwork.kernel.config import load
 from ringwork.kernel.setting import settings_of
 from ringwork.web.metrics import NAMES
@@ -53,6 +54,7 @@ def test_every_endpoint_event_setting_metric_slug_and_command_is_in_the_referenc
                 **ADS_SLUGS,
                 **CONSENT_SLUGS,
                 **FAIRNESS_SLUGS,
+                **GATE_SLUGS,
                 **CHOICE_SLUGS,
                 **SUBSCRIPTION_SLUGS,
             }
@@ -109,6 +111,7 @@ def test_the_slugs_in_the_code_are_all_documented() -> None:
         *REPORT_SLUGS,
         *CONSENT_SLUGS,
         *FAIRNESS_SLUGS,
+        *GATE_SLUGS,
         *CHOICE_SLUGS,
         *SUBSCRIPTION_SLUGS,
     }

@@ -1,0 +1,11 @@
+"""``ringwork gate``: limits, contact importing, analysis and simulation against scraping."""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+app = App(
+    name="gate",
+    help="Anti-scraping: limits, contact importing, log analysis, simulation.",
+    help_format="plaintext",
+)
