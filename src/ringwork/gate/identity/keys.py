@@ -78,6 +78,8 @@ AGE_MAX_S: Final = 86_400
 """A removed key stops verifying within a day, whatever its publisher said of caching."""
 RETRY_FIRST_S: Final = 5
 RETRY_MAX_S: Final = 300
+OUTAGE_GRACE_S: Final = 60
+"""After a failure and its wait: requests go on being verified while the next try is under way."""
 UNKNOWN_KEY_S: Final = 60
 """How soon a directory is asked again for a key that it did not hold: signers rotate."""
 IN_FLIGHT_MAX: Final = 16
@@ -89,22 +91,21 @@ NEW_PER_MINUTE: Final = 60
 class _Entry:
     """What is known of one URL, times on the clock that never goes back."""
 
-    __slots__ = (
-        "failures",
-        "fresh_until_ns",
-        "keys",
-        "read_ns",
-        "refresh_ns",
-        "retry_ns",
-        "stale_ok",
-    )
+    __slots__ = ("failures", "fresh_until_ns", "keys", "read_ns", "refresh_ns", "retry_ns")
 
     def __init__(self) -> None:
         self.keys: KeySet | None = None
         self.read_ns = self.fresh_until_ns = self.refresh_ns = self.retry_ns = 0
         self.failures = 0
-        self.stale_ok = False
-        """A fetch failed since the keys ran out: an outage revokes no keys."""
+
+    def serves(self, now_ns: int) -> bool:
+        """Whether its keys count now: until they run out, and while they cannot be read anew.
+
+        An outage revokes no keys; keys that nobody tried to read lately may have been removed.
+        """
+        if now_ns < self.fresh_until_ns:
+            return True
+        return self.failures > 0 and now_ns < self.retry_ns + OUTAGE_GRACE_S * NS_PER_S
 
 
 class FetchedKeys:
@@ -150,7 +151,7 @@ class FetchedKeys:
         if entry is None or entry.keys is None:
             return None, self._wanted(agent, self._without.get(place), now_ns)
         key = entry.keys.get(keyid)
-        if now_ns < entry.fresh_until_ns or entry.stale_ok:
+        if entry.serves(now_ns):
             if key is not None:
                 self._entries.move_to_end(place)  # who verifies requests is evicted last
                 if now_ns >= max(entry.refresh_ns, entry.retry_ns):
@@ -217,7 +218,6 @@ class FetchedKeys:
         # Between 80 and 100 %: workers that started together do not ask together.
         entry.refresh_ns = now_ns + age_ns * 4 // 5 + age_ns * self._take(1)[0] // 256 // 5
         entry.failures = entry.retry_ns = 0
-        entry.stale_ok = False
 
     def _failed(self, place: tuple[str, str]) -> None:
         self.failures += 1
@@ -227,8 +227,6 @@ class FetchedKeys:
         wait_s = min(RETRY_FIRST_S * 2 ** min(entry.failures - 1, 10), RETRY_MAX_S)
         wait_ns = wait_s * NS_PER_S
         entry.retry_ns = now_ns + wait_ns - wait_ns * self._take(1)[0] // 256 // 5
-        if entry.keys is not None and now_ns >= entry.fresh_until_ns:
-            entry.stale_ok = True
 
     def _entry(self, among: OrderedDict[tuple[str, str], _Entry], place: tuple[str, str]) -> _Entry:
         entry = among.get(place)
