@@ -103,11 +103,11 @@ CARD = {"client_id": "https://a.example/bot", "jwks_uri": "https://a.example/k"}
 
 
 def test_a_card_says_what_its_crawler_does():
-    facts = {"expected-user-agent": "ABot", "rfc9309-product-token": "abot", "trigger": "crawler",
+    facts = {"expected-user-agent": "OurBot", "rfc9309-product-token": "ourbot", "trigger": "crawler",
              "known-urls": ["/a"], "ips_uri": "https://a.example/ips", "later": 1}  # fmt: skip
     found = read_card(json.dumps({**CARD, "web_bot_auth": facts}).encode(), CARD["client_id"])
     told = found.web_bot_auth
-    assert (told.expected_user_agent, told.rfc9309_product_token) == ("ABot", "abot")
+    assert (told.expected_user_agent, told.rfc9309_product_token) == ("OurBot", "ourbot")
     assert (told.trigger, told.known_urls, told.ips_uri) == (
         "crawler",
         ("/a",),

@@ -67,11 +67,9 @@ Status = Literal["absent", "verified", "unverified", "invalid", "replayed"]
 _RANK: Final[dict[str, int]] = {
     "verified": 4, "replayed": 3, "unverified": 2, "invalid": 1, "absent": 0,
 }  # fmt: skip
-_THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_is_thumbprint: Final = re.compile(r"[A-Za-z0-9_-]{43}").fullmatch
 _LENGTHS: Final = (9, 15)
 """Of the names of the three fields."""
-_KNOWN: Final = frozenset({"created", "expires", "nonce", "alg", "keyid", "tag"})
-"""Parameters of RFC 9421; the library refuses others too."""
 NONCE_MAX: Final = 256
 REMEMBERED: Final = 4096
 """Signatures whose fields need not be read again, twice this many at most."""
@@ -159,6 +157,8 @@ class AgentVerifier:
     ) -> None:
         self.keys = keys
         self.policy = policy or AgentPolicy()
+        self._lifetime_s = self.policy.max_lifetime_s
+        self._skew_us = self.policy.skew_s * 1_000_000
         self._wall_us = clock.wall_us
         self._nonces = nonces if nonces is not None else MemoryNonces()
         self._coverages: dict[tuple[str, str, bytes], _Coverage] = {}
@@ -219,9 +219,10 @@ class AgentVerifier:
         """What the fields say, or the verdict where they say nothing that can be judged."""
         agents = agents.strip(b" \t")
         key = (inputs, signatures, agents)
-        found = self._newer.get(key) or self._older.get(key)
-        if found is not None:
-            return found
+        if self._newer:
+            found = self._newer.get(key) or self._older.get(key)
+            if found is not None:
+                return found
         if len(inputs) + len(signatures) + len(agents) > FIELDS_MAX_BYTES:
             return AgentVerdict("invalid", "too-large")
         try:
@@ -229,12 +230,12 @@ class AgentVerifier:
             field = read_agents(agents) if agents else NO_AGENTS
         except (ValueError, RecursionError):  # http-sf raises a ValueError of its own
             return AgentVerdict("invalid", "malformed")
-        ours = [one for one in read if one.parameters.get("tag") == TAG][:EXAMINED_MAX]
+        ours = [one for one in read if one.tag == TAG][:EXAMINED_MAX]
         if not ours:
             # With an agent's field this was meant for us, and says it in no way that was agreed on.
             return AgentVerdict("invalid", "tag") if agents else AgentVerdict("absent", "tag")
         claims = [self._claim(one, agents, field) for one in ours]
-        if self.policy.uses_max == 1 and len(ours) == 1 and "nonce" in ours[0].parameters:
+        if self.policy.uses_max == 1 and len(ours) == 1 and ours[0].nonce is not None:
             return claims  # it does not come again
         if len(self._newer) >= REMEMBERED:
             self._older, self._newer = self._newer, {}
@@ -257,19 +258,20 @@ class AgentVerifier:
         return claim
 
     def _fault_of_form(self, claim: _Claim) -> str:
-        told = claim.signature.parameters
-        if claim.signature.covered is None or not told.keys() <= _KNOWN:
+        told = claim.signature
+        created, expires, keyid = told.created, told.expires, told.keyid
+        if told.covered is None:
             return "malformed"
-        created, expires, keyid = told.get("created"), told.get("expires"), told.get("keyid")
-        if type(created) is not int or type(expires) is not int or not isinstance(keyid, str):
-            missing = [name for name in ("created", "expires", "keyid") if name not in told]
+        if type(created) is not int or type(expires) is not int or type(keyid) is not str:
+            parts = (("created", created), ("expires", expires), ("keyid", keyid))
+            missing = [name for name, value in parts if value is None]
             return f"{missing[0]}-missing" if missing else "malformed"
         claim.created_s, claim.expires_s, claim.keyid = created, expires, keyid
-        if not _THUMBPRINT.fullmatch(keyid):
+        if not _is_thumbprint(keyid):
             return "keyid-form"
-        if not 0 < expires - created <= self.policy.max_lifetime_s:
+        if not 0 < expires - created <= self._lifetime_s:
             return "lifetime"
-        algorithm, nonce = told.get("alg"), told.get("nonce")
+        algorithm, nonce = told.algorithm, told.nonce
         if algorithm is not None and (not isinstance(algorithm, str) or algorithm[:4] == "hmac"):
             return "algorithm"
         if nonce is None:
@@ -314,56 +316,55 @@ class AgentVerifier:
         if fault:
             # A way of discovery that we do not know is no broken rule.
             return _verdict(claim, "unverified" if fault == "agent-type" else "invalid", fault)
-        key, missing = self.keys.find(claim.coverage.agent, claim.keyid)
+        signature, coverage = claim.signature, claim.coverage
+        key, missing = self.keys.find(coverage.agent, claim.keyid)
         if key is None:
             return _verdict(claim, "unverified", missing)
-        fault = self._fault_of_key(claim, key, now_us)
+        fault = self._fault_of_key(key, signature.algorithm, now_us)
         if fault:
             return _verdict(claim, "invalid", fault)
         try:
-            base = base_of(claim.coverage.plan, claim.signature.line, message)
+            base = base_of(coverage.plan, signature.line, message)
         except Unresolvable:
             return _verdict(claim, "invalid", "component-missing")
         if claim.proven is None or claim.proven[1] is not key or claim.proven[0] != base:
-            if not key.verifies(claim.signature.octets, base):
+            if not key.verifies(signature.octets, base):
                 return _verdict(claim, "invalid", "signature")
             claim.proven = (base, key)
-        fault = _fault_of_body(claim, message, sensitive)
-        if fault:
-            return _verdict(claim, "invalid", fault)
-        return self._use(claim, now_us, sensitive)
+        if message.body is not None:
+            fault = _fault_of_body(claim, message, message.body, sensitive)
+            if fault:
+                return _verdict(claim, "invalid", fault)
+        return self._used(claim, now_us, sensitive)
 
     def _fault_now(self, claim: _Claim, now_us: int, sensitive: bool) -> str:
-        if claim.created_s * 1_000_000 > now_us + self.policy.skew_s * 1_000_000:
+        if claim.created_s * 1_000_000 > now_us + self._skew_us:
             return "created-in-future"
         if claim.expires_s * 1_000_000 < now_us:
             return "expired"
         if sensitive:
             if not all(any(one in claim.coverage.names for one in group) for group in SENSITIVE):
                 return "not-bound-to-request"
-            if "nonce" not in claim.signature.parameters:
+            if claim.signature.nonce is None:
                 return "nonce-missing"
         return ""
 
-    def _fault_of_key(self, claim: _Claim, key: PublicKey, now_us: int) -> str:
+    def _fault_of_key(self, key: PublicKey, algorithm: object, now_us: int) -> str:
         if key.is_test_key and not self.policy.test_keys:
             return "test-key"
-        if key.not_before_s is not None and key.not_before_s * 1e6 > now_us:
-            return "key-not-yet-valid"
-        if key.expires_s is not None and key.expires_s * 1e6 < now_us:
-            return "key-expired"
-        if claim.signature.parameters.get("alg", key.algorithm) != key.algorithm:
-            return "algorithm"
-        return ""
+        if not key.not_before_us <= now_us <= key.expires_us:
+            return "key-expired" if key.expires_us < now_us else "key-not-yet-valid"
+        return "" if algorithm is None or algorithm == key.algorithm else "algorithm"
 
-    def _use(self, claim: _Claim, now_us: int, sensitive: bool) -> AgentVerdict:
-        nonce, uses_max = claim.signature.parameters.get("nonce"), self.policy.uses_max
+    def _used(self, claim: _Claim, now_us: int, sensitive: bool) -> AgentVerdict:
+        """The verdict on a good signature: whether it may be used (again)."""
+        nonce, uses_max, agent = claim.signature.nonce, self.policy.uses_max, claim.coverage.agent
+        url = None if agent is None else agent.identifier
         if sensitive and uses_max is None:
             uses_max = 1
         if isinstance(nonce, str) and uses_max is not None:
-            url = claim.coverage.agent.identifier if claim.coverage.agent else ""
             use = self._nonces.record(
-                f"{url} {claim.keyid}",
+                url or claim.keyid,
                 nonce,
                 expires_s=claim.expires_s,
                 now_s=now_us // 1_000_000,
@@ -373,7 +374,9 @@ class AgentVerifier:
                 return _verdict(claim, "replayed", "nonce-reused")
             if use != "fresh":
                 return _verdict(claim, "unverified", f"nonces-{use}")
-        return _verdict(claim, "verified", "")
+        return AgentVerdict(
+            "verified", "", url, claim.keyid, claim.coverage.names, claim.signature.label, url
+        )
 
 
 def _step(component: Component, field: AgentField) -> str | tuple[str, Resolve | Component]:
@@ -385,14 +388,11 @@ def _step(component: Component, field: AgentField) -> str | tuple[str, Resolve |
     return planned(component)
 
 
-def _fault_of_body(claim: _Claim, message: HttpMessage, sensitive: bool) -> str:
+def _fault_of_body(claim: _Claim, message: HttpMessage, body: bytes, sensitive: bool) -> str:
     """A body is covered by its digest alone."""
-    if message.body is None:
-        return ""
     if "content-digest" not in claim.coverage.names:
-        return "not-bound-to-request" if sensitive and message.body else ""
-    told = message.field(b"content-digest") or b""
-    return "" if digest_matches(told, message.body) else "digest"
+        return "not-bound-to-request" if sensitive and body else ""
+    return "" if digest_matches(message.field(b"content-digest") or b"", body) else "digest"
 
 
 def _rank(verdict: AgentVerdict) -> int:
@@ -401,7 +401,7 @@ def _rank(verdict: AgentVerdict) -> int:
 
 def _verdict(claim: _Claim, status: Status, reason: str) -> AgentVerdict:
     claimed = claim.coverage.agent.identifier if claim.coverage.agent else None
-    url = claimed if status in ("verified", "replayed") else None
+    url = claimed if status == "replayed" else None
     return AgentVerdict(
         status,
         reason,

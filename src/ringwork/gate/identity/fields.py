@@ -42,16 +42,18 @@ def text_of_member(member: Member) -> str:
     """A member in the one spelling that serialising gives."""
     import http_sf  # noqa: PLC0415
 
-    value = [member] if isinstance(member[0], list) else member
-    return http_sf.ser(cast("http_sf.types.StructuredType", value))  # codespell:ignore ser
+    value = cast(
+        "http_sf.types.StructuredType", [member] if isinstance(member[0], list) else member
+    )
+    return http_sf.ser(value)  # codespell:ignore ser
 
 
 def text_of_dictionary(members: Mapping[str, Member]) -> str:
     """A Dictionary in the one spelling that serialising gives."""
     import http_sf  # noqa: PLC0415
 
-    # codespell:ignore-next-line
-    return http_sf.ser(cast("http_sf.types.StructuredType", dict(members)))
+    value = cast("http_sf.types.StructuredType", dict(members))
+    return http_sf.ser(value)  # codespell:ignore ser
 
 
 def _once(key: str, context: str) -> None:

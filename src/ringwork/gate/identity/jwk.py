@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Final, cast
 
 import msgspec
@@ -48,7 +49,14 @@ Jwk = Mapping[str, object]
 class PublicKey:
     """One key: how it verifies, what it is known by, and when it is good."""
 
-    __slots__ = ("algorithm", "expires_s", "not_before_s", "thumbprint", "verifies")
+    __slots__ = (
+        "algorithm",
+        "expires_us",
+        "is_test_key",
+        "not_before_us",
+        "thumbprint",
+        "verifies",
+    )
 
     def __init__(
         self,
@@ -56,20 +64,19 @@ class PublicKey:
         algorithm: str,
         verifies: Callable[[bytes, bytes], bool],
         *,
-        not_before_s: float | None = None,
-        expires_s: float | None = None,
+        not_before_s: float = -inf,
+        expires_s: float = inf,
     ) -> None:
-        """``verifies(signature, base)``; ``algorithm`` as RFC 9421, section 3.3 names it."""
+        """``verifies(signature, base)``; ``algorithm`` as RFC 9421, section 3.3 names it.
+
+        ``is_test_key``: whether the private half is public.
+        """
         self.thumbprint = thumbprint
         self.algorithm = algorithm
         self.verifies = verifies
-        self.not_before_s = not_before_s
-        self.expires_s = expires_s
-
-    @property
-    def is_test_key(self) -> bool:
-        """Whether the private half is public."""
-        return self.thumbprint in TEST_KEYS
+        self.not_before_us = not_before_s * 1e6
+        self.expires_us = expires_s * 1e6
+        self.is_test_key = thumbprint in TEST_KEYS
 
 
 KeySet = Mapping[str, PublicKey]
@@ -108,8 +115,8 @@ def public_key_of(jwk: Jwk) -> PublicKey:
         thumbprint_of(jwk),
         algorithm,
         verifies,
-        not_before_s=_instant(jwk, "nbf"),
-        expires_s=_instant(jwk, "exp"),
+        not_before_s=_instant(jwk, "nbf", -inf),
+        expires_s=_instant(jwk, "exp", inf),
     )
 
 
@@ -197,10 +204,8 @@ def _number(jwk: Jwk, name: str) -> int:
     return int.from_bytes(octets, "big")
 
 
-def _instant(jwk: Jwk, name: str) -> float | None:
-    found = jwk.get(name)
-    if found is None:
-        return None
+def _instant(jwk: Jwk, name: str, default: float) -> float:
+    found = jwk.get(name, default)
     if isinstance(found, bool) or not isinstance(found, (int, float)):
         raise ValueError(f"{name}: expected seconds since 1970")
     return float(found)

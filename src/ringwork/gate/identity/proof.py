@@ -40,15 +40,12 @@ def proven_keys(
         }
     except (ValueError, RecursionError, Unresolvable):
         return frozenset()
-    ours = [one for one in found if one.parameters.get("tag") == TAG][: 4 * EXAMINED_MAX]
-    return frozenset(
-        str(one.parameters["keyid"]) for one in ours if _proves(one, keys, lines, now_s)
-    )
+    ours = [one for one in found if one.tag == TAG][: 4 * EXAMINED_MAX]
+    return frozenset(str(one.keyid) for one in ours if _proves(one, keys, lines, now_s))
 
 
 def _proves(signature: Signature, keys: KeySet, lines: dict[str, str], now_s: float) -> bool:
-    told = signature.parameters
-    created, expires, keyid = told.get("created"), told.get("expires"), told.get("keyid")
+    created, expires, keyid = signature.created, signature.expires, signature.keyid
     if type(created) is not int or type(expires) is not int or not isinstance(keyid, str):
         return False
     covered = [one.text for one in signature.covered or ()]

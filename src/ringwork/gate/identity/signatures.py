@@ -7,13 +7,13 @@ quarter of what checking the signature does. Both ways agree (a test holds it).
 
 from __future__ import annotations
 
-import binascii
 import re
-from collections.abc import Mapping, Sequence
+from binascii import a2b_base64
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from ringwork.gate.identity.fields import dictionary_of, text_of_member
+from ringwork.gate.identity.fields import Member, dictionary_of, text_of_member
 from ringwork.gate.identity.messages import Component
 
 TAG: Final = "web-bot-auth"
@@ -23,15 +23,20 @@ EXAMINED_MAX: Final = 8
 """Signatures of one request that are looked at."""
 
 _KEY: Final = r"[a-z*][a-z0-9_\-.*]*"
-_STRING: Final = r'"[ !#-\[\]-~]*"'
+_STRING: Final = r'"([ !#-\[\]-~]*)"'
 """Without escapes: no agent has needed one."""
 _INTEGER: Final = r"(?:0|-?[1-9][0-9]{0,14})"
-_COMPONENT: Final = rf'"[ !#-\[\]-~]*"(?:;key={_STRING})?'
+_COMPONENT: Final = r'"[ !#-\[\]-~]*"(?:;key="[ !#-\[\]-~]*")?'
 _INPUT: Final = re.compile(
-    rf"({_KEY})=(\({_COMPONENT}(?: {_COMPONENT})*\))((?:;{_KEY}=(?:{_STRING}|{_INTEGER}))+)"
+    rf"({_KEY})=(\({_COMPONENT}(?: {_COMPONENT})*\))"
+    rf"((?:;created=({_INTEGER})|;expires=({_INTEGER})|;keyid={_STRING}|;nonce={_STRING}"
+    rf"|;alg={_STRING}|;tag={_STRING})+)"
 )
-_PARAMETER: Final = re.compile(rf";({_KEY})=(?:\"([^\"]*)\"|(-?[0-9]+))")
+"""A parameter that comes twice leaves its last value, which the length of them all gives away."""
 _ITEM: Final = re.compile(r'("([^"]*)")(?:;key="([^"]*)")?')
+
+KNOWN: Final = frozenset({"created", "expires", "nonce", "alg", "keyid", "tag"})
+"""Parameters of RFC 9421, 2.3."""
 
 Covered = tuple[Component, ...]
 
@@ -40,26 +45,30 @@ class Signature:
     """One signature: what it covers, what it says about itself, its octets.
 
     ``items`` is the list of what is covered, ``line`` the whole value of ``@signature-params``.
-    ``covered`` is None for one whose form is broken, which does not touch the others.
+    ``covered`` is None for one whose form is broken, which does not touch the others; so is a
+    signature with parameters beside those of RFC 9421, as to the library. Parameters are as they
+    came, None where they did not.
     """
 
-    __slots__ = ("covered", "items", "label", "line", "octets", "parameters")
+    __slots__ = (
+        "algorithm", "covered", "created", "expires", "items", "keyid", "label", "line", "nonce",
+        "octets", "tag",
+    )  # fmt: skip
 
     def __init__(
-        self,
-        label: str,
-        covered: Covered | None,
-        parameters: Mapping[str, object],
-        items: str,
-        line: str,
-        octets: bytes,
+        self, label: str, covered: Covered | None, items: str, line: str, octets: bytes
     ) -> None:
         self.label = label
-        self.items = items
         self.covered = covered
-        self.parameters = parameters
+        self.items = items
         self.line = line
         self.octets = octets
+        self.created: object = None
+        self.expires: object = None
+        self.keyid: object = None
+        self.nonce: object = None
+        self.algorithm: object = None
+        self.tag: object = None
 
 
 def read_signatures(inputs: bytes, signatures: bytes) -> list[Signature]:
@@ -70,24 +79,28 @@ def read_signatures(inputs: bytes, signatures: bytes) -> list[Signature]:
 
 def read_plain(inputs: bytes, signatures: bytes) -> Signature | None:
     """The one signature of the plain form, or None for any other form."""
-    told = _INPUT.fullmatch(inputs.decode("latin-1"))
-    if told is None:
+    found = _INPUT.fullmatch(inputs.decode("latin-1"))
+    if found is None:
         return None
-    label, items, rest = told.groups()
+    label, items, told, created, expires, keyid, nonce, algorithm, tag = found.groups()
+    length = 0
+    for value, around in (
+        (created, 9), (expires, 9), (keyid, 9), (nonce, 9), (algorithm, 7), (tag, 7)
+    ):  # fmt: skip
+        if value is not None:
+            length += len(value) + around  # ;created=1  ;keyid=""  ;alg=""
     start = f"{label}=:".encode("ascii")
-    if not (signatures.startswith(start) and signatures.endswith(b":")):
+    if length != len(told) or not (signatures.startswith(start) and signatures.endswith(b":")):
         return None
-    given = _PARAMETER.findall(rest)
-    parameters: dict[str, object] = {
-        name: int(number) if number else text for name, text, number in given
-    }
-    if len(parameters) != len(given):
-        return None  # the last one counts, and the line is another then
     try:
-        octets = binascii.a2b_base64(signatures[len(start) : -1], strict_mode=True)
-    except binascii.Error:
+        octets = a2b_base64(signatures[len(start) : -1], strict_mode=True)
+    except ValueError:
         return None
-    return Signature(label, _plain_components(items), parameters, items, items + rest, octets)
+    made = Signature(label, _plain_components(items), items, items + told, octets)
+    made.created = None if created is None else int(created)
+    made.expires = None if expires is None else int(expires)
+    made.keyid, made.nonce, made.algorithm, made.tag = keyid, nonce, algorithm, tag
+    return made
 
 
 @lru_cache(maxsize=1024)  # what an agent covers is the same from request to request
@@ -106,18 +119,27 @@ def read_any(inputs: bytes, signatures: bytes) -> list[Signature]:
     found = []
     for label, (items, parameters) in told.items():
         octets = made[label][0] if label in made else None
-        if not isinstance(items, list) or not isinstance(octets, bytes):
-            found.append(Signature(label, None, parameters, "", "", b""))
-            continue
-        components = [
-            Component(text_of_member((name, given)), name, given)
-            for name, given in items
-            if isinstance(name, str)
-        ]
-        covered = _distinct(components) if len(components) == len(items) else None
-        listed, line = text_of_member((items, {})), text_of_member((items, parameters))
-        found.append(Signature(label, covered, parameters, listed, line, octets))
+        if isinstance(items, list) and isinstance(octets, bytes):
+            one = Signature(
+                label,
+                _components(items) if parameters.keys() <= KNOWN else None,
+                text_of_member((items, {})),
+                text_of_member((items, parameters)),
+                octets,
+            )
+        else:
+            one = Signature(label, None, "", "", b"")
+        one.created, one.expires = parameters.get("created"), parameters.get("expires")
+        one.keyid, one.nonce = parameters.get("keyid"), parameters.get("nonce")
+        one.algorithm, one.tag = parameters.get("alg"), parameters.get("tag")
+        found.append(one)
     return found
+
+
+def _components(items: Sequence[Member]) -> Covered | None:
+    if not all(isinstance(name, str) for name, _ in items):
+        return None
+    return _distinct([Component(text_of_member(one), str(one[0]), one[1]) for one in items])
 
 
 def _distinct(components: Sequence[Component]) -> Covered | None:
