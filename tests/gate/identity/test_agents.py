@@ -462,14 +462,8 @@ TEXTS = st.text(
 PARAMETERS = ("created", "expires", "keyid", "nonce", "algorithm", "tag")
 INTEGERS = st.integers(-(10**15) + 1, 10**15 - 1)
 TOLD = st.fixed_dictionaries(
-    {"tag": TEXTS},
-    optional={
-        "created": INTEGERS,
-        "expires": INTEGERS,
-        "keyid": TEXTS,
-        "nonce": TEXTS,
-        "alg": TEXTS,
-    },
+    {"created": INTEGERS, "tag": TEXTS, "expires": INTEGERS, "keyid": TEXTS},
+    optional={"nonce": TEXTS, "alg": TEXTS},
 )
 
 

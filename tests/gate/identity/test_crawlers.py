@@ -10,6 +10,7 @@ from ringwork.gate.identity.crawlers import (
     CrawlerAgents,
     claimed_operator,
     is_literal,
+    is_passed_over,
     known_crawlers,
     literals_of,
 )
@@ -39,6 +40,7 @@ PIECES = st.one_of(
     st.sampled_from([text for one in DATA for text in one.get("instances", ())[:1]]),
     st.sampled_from(PATTERNS).map(lambda text: text.replace("\\", "").strip("^$")),
     st.text(max_size=6),
+    st.sampled_from(["Mozilla/5.0 (compatible; ", "Mozilla/5.0 ("]),
 )
 
 
@@ -61,6 +63,15 @@ def test_what_stands_in_every_match_is_found():
         "ab[]|x]cd(ef|(gh))ijk": ("ijk",), "abc{2}de": None, "[ab]c": None, "abc|x": None,
     }.items():  # fmt: skip
         assert literals_of(pattern) == literals, pattern
+
+
+def test_a_start_is_passed_over_only_where_nothing_begins_in_it():
+    assert is_passed_over("Mozilla/5.0 (", ["bot", "Moz", "zilla5"]) is False  # it lies there
+    assert is_passed_over("Mozilla/5.0 (", ["(crawler"]) is False  # it begins there
+    assert is_passed_over("Mozilla/5.0 (", ["bot", "rawler)"]) is True
+    crawlers = CrawlerAgents(["0 \\(bot", "Mozilla\\/5\\.0 \\(x"])
+    asked = {"Mozilla/5.0 (bot": True, "Mozilla/5.0 (x": True, "Mozilla/5.0 (y)": False}
+    assert {text: crawlers.search(text) for text in asked} == asked
 
 
 def test_patterns_without_a_literal_are_searched_for_all_the_same():

@@ -129,19 +129,19 @@ class _Coverage(Struct, frozen=True):
 _NOTHING: Final = _Coverage("", None, (), ())
 
 
-class _Claim:
-    """A signature whose fields were read, and what is wrong with it whatever the rest holds."""
+class _Claim(Struct, gc=False):
+    """A signature whose fields were read, and what is wrong with it whatever the rest holds.
 
-    __slots__ = ("coverage", "created_s", "expires_s", "fault", "keyid", "proven", "signature")
+    ``proven``: the base that it was verified over, and the key, so that the same need not be again.
+    """
 
-    def __init__(self, signature: Signature) -> None:
-        self.signature = signature
-        self.fault = ""
-        self.coverage = _NOTHING
-        self.created_s = self.expires_s = 0
-        self.keyid = ""
-        self.proven: tuple[bytes, PublicKey] | None = None
-        """The base that this signature was verified over, so that the same need not be again."""
+    signature: Signature
+    fault: str = ""
+    coverage: _Coverage = _NOTHING
+    created_s: int = 0
+    expires_s: int = 0
+    keyid: str = ""
+    proven: tuple[bytes, PublicKey] | None = None
 
 
 class AgentVerifier:

@@ -22,6 +22,8 @@ def address_of(text: str) -> int | None:
     A port (``1.2.3.4:80``, ``[::1]:80``) and a zone (``fe80::1%eth0``) are left out.
     """
     try:
+        if ":" in text:
+            return canonical(int.from_bytes(inet_pton(AF_INET6, text), "big"))
         return int.from_bytes(inet_pton(AF_INET, text), "big")
     except (OSError, ValueError):  # ValueError: a NUL, or characters that are no ASCII
         return _address_of_other(text.strip())

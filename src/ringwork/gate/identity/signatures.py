@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
+from msgspec import Struct
+
 from ringwork.gate.identity.fields import Member, dictionary_of, text_of_member
 from ringwork.gate.identity.messages import Component
 
@@ -35,13 +37,14 @@ _INPUT: Final = re.compile(
 """A parameter that comes twice leaves its last value, which the length of them all gives away."""
 _ITEM: Final = re.compile(r'("([^"]*)")(?:;key="([^"]*)")?')
 
-KNOWN: Final = frozenset({"created", "expires", "nonce", "alg", "keyid", "tag"})
+ORDER: Final = ("created", "expires", "keyid", "nonce", "alg", "tag")
+KNOWN: Final = frozenset(ORDER)
 """Parameters of RFC 9421, 2.3."""
 
 Covered = tuple[Component, ...]
 
 
-class Signature:
+class Signature(Struct, frozen=True, gc=False):
     """One signature: what it covers, what it says about itself, its octets.
 
     ``items`` is the list of what is covered, ``line`` the whole value of ``@signature-params``.
@@ -50,25 +53,17 @@ class Signature:
     came, None where they did not.
     """
 
-    __slots__ = (
-        "algorithm", "covered", "created", "expires", "items", "keyid", "label", "line", "nonce",
-        "octets", "tag",
-    )  # fmt: skip
-
-    def __init__(
-        self, label: str, covered: Covered | None, items: str, line: str, octets: bytes
-    ) -> None:
-        self.label = label
-        self.covered = covered
-        self.items = items
-        self.line = line
-        self.octets = octets
-        self.created: object = None
-        self.expires: object = None
-        self.keyid: object = None
-        self.nonce: object = None
-        self.algorithm: object = None
-        self.tag: object = None
+    label: str
+    covered: Covered | None
+    items: str
+    line: str
+    octets: bytes
+    created: object = None
+    expires: object = None
+    keyid: object = None
+    nonce: object = None
+    algorithm: object = None
+    tag: object = None
 
 
 def read_signatures(inputs: bytes, signatures: bytes) -> list[Signature]:
@@ -83,12 +78,13 @@ def read_plain(inputs: bytes, signatures: bytes) -> Signature | None:
     if found is None:
         return None
     label, items, told, created, expires, keyid, nonce, algorithm, tag = found.groups()
-    length = 0
-    for value, around in (
-        (created, 9), (expires, 9), (keyid, 9), (nonce, 9), (algorithm, 7), (tag, 7)
-    ):  # fmt: skip
-        if value is not None:
-            length += len(value) + around  # ;created=1  ;keyid=""  ;alg=""
+    if created is None or expires is None or keyid is None or tag is None:
+        return None
+    length = len(created) + len(expires) + len(keyid) + len(tag) + 34  # ;created= … ;tag=""
+    if nonce is not None:
+        length += len(nonce) + 9
+    if algorithm is not None:
+        length += len(algorithm) + 7
     start = f"{label}=:".encode("ascii")
     if length != len(told) or not (signatures.startswith(start) and signatures.endswith(b":")):
         return None
@@ -96,11 +92,10 @@ def read_plain(inputs: bytes, signatures: bytes) -> Signature | None:
         octets = a2b_base64(signatures[len(start) : -1], strict_mode=True)
     except ValueError:
         return None
-    made = Signature(label, _plain_components(items), items, items + told, octets)
-    made.created = None if created is None else int(created)
-    made.expires = None if expires is None else int(expires)
-    made.keyid, made.nonce, made.algorithm, made.tag = keyid, nonce, algorithm, tag
-    return made
+    return Signature(
+        label, _plain_components(items), items, items + told, octets,
+        int(created), int(expires), keyid, nonce, algorithm, tag,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=1024)  # what an agent covers is the same from request to request
@@ -119,20 +114,13 @@ def read_any(inputs: bytes, signatures: bytes) -> list[Signature]:
     found = []
     for label, (items, parameters) in told.items():
         octets = made[label][0] if label in made else None
+        covered, listed, line = None, "", ""
         if isinstance(items, list) and isinstance(octets, bytes):
-            one = Signature(
-                label,
-                _components(items) if parameters.keys() <= KNOWN else None,
-                text_of_member((items, {})),
-                text_of_member((items, parameters)),
-                octets,
-            )
-        else:
-            one = Signature(label, None, "", "", b"")
-        one.created, one.expires = parameters.get("created"), parameters.get("expires")
-        one.keyid, one.nonce = parameters.get("keyid"), parameters.get("nonce")
-        one.algorithm, one.tag = parameters.get("alg"), parameters.get("tag")
-        found.append(one)
+            covered = _components(items) if parameters.keys() <= KNOWN else None
+            listed, line = text_of_member((items, {})), text_of_member((items, parameters))
+        known = [parameters.get(name) for name in ORDER]
+        made_octets = octets if isinstance(octets, bytes) else b""
+        found.append(Signature(label, covered, listed, line, made_octets, *known))
     return found
 
 
