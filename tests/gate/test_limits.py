@@ -269,8 +269,9 @@ def test_counters_that_have_run_out_are_dropped() -> None:
 
 def test_a_lease_that_is_never_settled_ends() -> None:
     table = ConcurrentTable(Concurrent(limit=2, timeout_s=30))
-    first = table.add("a", 1, 0)
-    table.add("a", 1, 10 * PS_PER_S)
+    assert table.take("a", 1, 0) == 0
+    first = table.newest(1)
+    assert table.take("a", 1, 10 * PS_PER_S) == 0
     assert table.wait_ps("a", 1, 11 * PS_PER_S) == 19 * PS_PER_S
     table.release("a", first)
     table.release("a", first)  # twice is once
@@ -280,7 +281,7 @@ def test_a_lease_that_is_never_settled_ends() -> None:
 
 def test_a_volume_pays_back_and_pays_later() -> None:
     table = GcraTable(Volume(limit=100, period_s=10))
-    table.add("a", 60, 0)
+    assert table.take("a", 60, 0) == 0
     table.settle("a", -50, 0)
     assert table.remaining("a", 0) == 90
     table.settle("a", 140, 0)
