@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -47,13 +47,10 @@ class Decision(Struct, frozen=True, kw_only=True):
     limits: Sequence[Left] = ()
     """Those that the client may know of."""
     challenge: str = ""
-    degrade: Mapping[str, int] = {}
-    """Of ``degrade``: what the answer may hold at most."""
     over: Over | None = None
-    """How the refusing rule answers; None where nothing refused."""
+    """How the refusing rule answers: of ``degrade``, what the answer may hold. None where nothing
+    refused."""
     trace_id: str = ""
-    quotas: str = ""
-    """The ``RateLimit-Policy`` of ``limits``."""
     policy: str = ""
     """SHA-256 of the policy that decided."""
     charged: Sequence[Charged] = ()
@@ -61,7 +58,7 @@ class Decision(Struct, frozen=True, kw_only=True):
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
         """What a client is told beside the answer: ``respond.ratelimit``."""
-        return rate_limit_headers(self.limits, self.quotas, self.retry_after_s)
+        return rate_limit_headers(self.limits, self.retry_after_s)
 
     @property
     def is_allowed(self) -> bool:

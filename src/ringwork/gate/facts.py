@@ -43,7 +43,8 @@ class Facts(Struct, frozen=True, kw_only=True, gc=False):
     def of(cls, *, ip: int | str = "", **known: object) -> Facts:
         """Facts with the client's address in any form. ValueError for one that is no address."""
         address, net = networks_of(ip)
-        return cls(ip=address, net=net, **known)  # type: ignore[arg-type] # the struct checks them
+        known.setdefault("route", known.get("path", ""))
+        return cls(ip=address, net=net, **known)  # type: ignore[arg-type] # as the members say
 
 
 class Usage(Struct, frozen=True, kw_only=True, gc=False):

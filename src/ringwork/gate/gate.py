@@ -25,7 +25,7 @@ from ringwork.gate.limits.model import PS_PER_NS, PS_PER_S, Gcra, Key
 from ringwork.gate.plan import Compiled, Plan
 from ringwork.gate.policy.load import digest_of
 from ringwork.gate.policy.model import Over, Policy, VolumeLimit
-from ringwork.gate.respond.ratelimit import Left, quota_policy
+from ringwork.gate.respond.ratelimit import Left
 from ringwork.kernel.ports import Clock, Entropy
 
 SEVERITY: Final[dict[Action, int]] = {
@@ -66,7 +66,6 @@ class Gate:
     def _set(self, policy: Policy) -> None:
         self.policy = policy
         self._digest = digest_of(policy)
-        self._quotas: dict[tuple[int, ...], str] = {}
 
     def reload(self, policy: Policy) -> None:
         """Decide by another policy from now on; counters of rules that have not changed go on."""
@@ -101,8 +100,7 @@ class Gate:
             retry_after_s=self._wait_s(actor, wait_ps) if action == "block" else 0.0,
             delay_s=over.delay_s if over is not None and action == "slow" else 0.0,
             reasons=reasons,
-            limits=_left(asked, now_ps),
-            quotas=self._quota_policy(asked),
+            limits=_left(asked, facts, now_ps),
             over=over,
             trace_id=f"{self._prefix}{next(self._numbers):012x}",
             policy=self._digest,
@@ -155,16 +153,6 @@ class Gate:
             return inf
         share = hash((self._prefix, actor)) % 1024 / 1024
         return wait_ps / PS_PER_S * (1 + JITTER * share)
-
-    def _quota_policy(self, asked: Sequence[_Asked]) -> str:
-        """Rendered once for each set of rules."""
-        rules = tuple([one[0].number for one in asked])
-        found = self._quotas.get(rules)
-        if found is None:
-            exposed = [one for one, _, _ in asked if one.rule.expose]
-            told = [(one.rule.name, one.told(one.units), one.window_s, one.unit) for one in exposed]
-            found = self._quotas[rules] = quota_policy(told)
-        return found
 
     # ---- after the answer -----------------------------------------------------------------------
 
@@ -239,13 +227,16 @@ def _status(over: Over | None, wait_ps: int) -> int:
     return TOO_LARGE if wait_ps >= FOREVER_PS else over.status
 
 
-def _left(asked: Sequence[_Asked], now_ps: int) -> list[Left]:
+def _left(asked: Sequence[_Asked], facts: Facts, now_ps: int) -> list[Left]:
     """How the limits stand that a client may know of."""
     found = []
     for one, key, _ in asked:
         if one.rule.expose:
             left, more_ps = one.table.stands(key, now_ps)
-            if one.quota is not None:
-                left = one.told(left)
-            found.append(Left(one.rule.name, left, -(-more_ps // PS_PER_S)))
+            quota = one.units
+            if one.quota is not None:  # in units as clients know them, not in parts of it
+                quota = one.quota.quota(facts.counters)
+                left = left * quota // one.units
+            more_s = -(-more_ps // PS_PER_S)
+            found.append(Left(one.rule, quota, one.window_s, one.unit, left, more_s))
     return found

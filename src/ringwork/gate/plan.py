@@ -35,7 +35,7 @@ from ringwork.gate.policy.model import (
 )
 
 READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-PARTS: Final = 10_000_000
+PARTS: Final = 10**12
 """A quota by formula is counted in so many parts of itself: an account that gains an ad keeps the
 share that it has used, and no counter is ever told a limit."""
 ROUTES_MAX: Final = 8192
@@ -51,8 +51,8 @@ class Compiled(Struct, frozen=True, gc=False):
     table: Table
     quota: Formula | None
     parts: Callable[[Facts], str | tuple[str, ...]]
-    route: tuple[str, ...]
-    """What stands between the stars."""
+    routes: tuple[tuple[str, ...], ...]
+    """What stands between the stars of each."""
     units: int
     """Of the whole quota, as its counters have it."""
     window_s: float
@@ -61,10 +61,6 @@ class Compiled(Struct, frozen=True, gc=False):
     """Of the quota, as clients are told."""
     is_settled: bool
     """Whether what it was charged is settled after the answer."""
-
-    def told(self, units: int) -> int:
-        """Units as clients know them: of a quota by formula, hundredths of it."""
-        return units if self.quota is None else units * 100 // PARTS
 
     def key_of(self, facts: Facts) -> Key | None:
         """None where the request does not say who it is in the way this rule counts."""
@@ -83,9 +79,11 @@ class Compiled(Struct, frozen=True, gc=False):
             units += cost.rows * facts.estimate
             if cost.field:
                 units += cost.each * len(facts.fields.get(cost.field, ()))
-        if self.quota is not None:
-            units = units * PARTS / self.quota.quota(facts.counters)
-        return ceil(units)
+        whole = units if isinstance(units, int) else ceil(units)
+        if self.quota is None:
+            return whole
+        # Rounded down, so that a quota of 300 is 300 calls: 300 times a third of a part is lost.
+        return whole * PARTS // self.quota.quota(facts.counters)
 
 
 class Plan:
@@ -121,7 +119,7 @@ def _matches(one: Compiled, route: str, method: str, tier: str) -> bool:
     match = one.rule.match
     if match.method and method not in match.method:
         return False
-    return match.tier in ("*", tier) and _fits(one.route, route)
+    return match.tier in ("*", tier) and any(_fits(pieces, route) for pieces in one.routes)
 
 
 def _fits(pieces: tuple[str, ...], text: str) -> bool:
@@ -147,18 +145,25 @@ def _fits(pieces: tuple[str, ...], text: str) -> bool:
 def _compiled(number: int, rule: Rule, kept: Mapping[Rule, Table], keys_max: int) -> Compiled:
     limit = _limit_of(rule)
     window_s, unit, is_settled = _terms(limit)
+    units = limit.maximum if isinstance(limit, MetaScore) else limit.limit
+    quota = quota_of(rule)
     return Compiled(
         number,
         rule,
         kept.get(rule) or table_of(limit, keys_max=keys_max),
-        quota_of(rule),
+        quota,
         attrgetter(*rule.key),
-        tuple(rule.match.route.split("*")),
-        limit.maximum if isinstance(limit, MetaScore) else limit.limit,
+        tuple(tuple(one.split("*")) for one in _routes(rule)),
+        units,
         window_s,
         unit,
         is_settled,
     )
+
+
+def _routes(rule: Rule) -> tuple[str, ...]:
+    route = rule.match.route
+    return (route,) if isinstance(route, str) else route
 
 
 def _terms(limit: Limit) -> tuple[float, str, bool]:

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 DEPTH_MAX: Final = 32
 LENGTH_MAX: Final = 500
-QUOTA_MAX: Final = 2**53
+QUOTA_MAX: Final = 10**12
 _TOKEN: Final = re.compile(r"\s*(?:(\d+(?:\.\d+)?)|([a-z][a-z0-9_]*)|([-+*/(),]))")
 _FUNCTIONS: Final[Mapping[str, Callable[..., float]]] = {
     "log2": lambda value: log2(value) if value > 0 else 0.0,
@@ -39,7 +39,7 @@ class Formula(Struct, frozen=True):
     value: Value
 
     def quota(self, counters: Counters) -> int:
-        """Whole units, from 1 to 2**53: rounded down, and never a limit that lets nothing pass."""
+        """Whole units, from 1 to 10**12: rounded down, and never a limit that lets nothing pass."""
         found = self.value(counters)
         if not isfinite(found):
             return 1

@@ -15,6 +15,7 @@ Part = Literal["ip", "net", "asn", "account", "app", "ad_account", "device", "vi
 Action = Literal["slow", "challenge", "degrade", "block"]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Seconds = Annotated[float, Meta(gt=0, le=400 * 86_400)]
+Route = Annotated[str, Meta(min_length=1, max_length=500)]
 Units = Annotated[int, Meta(ge=1, le=2**53)] | Annotated[str, Meta(min_length=1, max_length=500)]
 """A number, or a formula over counters that the platform supplies (``policy.formula``)."""
 
@@ -90,8 +91,8 @@ class Cost(Strict, frozen=True):
 class Match(Strict, frozen=True):
     """Which requests a rule is for."""
 
-    route: Annotated[str, Meta(min_length=1, max_length=500)] = "*"
-    """``*`` matches any run of characters."""
+    route: Route | Annotated[tuple[Route, ...], Meta(min_length=1, max_length=50)] = "*"
+    """``*`` matches any run of characters. Of several, any."""
     method: tuple[str, ...] = ()
     """Empty: any."""
     tier: str = "*"
@@ -118,6 +119,10 @@ class Over(Strict, frozen=True):
     meta: MetaAnswer | None = None
     delay_s: Annotated[float, Meta(gt=0, le=2)] = 1.0
     """Of ``slow``."""
+    rows_max: Annotated[int, Meta(ge=0)] | None = None
+    """Of ``degrade``: rows that the answer may hold."""
+    without: tuple[str, ...] = ()
+    """Of ``degrade``: members that the answer must not hold."""
 
 
 class Rule(Strict, frozen=True):
