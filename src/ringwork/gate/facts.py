@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
+
+from ringwork.gate.identity.address import address_of, host_key, net_key
 
 NO_COUNTERS: Final[Mapping[str, float]] = {}
 NO_FIELDS: Final[Mapping[str, Sequence[str]]] = {}
@@ -19,10 +20,11 @@ class Facts(Struct, frozen=True, kw_only=True, gc=False):
     route: str = ""
     """What it is for, as a bounded set of names; where there is none, the path."""
     path: str = ""
-    ip: str = ""
-    """``192.0.2.7`` or, of IPv6, its /64: whoever has one address of it has them all."""
-    net: str = ""
-    """Its /24 or /48."""
+    ip: int = 0
+    """An IPv4 address or, of IPv6, its /64: whoever has one address of it has them all
+    (``identity.address.host_key``)."""
+    net: int = 0
+    """Its /24 or /48 (``identity.address.net_key``)."""
     asn: int = 0
     account: str = ""
     app: str = ""
@@ -40,11 +42,13 @@ class Facts(Struct, frozen=True, kw_only=True, gc=False):
     """What quotas grow with: ``active_ads`` and the like."""
 
     @classmethod
-    def of(cls, *, ip: int | str = "", **known: object) -> Facts:
+    def of(cls, *, ip: int | str = 0, **known: object) -> Facts:
         """Facts with the client's address in any form. ValueError for one that is no address."""
-        address, net = networks_of(ip)
+        address = address_of(ip) if isinstance(ip, str) and ip else ip or 0
+        if not isinstance(address, int) or not 0 <= address < 2**128:
+            raise ValueError(f"ip: expected an IPv4 or IPv6 address, got {ip!r}"[:200])
         known.setdefault("route", known.get("path", ""))
-        return cls(ip=address, net=net, **known)  # type: ignore[arg-type] # as the members say
+        return cls(ip=host_key(address), net=net_key(address), **known)  # type: ignore[arg-type] # as the members say
 
 
 class Usage(Struct, frozen=True, kw_only=True, gc=False):
@@ -55,32 +59,3 @@ class Usage(Struct, frozen=True, kw_only=True, gc=False):
     entities: Sequence[Hashable] = ()
     """Whom or what the answer told of: people, profiles, ads."""
     status: int = 200
-
-
-def networks_of(ip: int | str) -> tuple[str, str]:
-    """What counters of an address are kept by: (IPv4 address or IPv6 /64, /24 or /48).
-
-    An IPv4 address inside IPv6 (``::ffff:192.0.2.7``) is that IPv4 address, not a second identity.
-    """
-    if ip == "":
-        return "", ""
-    packed = _packed(ip)
-    if len(packed) == 16 and packed[:12] == _MAPPED:
-        packed = packed[12:]
-    if len(packed) == 4:
-        return socket.inet_ntoa(packed), f"{packed[0]}.{packed[1]}.{packed[2]}.0/24"
-    return f"{packed[:8].hex(':', 2)}::/64", f"{packed[:6].hex(':', 2)}::/48"
-
-
-_MAPPED: Final = bytes(10) + b"\xff\xff"
-
-
-def _packed(ip: int | str) -> bytes:
-    if isinstance(ip, int):
-        if not 0 <= ip < 2**128:
-            raise ValueError(f"ip: expected a number of 128 bits, got {ip}")
-        return ip.to_bytes(4 if ip < 2**32 else 16)
-    try:
-        return socket.inet_pton(socket.AF_INET6 if ":" in ip else socket.AF_INET, ip)
-    except OSError:
-        raise ValueError(f"ip: expected an IPv4 or IPv6 address, got {ip[:60]!r}") from None
