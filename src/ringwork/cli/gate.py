@@ -10,3 +10,4 @@ app = App(
     help_format="plaintext",
 )
 app.command("ringwork.cli.gate_audit:audit", name="audit")
+app.command("ringwork.cli.gate_serve:serve", name="serve")

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from ringwork.gate.identity.address import address_of, host_key, net_key
+from ringwork.gate.identity.ip import address_of, host_key, net_key
 
 NO_COUNTERS: Final[Mapping[str, float]] = {}
 NO_FIELDS: Final[Mapping[str, Sequence[str]]] = {}
@@ -22,9 +22,9 @@ class Facts(Struct, frozen=True, kw_only=True, gc=False):
     path: str = ""
     ip: int = 0
     """An IPv4 address or, of IPv6, its /64: whoever has one address of it has them all
-    (``identity.address.host_key``)."""
+    (``identity.ip.host_key``)."""
     net: int = 0
-    """Its /24 or /48 (``identity.address.net_key``)."""
+    """Its /24 or /48 (``identity.ip.net_key``)."""
     asn: int = 0
     account: str = ""
     app: str = ""
@@ -48,7 +48,8 @@ class Facts(Struct, frozen=True, kw_only=True, gc=False):
         if not isinstance(address, int) or not 0 <= address < 2**128:
             raise ValueError(f"ip: expected an IPv4 or IPv6 address, got {ip!r}"[:200])
         known.setdefault("route", known.get("path", ""))
-        return cls(ip=host_key(address), net=net_key(address), **known)  # type: ignore[arg-type] # as the members say
+        host, net = host_key(address), net_key(address)
+        return cls(ip=host, net=net, **known)  # type: ignore[arg-type] # as the members say
 
 
 class Usage(Struct, frozen=True, kw_only=True, gc=False):

@@ -50,7 +50,7 @@ class Compiled(Struct, frozen=True, gc=False):
     rule: Rule
     table: Table
     quota: Formula | None
-    parts: Callable[[Facts], str | tuple[str, ...]]
+    parts: Callable[[Facts], object]
     routes: tuple[tuple[str, ...], ...]
     """What stands between the stars of each."""
     units: int
@@ -65,9 +65,9 @@ class Compiled(Struct, frozen=True, gc=False):
     def key_of(self, facts: Facts) -> Key | None:
         """None where the request does not say who it is in the way this rule counts."""
         parts = self.parts(facts)
-        if type(parts) is str:
-            return (self.rule.name, parts) if parts else None
-        return (self.rule.name, *parts) if all(parts) else None
+        if type(parts) is tuple:
+            return (self.rule.name, *parts) if all(parts) else None
+        return (self.rule.name, parts) if parts else None
 
     def cost_of(self, facts: Facts) -> int:
         """Whole units, in parts of the quota where that is a formula."""

@@ -25,7 +25,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SLEEPERS_MAX: Final = 1000
-"""Requests that are being slowed at once; the next one goes on at once, since waiting costs memory."""
+"""Requests that are slowed at once; more of them go on at once, since waiting costs memory."""
 
 
 class GateMiddleware:

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ringwork.gate.facts import Facts
-from ringwork.gate.identity.address import ClientAddresses, address_of, host_key, net_key
+from ringwork.gate.identity.address import ClientAddresses
+from ringwork.gate.identity.ip import address_of, host_key, net_key
 from ringwork.gate.policy.model import Policy
 
 Headers = Iterable[tuple[bytes, bytes]]
 
 NAME_MAX: Final = 200
-"""Characters of a name that somebody gives himself; a longer one is hashed by nobody and is none."""
+"""Characters of a name that somebody gives himself; a longer one is none."""
 PATH_MAX: Final = 2000
 COOKIES_MAX: Final = 8192
 IDENTITIES: Final = ("account", "app", "ad_account", "device", "visit", "tier")
@@ -69,6 +70,7 @@ class RequestFacts:
         address = self._clients.client(peer_address, forwarded, envoy=envoy).address
         if "ja4" in said and not self._clients.trusts(peer_address):
             del said["ja4"]  # a client's own word about his fingerprint
+        named = {name: value for name, value in said.items() if len(value) <= NAME_MAX}
         return Facts(
             method=method.upper(),
             route=path[:PATH_MAX],
@@ -77,7 +79,7 @@ class RequestFacts:
             net=0 if address is None else net_key(address),
             user_agent=agent,
             counters=counters or {},
-            **{name: value for name, value in said.items() if len(value) <= NAME_MAX},
+            **named,  # type: ignore[arg-type] # all of them are texts
         )
 
     def _read_cookies(self, value: bytes, said: dict[str, str]) -> None:
