@@ -11,7 +11,11 @@ import pytest
 from tests.fairness.logs import made
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SMALL = {"auction_theory.py": ["--auctions", "4000", "--seed", "2"], "fairness_audit.py": [], "verify_bots.py": []}
+SMALL = {
+    "auction_theory.py": ["--auctions", "4000", "--seed", "2"],
+    "fairness_audit.py": [],
+    "verify_bots.py": [],
+}
 
 
 def test_every_example_is_run_here():

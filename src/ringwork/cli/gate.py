@@ -9,3 +9,5 @@ app = App(
     help="Anti-scraping: limits, contact importing, log analysis, simulation.",
     help_format="plaintext",
 )
+app.command("ringwork.cli.gate_audit:audit", name="audit")
+app.command("ringwork.cli.gate_serve:serve", name="serve")

@@ -107,6 +107,31 @@ def test_either_component_binds_the_target():
     assert judged(signed) == ("verified", "")
 
 
+def test_an_empty_query_is_none():
+    signed = Signed(covered=("@target-uri", "@query", AGENT))
+    signed.values |= {"@target-uri": "https://shop.example/p/17", "@query": "?"}
+    for query in (None, "", b""):
+        assert judged(message=signed.message(query=query)) == ("verified", "")
+
+
+def test_what_is_remembered_is_bounded():
+    one = verifier(uses_max=None)
+    for number in range(9000):
+        fields = [
+            (b"signature-input", b'a=("x%d");tag="web-bot-auth"' % number),
+            (b"signature", b"a=:AA==:"),
+        ]
+        one.verify(request(headers=fields))
+    assert len(one._newer) + len(one._older) <= 8192
+    long = [
+        (b"signature-input", b'a=("%s");tag="web-bot-auth"' % (b"x" * 3000)),
+        (b"signature", b"a=:AA==:"),
+    ]
+    before = len(one._newer)
+    one.verify(request(headers=long))
+    assert len(one._newer) == before
+
+
 def test_lifetime_and_both_times_at_their_edges():
     day = Signed(created=NOW_S, expires=NOW_S + 86_400)
     assert judged(day) == ("verified", "")

@@ -73,6 +73,8 @@ _LENGTHS: Final = (9, 15)
 NONCE_MAX: Final = 256
 REMEMBERED: Final = 4096
 """Signatures whose fields need not be read again, twice this many at most."""
+REMEMBERED_MAX_BYTES: Final = 2048
+"""Of the fields of one: longer ones are read anew, so that 20 MB hold them all."""
 
 
 class AgentPolicy(Struct, frozen=True):
@@ -237,6 +239,8 @@ class AgentVerifier:
         claims = [self._claim(one, agents, field) for one in ours]
         if self.policy.uses_max == 1 and len(ours) == 1 and ours[0].nonce is not None:
             return claims  # it does not come again
+        if len(inputs) + len(signatures) + len(agents) > REMEMBERED_MAX_BYTES:
+            return claims
         if len(self._newer) >= REMEMBERED:
             self._older, self._newer = self._newer, {}
         self._newer[key] = claims
@@ -253,7 +257,8 @@ class AgentVerifier:
                 found = self._coverage(signature, field)
                 if len(self._coverages) >= REMEMBERED:
                     self._coverages.clear()
-                self._coverages[place] = found
+                if len(signature.items) + len(agents) <= REMEMBERED_MAX_BYTES:
+                    self._coverages[place] = found
             claim.fault, claim.coverage = found.fault, found
         return claim
 

@@ -33,7 +33,7 @@ class HttpMessage:
     """A request: what was asked, of whom, with which fields.
 
     ``authority`` is what the client asked for (``Host``), ``path`` and ``query`` are as they came,
-    still escaped; ``query`` is None where there is no question mark. ``body`` is checked against a
+    still escaped; ``query`` is None or empty where there is none. ``body`` is checked against a
     covered ``Content-Digest`` where it is given.
     """
 
@@ -54,7 +54,8 @@ class HttpMessage:
         self.scheme = scheme
         self.authority = authority
         self.path = path
-        self.query = query.decode("latin-1") if isinstance(query, bytes) else query
+        text = query.decode("latin-1") if isinstance(query, bytes) else query
+        self.query = text or None  # ASGI does not tell "/p?" from "/p"
         self.fields = headers
         self.body = body
 

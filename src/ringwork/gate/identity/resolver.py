@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Protocol
 
 
 class LookupFailed(Exception):
@@ -29,33 +30,41 @@ _NOT_THERE = frozenset(
 )
 
 
-class SystemResolver:
-    """What the machine is configured with, asked in the loop's threads."""
+THREADS: Final = 8
+"""Of its own: names that nobody answers for hold up only each other."""
 
-    __slots__ = ()
+
+class SystemResolver:
+    """What the machine is configured with, asked in threads."""
+
+    __slots__ = ("_threads",)
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="resolver")
 
     async def addresses(self, host: str) -> Sequence[str]:
         """See ``Resolver``."""
-        loop = asyncio.get_running_loop()
-        try:
-            found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        except socket.gaierror as error:
-            if error.errno in _NOT_THERE:
-                return ()
-            raise LookupFailed(f"addresses: {error.strerror}") from error
-        except (OSError, UnicodeError) as error:
-            raise LookupFailed("addresses") from error
-        return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+        def ask() -> list[str]:
+            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            return [str(entry[4][0]) for entry in found]
+
+        return tuple(dict.fromkeys(await self._ask(ask)))
 
     async def names(self, address: str) -> Sequence[str]:
         """See ``Resolver``. The machine's resolver tells one name, the first."""
-        loop = asyncio.get_running_loop()
+
+        def ask() -> list[str]:
+            return [socket.getnameinfo((address, 0), socket.NI_NAMEREQD)[0]]
+
+        return await self._ask(ask)
+
+    async def _ask(self, ask: Callable[[], list[str]]) -> list[str]:
         try:
-            name, _ = await loop.getnameinfo((address, 0), socket.NI_NAMEREQD)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
         except socket.gaierror as error:
             if error.errno in _NOT_THERE:
-                return ()
-            raise LookupFailed(f"names: {error.strerror}") from error
-        except OSError as error:
-            raise LookupFailed("names") from error
-        return (name,)
+                return []
+            raise LookupFailed(str(error.strerror)) from error
+        except (OSError, UnicodeError) as error:  # a label of more than 63 letters
+            raise LookupFailed(str(error)) from error

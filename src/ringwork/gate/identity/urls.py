@@ -56,9 +56,17 @@ class AgentField(Struct, frozen=True):
 NO_AGENTS: Final = AgentField({})
 
 
-@lru_cache(maxsize=4096)  # agents repeat themselves, and each one has one spelling or a few
 def read_agents(raw: bytes) -> AgentField:
     """The field's members. ValueError for what is neither form."""
+    return _remembered(raw) if len(raw) <= URL_MAX else _read(raw)
+
+
+@lru_cache(maxsize=4096)  # agents repeat themselves, and each one has one spelling or a few
+def _remembered(raw: bytes) -> AgentField:
+    return _read(raw)
+
+
+def _read(raw: bytes) -> AgentField:
     if raw.startswith(b'"'):
         return AgentField({}, reference(item_of(raw), raw.decode("ascii")))
     parsed = dictionary_of(raw)

@@ -35,17 +35,23 @@ class ConcurrentTable(Generations[dict[int, int]]):
             return 0
         return list(leases.values())[too_many - 1] - now_ps
 
-    def add(self, key: Key, cost: int, now_ps: int) -> range:
-        """Leases, by their numbers: give them to ``release``."""
-        leases = self._live(key, now_ps)
-        taken = range(self._last + 1, self._last + 1 + cost)
-        leases.update(dict.fromkeys(taken, now_ps + self._timeout_ps))
-        self._last += cost
-        self.put(key, leases)
-        return taken
+    def take(self, key: Key, cost: int, now_ps: int) -> int:
+        """Take leases and answer 0; ``newest`` says which. Or answer how long to wait."""
+        wait_ps = self.wait_ps(key, cost, now_ps)
+        if not wait_ps:
+            leases = self._live(key, now_ps)
+            leases.update(dict.fromkeys(self.newest(-cost), now_ps + self._timeout_ps))
+            self._last += cost
+            self.put(key, leases)
+        return wait_ps
 
-    def refuse(self, key: Key, now_ps: int) -> None:
-        """A refused call takes no lease."""
+    def newest(self, cost: int) -> range:
+        """The leases that were just taken; with a cost below zero, those that will be next."""
+        return range(*sorted((self._last + 1 - cost, self._last + 1)))
+
+    def give_back(self, key: Key, cost: int) -> None:
+        """Undo the ``take`` that was just made."""
+        self.release(key, self.newest(cost))
 
     def release(self, key: Key, leases: range) -> None:
         """End leases; those that have ended are no longer anybody's."""
@@ -57,6 +63,12 @@ class ConcurrentTable(Generations[dict[int, int]]):
     def remaining(self, key: Key, now_ps: int) -> int:
         """Leases that could be taken now."""
         return max(self._limit - len(self._live(key, now_ps)), 0)
+
+    def stands(self, key: Key, now_ps: int) -> tuple[int, int]:
+        """Leases that could be taken now, and until when one ends at the latest; 0 with none."""
+        leases = self._live(key, now_ps)
+        more_ps = next(iter(leases.values())) - now_ps if leases else 0
+        return max(self._limit - len(leases), 0), more_ps
 
     def _live(self, key: Key, now_ps: int) -> dict[int, int]:
         leases = self.get(key)

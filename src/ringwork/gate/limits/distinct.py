@@ -60,11 +60,12 @@ class DistinctTable(Generations[_Shown]):
             return 0
         return self._part_ps - now_ps % self._part_ps
 
-    def add(self, key: Key, cost: int, now_ps: int) -> None:
-        """A request alone shows nothing."""
+    def take(self, key: Key, cost: int, now_ps: int) -> int:
+        """As ``wait_ps``: a request alone shows nothing."""
+        return self.wait_ps(key, cost, now_ps)
 
-    def refuse(self, key: Key, now_ps: int) -> None:
-        """A refused call shows nothing."""
+    def give_back(self, key: Key, cost: int) -> None:
+        """Nothing was charged."""
 
     def show(self, key: Key, entities: Iterable[Hashable], now_ps: int) -> None:
         """Somebody was given these entities, or something of them."""
@@ -99,6 +100,11 @@ class DistinctTable(Generations[_Shown]):
     def remaining(self, key: Key, now_ps: int) -> int:
         """Entities that may surely be shown before the limit."""
         return max(self._limit - round(self.count(key, now_ps)), 0)
+
+    def stands(self, key: Key, now_ps: int) -> tuple[int, int]:
+        """Entities that may be shown, and how long until some are forgotten; 0 with none."""
+        left = self.remaining(key, now_ps)
+        return left, 0 if left >= self._limit else self._part_ps - now_ps % self._part_ps
 
     def _surely(self, found: _Shown, part: int) -> float:
         """At least so many, but for one case in a thousand: an error of ours blocks nobody."""

@@ -38,12 +38,20 @@ class GcraTable(Generations[int]):
         over = max(at, now_ps) + cost * self.interval_ps - now_ps - self.tolerance_ps
         return max(over, 0)
 
-    def add(self, key: Key, cost: int, now_ps: int) -> None:
-        """Charge it: what ``wait_ps`` let pass."""
-        self.newer[key] = max(self.get(key) or 0, now_ps) + cost * self.interval_ps
+    def take(self, key: Key, cost: int, now_ps: int) -> int:
+        """Charge it and answer 0; or answer how long to wait, and charge nothing."""
+        at = self.newer.get(key) or self.older.get(key) or now_ps
+        more = cost * self.interval_ps
+        new = (at if at > now_ps else now_ps) + more
+        over = new - now_ps - self.tolerance_ps
+        if over > 0:
+            return FOREVER_PS if cost > self.burst else over
+        self.newer[key] = new
+        return 0
 
-    def refuse(self, key: Key, now_ps: int) -> None:
-        """A refused call costs nothing."""
+    def give_back(self, key: Key, cost: int) -> None:
+        """Undo the ``take`` that was just made."""
+        self.newer[key] -= cost * self.interval_ps
 
     def settle(self, key: Key, difference: int, now_ps: int) -> None:
         """Charge what was reserved too little, or give back what was too much.
@@ -55,5 +63,13 @@ class GcraTable(Generations[int]):
 
     def remaining(self, key: Key, now_ps: int) -> int:
         """Units that would pass now."""
-        ahead_ps = max((self.get(key) or 0) - now_ps, 0)
-        return max(self.tolerance_ps - ahead_ps, 0) // self.interval_ps
+        return self.stands(key, now_ps)[0]
+
+    def stands(self, key: Key, now_ps: int) -> tuple[int, int]:
+        """Units that would pass now, and how long until there is one more; 0: all are there."""
+        at = self.newer.get(key) or self.older.get(key) or 0
+        if at <= now_ps:
+            return self.burst, 0
+        room = self.tolerance_ps - (at - now_ps)
+        left = room // self.interval_ps if room > 0 else 0
+        return left, (left + 1) * self.interval_ps - room

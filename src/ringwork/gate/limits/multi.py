@@ -31,21 +31,23 @@ from ringwork.kernel.ports import Clock
 
 
 class Table(Protocol):
-    """The counters of one limit. Asking and charging are two steps, so that several can agree."""
+    """The counters of one limit. What was taken can be given back, so that several can agree."""
 
     name: str
+    swap_ps: int
+
+    @property
+    def is_full(self) -> bool: ...
 
     def turn(self, now_ps: int) -> None: ...
 
     def slot(self, key: Key) -> Key: ...
 
-    def wait_ps(self, key: Key, cost: int, now_ps: int) -> int: ...
+    def take(self, key: Key, cost: int, now_ps: int) -> int: ...
 
-    def add(self, key: Key, cost: int, now_ps: int) -> object: ...
+    def give_back(self, key: Key, cost: int) -> None: ...
 
-    def refuse(self, key: Key, now_ps: int) -> None: ...
-
-    def remaining(self, key: Key, now_ps: int) -> int: ...
+    def stands(self, key: Key, now_ps: int) -> tuple[int, int]: ...
 
 
 def table_of(limit: Limit, *, keys_max: int = KEYS_MAX) -> Table:
@@ -191,21 +193,22 @@ _Cell = tuple[dict[Key, int], dict[Key, int], int, int, int]
 def take_all(
     tables: Sequence[Table], keys: Sequence[Key], costs: Sequence[int], now_ps: int
 ) -> Taken:
-    """One decision over any limits: ask all, then charge all or none."""
-    longest, violated, slots = 0, [], []
+    """One decision over any limits: all are charged, or none."""
+    longest, violated, taken, slots = 0, [], [], []
     for table, asked, cost in zip(tables, keys, costs, strict=True):
         table.turn(now_ps)
         key = table.slot(asked)
         slots.append(key)
-        wait = table.wait_ps(key, cost, now_ps)
+        wait = table.take(key, cost, now_ps)
         if wait:
             violated.append(table)
-            table.refuse(key, now_ps)
             longest = max(longest, wait)
-    if not violated:
-        for table, key, cost in zip(tables, slots, costs, strict=True):
-            table.add(key, cost, now_ps)
-    left = [one.remaining(key, now_ps) for one, key in zip(tables, slots, strict=True)]
+        else:
+            taken.append((table, key, cost))
+    if violated:
+        for table, key, cost in taken:
+            table.give_back(key, cost)
+    left = [one.stands(key, now_ps)[0] for one, key in zip(tables, slots, strict=True)]
     return Taken(
         not violated,
         _seconds(longest),

@@ -53,31 +53,50 @@ class ScoreTable(Generations[_Scored]):
             return found.blocked_until_ps - now_ps
         return 0 if self._points(found, now_ps) + cost <= self._maximum else self._block_ps
 
-    def add(self, key: Key, cost: int, now_ps: int) -> None:
-        """Score a call that passed."""
+    def take(self, key: Key, cost: int, now_ps: int) -> int:
+        """Score it and answer 0; or block the key, unless it is, and answer how long for."""
+        wait_ps = self.wait_ps(key, cost, now_ps)
         found = self.get(key) or _Scored()
         self.put(key, found)
+        if wait_ps:
+            if now_ps >= found.blocked_until_ps:
+                found.blocked_until_ps = now_ps + self._block_ps
+            return wait_ps
         if self._is_linear:
             found.level_ps = max(found.level_ps, now_ps) + cost * self._drain_ps
         elif cost:
             found.calls.append((now_ps, cost))
             found.points += cost
+        return 0
 
-    def refuse(self, key: Key, now_ps: int) -> None:
-        """The call would have passed the maximum: the key is blocked, unless it already is."""
-        found = self.get(key) or _Scored()
-        self.put(key, found)
-        if now_ps >= found.blocked_until_ps:
-            found.blocked_until_ps = now_ps + self._block_ps
+    def give_back(self, key: Key, cost: int) -> None:
+        """Undo the ``take`` that was just made."""
+        found = self.newer[key]
+        if self._is_linear:
+            found.level_ps -= cost * self._drain_ps
+        elif cost:
+            found.calls.pop()
+            found.points -= cost
 
     def remaining(self, key: Key, now_ps: int) -> int:
         """Points left; 0 while blocked."""
+        return self.stands(key, now_ps)[0]
+
+    def stands(self, key: Key, now_ps: int) -> tuple[int, int]:
+        """Points left, and how long until there is one more; 0 where all are there."""
         found = self.get(key)
         if found is None:
-            return self._maximum
+            return self._maximum, 0
         if now_ps < found.blocked_until_ps:
-            return 0
-        return self._maximum - self._points(found, now_ps)
+            return 0, found.blocked_until_ps - now_ps
+        used = self._points(found, now_ps)
+        if not used:
+            return self._maximum, 0
+        if self._is_linear:
+            more_ps = found.level_ps - now_ps - (used - 1) * self._drain_ps
+        else:
+            more_ps = found.calls[0][0] + self._window_ps - now_ps
+        return self._maximum - used, more_ps
 
     def _points(self, found: _Scored, now_ps: int) -> int:
         if self._is_linear:

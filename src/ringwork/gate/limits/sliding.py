@@ -41,19 +41,29 @@ class SlidingTable(Generations[tuple[int, int, int]]):
         # In the next one ``present`` fades, from its start on.
         return left_ps + self._window_ps - (self._limit - cost) * self._window_ps // present
 
-    def add(self, key: Key, cost: int, now_ps: int) -> None:
-        """Count what passed."""
-        present, before = self._counts(key, now_ps)
-        self.put(key, (now_ps // self._window_ps, present + cost, before))
+    def take(self, key: Key, cost: int, now_ps: int) -> int:
+        """Count it and answer 0; or answer how long to wait."""
+        wait_ps = self.wait_ps(key, cost, now_ps)
+        if not wait_ps:
+            present, before = self._counts(key, now_ps)
+            self.put(key, (now_ps // self._window_ps, present + cost, before))
+        return wait_ps
 
-    def refuse(self, key: Key, now_ps: int) -> None:
-        """A refused call costs nothing."""
+    def give_back(self, key: Key, cost: int) -> None:
+        """Undo the ``take`` that was just made."""
+        number, present, before = self.newer[key]
+        self.put(key, (number, present - cost, before))
 
     def remaining(self, key: Key, now_ps: int) -> int:
         """Units that would pass now."""
         present, before = self._counts(key, now_ps)
         left_ps = self._window_ps - now_ps % self._window_ps
         return max(self._limit - present - -(-before * left_ps // self._window_ps), 0)
+
+    def stands(self, key: Key, now_ps: int) -> tuple[int, int]:
+        """Units that would pass now, and how long until there is one more; 0: all are there."""
+        left = self.remaining(key, now_ps)
+        return left, 0 if left >= self._limit else self.wait_ps(key, left + 1, now_ps)
 
     def _counts(self, key: Key, now_ps: int) -> tuple[int, int]:
         """Units of the present window and of the one before."""

@@ -1,0 +1,1 @@
+"""What of an interface invites scraping, and the evidence of what was done against it."""

@@ -1,0 +1,1 @@
+"""The policy: limits, prices, exemptions and answers, as data."""

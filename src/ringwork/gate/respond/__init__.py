@@ -1,0 +1,1 @@
+"""What the gate answers with beside yes and no."""
