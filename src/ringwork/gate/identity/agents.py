@@ -207,6 +207,8 @@ class AgentVerifier:
         if isinstance(claims, AgentVerdict):
             return [claims]
         now_us = self._wall_us()
+        if len(claims) == 1:
+            return [self._judge(claims[0], message, now_us, sensitive)]
         return [self._judge(one, message, now_us, sensitive) for one in claims]
 
     def _claims(self, message: HttpMessage) -> Sequence[_Claim]:
@@ -232,7 +234,9 @@ class AgentVerifier:
             field = read_agents(agents) if agents else NO_AGENTS
         except (ValueError, RecursionError):  # http-sf raises a ValueError of its own
             return AgentVerdict("invalid", "malformed")
-        ours = [one for one in read if one.tag == TAG][:EXAMINED_MAX]
+        ours = read
+        if len(read) != 1 or read[0].tag != TAG:
+            ours = [one for one in read if one.tag == TAG][:EXAMINED_MAX]
         if not ours:
             # With an agent's field this was meant for us, and says it in no way that was agreed on.
             return AgentVerdict("invalid", "tag") if agents else AgentVerdict("absent", "tag")

@@ -186,10 +186,10 @@ def base_of(plan: Plan, line: str, message: HttpMessage) -> bytes:
     ``line`` is the value of ``@signature-params``.
     """
     library = None
-    base = ""
+    parts = []
     for step in plan:
         if isinstance(step, str):
-            base += step
+            parts.append(step)
             continue
         start, resolve = step
         if isinstance(resolve, Component):
@@ -197,8 +197,9 @@ def base_of(plan: Plan, line: str, message: HttpMessage) -> bytes:
             value = _by_library(library, resolve)
         else:
             value = resolve(message)
-        base += f"{start}{value}\n"
-    return f'{base}"@signature-params": {line}'.encode()
+        parts.append(f"{start}{value}\n")
+    parts.append(f'"@signature-params": {line}')
+    return "".join(parts).encode()
 
 
 class _Resolver(Protocol):
