@@ -8,10 +8,10 @@ from zlib import crc32
 
 import numpy as np
 
-from ringwork.gate.analyse.columns import REFERER
+from ringwork.gate.analyse.columns import REFERRER
 from ringwork.gate.analyse.features import (
     HAS_QUERY,
-    HAS_REFERER,
+    HAS_REFERRER,
     IS_HEAD,
     IS_PAGE,
     IS_POST,
@@ -79,15 +79,15 @@ class Behaviour:
         rows = self._rows_of(numbers[kept], coded.agent_codes[kept], coded.agents, marks)
         is_observed = rows >= 0
         self.left_out += int(len(rows) - is_observed.sum())
-        codes, firsts = engine.encode(columns, REFERER)
-        referers = np.array(
-            [crc32(path_of(coded.text(row, REFERER))) for row in firsts.tolist()], np.int64
+        codes, firsts = engine.encode(columns, REFERRER)
+        referrers = np.array(
+            [crc32(path_of(coded.text(row, REFERRER))) for row in firsts.tolist()], np.int64
         )
         flags = (
             np.where(seen.has(Mark.STATIC), 0, IS_PAGE)
             | np.where(seen.is_head, IS_HEAD, 0)
             | np.where(seen.is_post, IS_POST, 0)
-            | np.where(columns.ends[:, REFERER] > columns.starts[:, REFERER], HAS_REFERER, 0)
+            | np.where(columns.ends[:, REFERRER] > columns.starts[:, REFERRER], HAS_REFERRER, 0)
             | np.where(seen.has(Mark.QUERY), HAS_QUERY, 0)
         )
         facts = np.array(
@@ -96,7 +96,7 @@ class Behaviour:
         )[coded.target_codes]
         lines = np.column_stack((
             columns.ts_us, columns.status, columns.size, flags, facts[:, 0], facts[:, 1],
-            referers[codes], facts[:, 2], facts[:, 3], marks[coded.agent_codes],
+            referrers[codes], facts[:, 2], facts[:, 3], marks[coded.agent_codes],
             np.zeros(len(columns), np.int64),
         )).astype(np.int64)  # fmt: skip
         self._observe(

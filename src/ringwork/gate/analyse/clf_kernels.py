@@ -185,7 +185,7 @@ def _request(buffer: Bytes, at: int, end: int, starts: Places, ends: Places) -> 
 
 @kernel(FOUND, BYTES, WHOLE, WHOLE, ROW, ROW)
 def _tail(buffer: Bytes, at: int, end: int, starts: Places, ends: Places) -> bool:
-    """Reads referer and agent where they are; whether all after the size is in order."""
+    """Reads referrer and agent where they are; whether all after the size is in order."""
     starts[6] = ends[6] = starts[7] = ends[7] = at
     if at == end:
         return True

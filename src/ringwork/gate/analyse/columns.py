@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ADDRESS, USER, HOST, METHOD, TARGET, PROTOCOL, REFERER, AGENT = range(8)
+ADDRESS, USER, HOST, METHOD, TARGET, PROTOCOL, REFERRER, AGENT = range(8)
 FIELDS: Final = 8
 """The fields of a line that are text, in the order of the columns of ``starts`` and ``ends``."""
 

@@ -32,8 +32,8 @@ FEATURES: Final = (
     "requests", "duration_s", "rate_10s", "rate_5min", "rate_1h",
     *(f"gap_share_{one}" for one in range(12)),
     "gap_entropy_bits", "gap_variation", "asset_share", "head_share", "post_share",
-    "not_modified_share", "not_found_share", "refused_share", "error_share", "referer_share",
-    "referer_chain_share", "depth_mean", "folders", "distinct_share", "unseen_share",
+    "not_modified_share", "not_found_share", "refused_share", "error_share", "referrer_share",
+    "referrer_chain_share", "depth_mean", "folders", "distinct_share", "unseen_share",
     "sequential_share", "entity_share", "fast_click_share", "query_share", "size_log_mean",
     "night_share", "agent_change_share", "fingerprint_change_share",
 )  # fmt: skip
@@ -44,7 +44,7 @@ REALS: Final = 7
 # Whole numbers of a row; GAPS, PATH_BITS and PAGES_BEFORE are the first of several.
 (
     REQUESTS, FIRST_US, LAST_US, PAGES, ASSETS, HEADS, POSTS, NOT_MODIFIED, NOT_FOUND, REFUSED,
-    ERRORS, REFERERS, CHAINED, DEPTHS, FOLDER_BITS, LAST_ENTITY, ENTITIES, SEQUENTIAL,
+    ERRORS, REFERRERS, CHAINED, DEPTHS, FOLDER_BITS, LAST_ENTITY, ENTITIES, SEQUENTIAL,
     LAST_PAGE_US, PAGE_GAPS, FAST, QUERIES, NIGHT, AGENT_BEFORE, AGENT_CHANGES,
     FINGERPRINT_BEFORE, FINGERPRINT_CHANGES, RING_AT,
 ) = range(28)  # fmt: skip
@@ -54,7 +54,7 @@ PAGES_BEFORE: Final = 44
 WHOLES: Final = 52
 
 # Bits of a request.
-IS_PAGE, IS_HEAD, IS_POST, HAS_REFERER, HAS_QUERY = 1, 2, 4, 8, 16
+IS_PAGE, IS_HEAD, IS_POST, HAS_REFERRER, HAS_QUERY = 1, 2, 4, 8, 16
 
 _BITS: Final = 62
 """Bits used of each word, so that a word stays a positive 64-bit number in Python too."""
@@ -72,7 +72,7 @@ def update(  # noqa: C901, PLR0913, PLR0917 # one request is many facts; inlined
     flags: int,
     path: int,
     folder: int,
-    referer: int,
+    referrer: int,
     depth: int,
     entity: int,
     agent: int,
@@ -80,7 +80,7 @@ def update(  # noqa: C901, PLR0913, PLR0917 # one request is many facts; inlined
 ) -> None:
     """Takes one request into a row; O(1). Late requests count at the time already reached.
 
-    ``path``, ``folder``, ``referer`` (the path that it names), ``agent`` and ``fingerprint`` are
+    ``path``, ``folder``, ``referrer`` (the path that it names), ``agent`` and ``fingerprint`` are
     hashes of at least 32 bits that do not depend on the process; ``entity`` is -1 where the path
     names none.
     """
@@ -114,10 +114,10 @@ def update(  # noqa: C901, PLR0913, PLR0917 # one request is many facts; inlined
     if fingerprint != whole[FINGERPRINT_BEFORE]:
         whole[FINGERPRINT_CHANGES] += 1
         whole[FINGERPRINT_BEFORE] = fingerprint
-    if flags & HAS_REFERER:
-        whole[REFERERS] += 1
+    if flags & HAS_REFERRER:
+        whole[REFERRERS] += 1
         for place in range(PAGES_BEFORE, PAGES_BEFORE + _RING):
-            if whole[place] == referer:
+            if whole[place] == referrer:
                 whole[CHAINED] += 1
                 break
     if flags & IS_PAGE:
@@ -202,7 +202,7 @@ def derive(real: NDArray[np.float64], whole: NDArray[np.int64]) -> NDArray[np.fl
         whole[:, ASSETS] / requests, whole[:, HEADS] / requests, whole[:, POSTS] / requests,
         whole[:, NOT_MODIFIED] / requests, whole[:, NOT_FOUND] / requests,
         whole[:, REFUSED] / requests, whole[:, ERRORS] / requests,
-        whole[:, REFERERS] / requests, whole[:, CHAINED] / np.maximum(whole[:, REFERERS], 1),
+        whole[:, REFERRERS] / requests, whole[:, CHAINED] / np.maximum(whole[:, REFERRERS], 1),
         whole[:, DEPTHS] / pages,
         _linear_count(np.bitwise_count(whole[:, FOLDER_BITS]), _BITS),
         np.minimum(distinct / pages, 1.0), real[:, UNSEEN],

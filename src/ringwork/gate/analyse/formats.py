@@ -37,7 +37,7 @@ CLF: Final = re.compile(
     rb'|(?: (?!")[^\n]*)?\r?)$',
     re.MULTILINE,
 )
-"""host ident user [time] "request" status bytes, "referer" "agent", and what servers append."""
+"""host ident user [time] "request" status bytes, "referrer" "agent", and what servers append."""
 
 _METHOD: Final = re.compile(rb"[A-Za-z_-]{1,%d}\Z" % METHOD_MAX_BYTES)
 _ADDRESS_LIKE: Final = re.compile(rb"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*\Z")
@@ -54,7 +54,7 @@ _ERROR_CLIENT: Final = re.compile(rb", client: ([^,\s]+)")
 _ERROR_SERVER: Final = re.compile(rb", server: ([^,\s]*)")
 _ERROR_REQUEST: Final = re.compile(rb', request: "((?:[^"\\]|\\.)*)"')
 _ERROR_HOST: Final = re.compile(rb', host: "([^"]*)"')
-_ERROR_REFERER: Final = re.compile(rb', referrer: "([^"]*)"')
+_ERROR_REFERRER: Final = re.compile(rb', referrer: "([^"]*)"')
 _ERROR_USER: Final = re.compile(rb'^user "((?:[^"\\]|\\.)*)"[ :]')
 _ALB: Final = re.compile(
     rb"^(?:https?|h2|grpcs|wss?) (\S+) \S+ (\S+):\d+ \S+ \S+ \S+ \S+ "
@@ -165,7 +165,7 @@ def _parse_clf(line: bytes) -> Record | None:
     found = CLF.match(line)
     if found is None or found.end() != len(line):
         return None
-    first, second, rest, time, request, status, size, referer, agent = found.groups()
+    first, second, rest, time, request, status, size, referrer, agent = found.groups()
     ts_us = clf_us(time)
     head = split_head(first, second, rest)
     if ts_us is None or head is None:
@@ -173,7 +173,7 @@ def _parse_clf(line: bytes) -> Record | None:
     host, address, user = head
     texts = (
         address, user, host, *split_request(request),
-        _known(referer or b""), _known(agent or b""),
+        _known(referrer or b""), _known(agent or b""),
     )  # fmt: skip
     return Record(Kind.ACCESS, ts_us, int(status), 0 if size == b"-" else int(size), texts)
 
@@ -194,7 +194,7 @@ def _parse_error(line: bytes) -> Record | None:
     host = _first(_ERROR_HOST, line) or _first(_ERROR_SERVER, line)
     texts = (
         client[1], user[1] if user else b"", host, method, target, protocol,
-        _known(_first(_ERROR_REFERER, line)), b"",
+        _known(_first(_ERROR_REFERRER, line)), b"",
     )  # fmt: skip
     return Record(kind, ts_us, status, 0, texts)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ADDRESS_MAX_BYTES: Final = 255
+_REFERRER: Final = "Referer"  # codespell:ignore # HTTP cannot spell
 _Object = dict[str, Any]
 _decode: Final = msgspec.json.Decoder(_Object).decode
 
@@ -74,7 +75,7 @@ def _caddy(found: _Object) -> Record | None:
         ts_us, found.get("status"), found.get("size", 0),
         _text(request.get("client_ip") or request.get("remote_ip")), _text(found.get("user_id")),
         _text(request.get("host")), _text(request.get("method")), _text(request.get("uri")),
-        _text(request.get("proto")), _header(named, "Referer"), _header(named, "User-Agent"),
+        _text(request.get("proto")), _header(named, _REFERRER), _header(named, "User-Agent"),
     )  # fmt: skip
 
 
@@ -102,7 +103,7 @@ def _envoy(found: _Object) -> Record | None:
         _without_port(_text(remote)), b"", _text(found.get(":authority") or found.get("authority")),
         _text(found.get("method")),
         _text(found.get("x-envoy-origin-path") or found.get("path")),
-        _text(found.get("protocol")), _text(found.get("referer")),
+        _text(found.get("protocol")), _text(found.get(_REFERRER.lower())),
         _text(found.get("user-agent") or found.get("user_agent")),
     )  # fmt: skip
 
@@ -117,12 +118,12 @@ _DIALECTS: Final[dict[str, Callable[[_Object], Record | None]]] = {
 
 def _record(ts_us: int | None, status: object, size: object, *texts: bytes) -> Record | None:
     code, sent = _whole(status), _whole(size)
-    address, user, host, method, target, protocol, referer, agent = texts
+    address, user, host, method, target, protocol, referrer, agent = texts
     if ts_us is None or code is None or not 0 <= code <= 999:
         return None
     if not address or len(address) > ADDRESS_MAX_BYTES:
         return None
-    fields = (address, user, host, method, target, protocol, referer, agent)
+    fields = (address, user, host, method, target, protocol, referrer, agent)
     return Record(Kind.ACCESS, ts_us, code, min(max(sent or 0, 0), 10**18 - 1), fields)
 
 

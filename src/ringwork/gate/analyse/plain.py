@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ringwork.gate.analyse.columns import AGENT, FIELDS, ODD, REFERER, USER, Columns
+from ringwork.gate.analyse.columns import AGENT, FIELDS, ODD, REFERRER, USER, Columns
 from ringwork.gate.analyse.moments import clf_us
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def scan_clf(block: bytes) -> Columns:
     until: list[int] = []
     numbers: list[tuple[int, int, int, int]] = []
     for found in _QUICK_OR_LINE.finditer(block):
-        line, address, user, time, method, target, protocol, status, size, referer, agent = (
+        line, address, user, time, method, target, protocol, status, size, referrer, agent = (
             found.regs
         )
         ts_us = None if address[0] < 0 else clf_us(block[time[0] : time[1]])
@@ -43,10 +43,10 @@ def scan_clf(block: bytes) -> Columns:
             numbers.append((ODD, 0, 0, 0))
             continue
         places += (
-            address[0], user[0], 0, method[0], target[0], protocol[0], referer[0], agent[0]
+            address[0], user[0], 0, method[0], target[0], protocol[0], referrer[0], agent[0]
         )  # fmt: skip
         until += (
-            address[1], user[1], 0, method[1], target[1], protocol[1], referer[1], agent[1]
+            address[1], user[1], 0, method[1], target[1], protocol[1], referrer[1], agent[1]
         )  # fmt: skip
         sent = block[size[0] : size[1]]
         code = int(block[status[0] : status[1]])
@@ -108,7 +108,7 @@ def _columns(
     np.maximum(starts, 0, out=starts)
     np.maximum(ends, 0, out=ends)
     letters = np.frombuffer(block, np.uint8)
-    for field in (USER, REFERER, AGENT):
+    for field in (USER, REFERRER, AGENT):
         one = ends[:, field] - starts[:, field] == 1
         one[one] = letters[starts[one, field]] == 45
         ends[one, field] = starts[one, field]

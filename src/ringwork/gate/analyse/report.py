@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from ringwork.gate.analyse.findings import Actor, Scanned, Totals
 
 ROWS_MAX: Final = 200
-"""Actors and machines on the page; JSON has more."""
-BUSIEST: Final = 20
+"""Actors on the page that were noticed; JSON has more."""
+OTHERS_MAX: Final = 20
+"""Machines and busy actors on the page."""
 BARS_MAX: Final = 96
 """Bars of the plot over time: at 320 px each is three pixels wide."""
 PLOT_PX: Final = 150
@@ -71,9 +72,9 @@ def to_html(found: Scanned, totals: Totals, *, name: str) -> str:
         answer=answer_of(found),
         noticed=noticed[:ROWS_MAX],
         noticed_left_out=max(0, len(noticed) - ROWS_MAX),
-        busiest=quiet[:BUSIEST],
-        machines=found.declared_bots[:ROWS_MAX],
-        machines_left_out=max(0, len(found.declared_bots) - ROWS_MAX),
+        busiest=quiet[:OTHERS_MAX],
+        machines=found.declared_bots[:OTHERS_MAX],
+        machines_left_out=max(0, len(found.declared_bots) - OTHERS_MAX),
         bars=bars,
         bar_hours=hours,
         highest=max((one.requests for one in bars), default=0),
@@ -99,9 +100,10 @@ def answer_of(found: Scanned) -> str:
 
 def bars_of(totals: Totals) -> tuple[list[Bar], int]:
     """The hours of the log, several to a bar where they are many; and how many."""
-    if not totals.hours:
+    known = {*totals.hours, *totals.overflows}
+    if not known:
         return [], 1
-    first, last = min(totals.hours), max(totals.hours)
+    first, last = min(known), max(known)
     width = -(-(last - first + 1) // BARS_MAX)
     sums: dict[int, list[int]] = {}
     for hour, classes in totals.hours.items():
@@ -110,9 +112,7 @@ def bars_of(totals: Totals) -> tuple[list[Bar], int]:
         bar[2] += classes[5]
         bar[0] += classes.total() - classes[4] - classes[5]
     for hour, count in totals.overflows.items():
-        place = (hour - first) // width
-        if place in sums:
-            sums[place][3] += count
+        sums.setdefault((hour - first) // width, [0, 0, 0, 0])[3] += count
     empty = [0, 0, 0, 0]
     bars = [
         Bar(moment((first + place * width) * _HOUR_US), *sums.get(place, empty))

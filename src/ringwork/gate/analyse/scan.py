@@ -113,12 +113,14 @@ class Scanner:
         requests = self.actors.requests
         judged = [(_score(found), number) for number, found in self._found.items()]
         judged.sort(key=lambda one: (-one[0], -int(requests[one[1]]), self.actors.names[one[1]]))
-        is_quiet = np.ones(len(self.actors), np.bool_)
+        # An address that only stands behind users or visits has no lines of its own.
+        is_quiet = requests[: len(self.actors)] > 0
         is_quiet[list(self._found)] = False
         quiet = np.flatnonzero(is_quiet)
-        busiest = quiet[np.argsort(-requests[quiet], kind="stable")]
         order = [number for _, number in judged]
-        order += busiest[: max(0, LISTED_MAX - len(order))].tolist()
+        busiest = quiet[np.argsort(-requests[quiet], kind="stable")]
+        rest = busiest[: max(0, LISTED_MAX - len(order))].tolist()
+        order += sorted(rest, key=lambda one: (-int(requests[one]), self.actors.names[one]))
         claimed = Counter(self.actors.claims.values())
         has_times = self.parsed > 0
         return Scanned(
@@ -169,7 +171,9 @@ class Scanner:
         self._first_us = min(self._first_us, int(ts_us.min()))
         self._last_us = max(self._last_us, int(ts_us.max()))
         self.actors.add(numbers, ts_us)
-        for pair in np.unique(_pairs(coded, numbers)).tolist():
+        # In the order of the log: the first agent of an actor is told in words.
+        pairs, firsts = np.unique(_pairs(coded, numbers), return_index=True)
+        for pair in pairs[np.argsort(firsts)].tolist():
             number, code = divmod(pair, len(agents))
             text, agent = agents[code]
             self.actors.saw(number, text, agent)

@@ -73,11 +73,11 @@ def look(target: bytes) -> Target:
     )  # fmt: skip
 
 
-def path_of(referer: bytes) -> bytes:
-    """The path that a referer names, without its host."""
-    rest = referer.partition(b"://")[2] if _ABSOLUTE.match(referer) else b""
+def path_of(referrer: bytes) -> bytes:
+    """The path that a referrer names, without its host."""
+    rest = referrer.partition(b"://")[2] if _ABSOLUTE.match(referrer) else b""
     slash = rest.find(b"/")
-    path = rest[slash:] if slash >= 0 else (b"/" if rest else referer)
+    path = rest[slash:] if slash >= 0 else (b"/" if rest else referrer)
     return path.partition(b"?")[0].partition(b"#")[0]
 
 
