@@ -1,10 +1,12 @@
 """Buckets against a list that anybody can follow, and every detector by an example."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringwork.gate.analyse.buckets import LATE_US, Buckets
+from ringwork.gate.analyse import compiled, plain
+from ringwork.gate.analyse.buckets import LATE_US
 from ringwork.gate.analyse.detectors import DETECTORS
 from ringwork.gate.analyse.scan import Scanner
 from ringwork.gate.analyse.targets import Mark, look, path_of
@@ -83,6 +85,7 @@ class ByHand:
 
 
 @given(
+    st.sampled_from([plain.Buckets, compiled.Buckets]),
     st.integers(0, 5),
     st.integers(1, 20),
     st.integers(0, 50),
@@ -94,8 +97,10 @@ class ByHand:
         max_size=200,
     ),
 )
-def test_buckets_are_those_of_a_list(capacity, leak_s, blackhole_s, is_distinct, steps) -> None:
-    buckets = Buckets(
+def test_buckets_are_those_of_a_list(
+    make, capacity, leak_s, blackhole_s, is_distinct, steps
+) -> None:
+    buckets = make(
         capacity=capacity, leak_us=leak_s * SECOND, blackhole_us=blackhole_s * SECOND,
         is_distinct=is_distinct,
     )  # fmt: skip
@@ -114,26 +119,51 @@ def test_buckets_are_those_of_a_list(capacity, leak_s, blackhole_s, is_distinct,
         if events:
             expected.append((position, events))
     half = len(steps) // 2
-    found = list(buckets.pour(groups[:half], values[:half], times[:half]))
+    found = list(poured(buckets, groups[:half], values[:half], times[:half]))
     found += [
         one._replace(position=one.position + half)
-        for one in buckets.pour(groups[half:], values[half:], times[half:])
+        for one in poured(buckets, groups[half:], values[half:], times[half:])
     ]
     assert found == expected
 
 
-def test_a_flood_cannot_push_out_who_is_about_to_overflow() -> None:
-    buckets = Buckets(
+def poured(buckets, groups, values, times):
+    return buckets.pour(*(np.array(one, np.int64) for one in (groups, values, times)))
+
+
+@pytest.mark.parametrize("make", [plain.Buckets, compiled.Buckets])
+def test_a_flood_cannot_push_out_who_is_about_to_overflow(make) -> None:
+    buckets = make(
         capacity=10, leak_us=60 * SECOND, blackhole_us=600 * SECOND, is_distinct=False,
         buckets_max=100,
     )  # fmt: skip
-    assert not buckets.pour(["mallory"] * 10, list(range(10)), [0] * 10)
-    flood = 5_000
-    assert not buckets.pour(list(range(flood)), [0] * flood, [SECOND] * flood)
+    mallory, flood = -1, list(range(5_000))
+    assert not poured(buckets, [mallory] * 10, range(10), [0] * 10)
+    assert not poured(buckets, flood, [0] * 5_000, [SECOND] * 5_000)
     assert len(buckets) <= 100
-    assert [one.events for one in buckets.pour(["mallory"], [10], [2 * SECOND])] == [11]
-    assert not buckets.pour(list(range(flood)), [0] * flood, [3 * SECOND] * flood)
-    assert not buckets.pour(["mallory"] * 11, list(range(11)), [4 * SECOND] * 11), "still ignored"
+    assert [one.events for one in poured(buckets, [mallory], [10], [2 * SECOND])] == [11]
+    assert not poured(buckets, flood, [0] * 5_000, [3 * SECOND] * 5_000)
+    assert not poured(buckets, [mallory] * 11, range(11), [4 * SECOND] * 11), "still ignored"
+
+
+@given(
+    st.integers(1, 40),
+    st.lists(
+        st.tuples(st.integers(-60, 60), st.integers(0, 3), st.sampled_from([0, 1, 40, 500, -1])),
+        max_size=400,
+    ),
+)
+def test_a_sweep_drops_the_same_buckets_in_both(buckets_max, steps) -> None:
+    both = [
+        make(capacity=2, leak_us=9 * SECOND, blackhole_us=20 * SECOND, is_distinct=True,
+             buckets_max=buckets_max)
+        for make in (plain.Buckets, compiled.Buckets)
+    ]  # fmt: skip
+    groups, values, gaps = ([one[part] for one in steps] for part in range(3))
+    times = (1_000_000 + np.cumsum(gaps, dtype=np.int64)) * SECOND
+    first, second = (poured(one, groups, values, times) for one in both)
+    assert first == second
+    assert len(both[0]) == len(both[1]) <= buckets_max
 
 
 def line(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from ringwork.gate.analyse.agents import Agent
@@ -37,13 +40,15 @@ class Actors:
         self._numbers: dict[bytes, int] = {}
         self._max = actors_max
         self.names: list[str] = []
-        self._agents: list[tuple[bytes, int] | None] = []
+        self._agents: list[bytes] = []
         self.claims: dict[int, str] = {}
         self._more_agents: dict[int, set[int]] = {}
         self._networks: set[int] = set()
         self.requests: Longs = np.zeros(_FIRST_ROOM, np.int64)
         self.first_us: Longs = np.full(_FIRST_ROOM, np.iinfo(np.int64).max)
         self.last_us: Longs = np.full(_FIRST_ROOM, np.iinfo(np.int64).min)
+        self._has_agent = np.zeros(_FIRST_ROOM, np.bool_)
+        self._agent_values: Longs = np.zeros(_FIRST_ROOM, np.int64)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -66,6 +71,18 @@ class Actors:
             self._networks.add(number)
             self.names[number] = f"ip:{inet_ntop(AF_INET6, packed[:8] + bytes(8))}/64"
         return number
+
+    def of_addresses(self, addresses: Sequence[bytes]) -> Longs:
+        """The numbers of several."""
+        known = self._numbers.get
+        found = [known(one, -1) for one in addresses]
+        return np.array(
+            [
+                number if number >= 0 else self.of_address(one)
+                for number, one in zip(found, addresses, strict=True)
+            ],
+            np.int64,
+        )
 
     def of_user(self, user: bytes) -> int:
         """The number of an account that the server knows."""
@@ -92,27 +109,33 @@ class Actors:
         np.minimum.at(self.first_us, numbers, ts_us)
         np.maximum.at(self.last_us, numbers, ts_us)
 
-    def saw(self, number: int, text: bytes, agent: Agent) -> None:
-        """Notes an agent of an actor: the first one in words, of the others only how many."""
-        first = self._agents[number]
-        if first is None:
-            self._agents[number] = (text, agent.value)
-        elif first[1] != agent.value:
-            seen = self._more_agents.setdefault(number, {first[1]})
-            if len(seen) <= AGENTS_MAX:
-                seen.add(agent.value)
-        if agent.claims:
-            self.claims.setdefault(number, agent.claims)
+    def saw(self, numbers: Longs, codes: Longs, agents: Sequence[tuple[bytes, Agent]]) -> None:
+        """Notes agents of actors, pair by pair in the order of the log.
+
+        The first of an actor is kept in words, of the others only how many they are.
+        """
+        values = np.array([agent.value for _, agent in agents], np.int64)
+        is_new = ~self._has_agent[numbers] | (self._agent_values[numbers] != values[codes])
+        for number, code in zip(numbers[is_new].tolist(), codes[is_new].tolist(), strict=True):
+            text, agent = agents[code]
+            if not self._has_agent[number]:
+                self._has_agent[number] = True
+                self._agent_values[number] = agent.value
+                self._agents[number] = text
+            else:
+                first = int(self._agent_values[number])
+                seen = self._more_agents.setdefault(number, {first})
+                if len(seen) <= AGENTS_MAX:
+                    seen.add(agent.value)
+            if agent.claims:
+                self.claims.setdefault(number, agent.claims)
 
     def first_agent_of(self, number: int) -> bytes:
         """The agent under which an actor first came."""
-        first = self._agents[number]
-        return first[0] if first else b""
+        return self._agents[number]
 
     def agents_of(self, number: int) -> int:
         """How many agents an actor had; AGENTS_MAX + 1 means more than AGENTS_MAX."""
-        if self._agents[number] is None:
-            return 0
         return len(self._more_agents.get(number, (None,)))
 
     def _number(self, key: bytes, name: str) -> int:
@@ -126,7 +149,7 @@ class Actors:
                 return known
         self._numbers[key] = len(self.names)
         self.names.append(name)
-        self._agents.append(None)
+        self._agents.append(b"")
         return len(self.names) - 1
 
     def _room(self) -> None:
@@ -135,6 +158,8 @@ class Actors:
             return
         more = max(len(self.names), 2 * size) - size
         self.requests = np.concatenate((self.requests, np.zeros(more, np.int64)))
+        self._has_agent = np.concatenate((self._has_agent, np.zeros(more, np.bool_)))
+        self._agent_values = np.concatenate((self._agent_values, np.zeros(more, np.int64)))
         largest, smallest = np.iinfo(np.int64).max, np.iinfo(np.int64).min
         self.first_us = np.concatenate((self.first_us, np.full(more, largest)))
         self.last_us = np.concatenate((self.last_us, np.full(more, smallest)))
@@ -143,8 +168,15 @@ class Actors:
 def printable(text: bytes, limit: int = NAME_MAX) -> str:
     """Text of strangers as printable ASCII: everything else is written out, nothing acts."""
     cut = text[:limit]
-    shown = "".join(chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}" for byte in cut)
-    return shown + ("…" if len(text) > limit else "")
+    shown = (_UNPRINTABLE.sub(_written, cut) if _UNPRINTABLE.search(cut) else cut).decode("ascii")
+    return shown + ("\N{HORIZONTAL ELLIPSIS}" if len(text) > limit else "")
+
+
+_UNPRINTABLE: Final = re.compile(rb"[^ -~]")
+
+
+def _written(found: re.Match[bytes]) -> bytes:
+    return b"\\x%02x" % ord(found[0])
 
 
 def _packed(address: bytes) -> bytes | None:

@@ -3,7 +3,7 @@
 An event enters the bucket of its group, and the oldest one leaves every ``leak_us``. The event that
 finds the bucket full overflows it; the group is then ignored for a while. A value that is in the
 bucket does not enter again where values must be distinct. (CrowdSec's scenarios work like this;
-gate specification 3.10.)
+gate specification 3.10.) ``buckets_compiled`` is the twin for large logs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Longs = NDArray[np.int64]
 
 LATE_US: Final = 5 * 60 * 1_000_000
 """Servers log a request when it ends, so lines come late by its duration: that much is tolerated.
@@ -22,6 +25,9 @@ the log goes back, as rotated files do that were joined in the wrong order.
 BUCKETS_MAX: Final = 1 << 17
 """Buckets of one detector. Beyond it the emptiest are dropped, so that a flood of addresses with
 one request each cannot push out whoever is about to overflow."""
+
+
+FIRST_SWEEP: Final = 4096
 
 
 class Overflow(NamedTuple):
@@ -35,6 +41,9 @@ class _Bucket:
     __slots__ = ("ignored_until_us", "last_us", "leak_from_us", "poured", "values")
 
     def __init__(self, ts_us: int) -> None:
+        self.begin(ts_us)
+
+    def begin(self, ts_us: int) -> None:
         self.values: list[int] = []
         self.poured = 0
         self.leak_from_us = self.last_us = ts_us
@@ -57,36 +66,34 @@ class Buckets:
         self._leak_us = leak_us
         self._blackhole_us = blackhole_us
         self._is_distinct = is_distinct
-        self._buckets: dict[Hashable, _Bucket] = {}
-        self._sweep_at = min(4096, buckets_max)
+        self._buckets: dict[int, _Bucket] = {}
+        self._sweep_at = min(FIRST_SWEEP, buckets_max)
         self._buckets_max = buckets_max
         self._now_us = 0
 
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def pour(
-        self, groups: Sequence[Hashable], values: Sequence[int], times_us: Sequence[int]
-    ) -> list[Overflow]:
+    def pour(self, groups: Longs, values: Longs, times_us: Longs) -> list[Overflow]:
         """Pours events in the order of the log; which of them overflowed."""
         found: list[Overflow] = []
-        for position, event in enumerate(zip(groups, values, times_us, strict=True)):
-            events = self._take(*event)
-            if events:
-                found.append(Overflow(position, events))
+        events = zip(groups.tolist(), values.tolist(), times_us.tolist(), strict=True)
+        for position, event in enumerate(events):
+            poured = self._take(*event)
+            if poured:
+                found.append(Overflow(position, poured))
         return found
 
-    def _take(self, group: Hashable, value: int, ts_us: int) -> int:
+    def _take(self, group: int, value: int, ts_us: int) -> int:
         """Pours one event; the events that it overflowed with, else 0."""
         bucket = self._buckets.get(group)
-        if bucket is None or bucket.last_us - ts_us > LATE_US:
+        if bucket is None:
             if len(self._buckets) >= self._sweep_at:
                 self._sweep()
             bucket = self._buckets[group] = _Bucket(ts_us)
-        elif ts_us > bucket.last_us:
-            bucket.last_us = ts_us
-        else:
-            ts_us = bucket.last_us
+        elif bucket.last_us - ts_us > LATE_US:
+            bucket.begin(ts_us)
+        ts_us = bucket.last_us = max(bucket.last_us, ts_us)
         if ts_us < bucket.ignored_until_us:
             return 0
         self._now_us = max(self._now_us, ts_us)

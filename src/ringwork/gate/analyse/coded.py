@@ -37,7 +37,7 @@ class Coded:
     target_codes: Longs
     targets: list[Target]
     host_marks: Longs | None
-    """A hash of the host of every line; None where the block names none."""
+    """A keyed hash of the host of every line, 0 for none; None where the block names none."""
     seen: Seen
 
     def text(self, row: int, field: int) -> bytes:
@@ -105,7 +105,7 @@ class Coder:
         if not (columns.ends[:, HOST] > columns.starts[:, HOST]).any():
             return None
         codes, hosts = self.encode(columns, HOST)
-        return np.array([hash(one) for one in hosts], np.int64)[codes]
+        return np.array([hash(one) if one else 0 for one in hosts], np.int64)[codes]
 
     def _agent(self, agent: bytes) -> tuple[bytes, Agent]:
         known = self._agents.get(agent)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
 
-from ringwork.gate.analyse.buckets import Buckets
 from ringwork.gate.analyse.columns import Kind
 from ringwork.gate.analyse.targets import Mark
 
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from ringwork.gate.analyse.engine import Engine, PourBuckets
 
     Flags = NDArray[np.bool_]
 
@@ -78,9 +79,9 @@ class Detector(NamedTuple):
         """Whether the agent is the evidence, not the target."""
         return self.value == "agent" or self.name == "scanner-agent"
 
-    def buckets(self) -> Buckets:
+    def buckets(self, engine: Engine) -> PourBuckets:
         """Empty buckets of this kind."""
-        return Buckets(
+        return engine.Buckets(
             capacity=self.capacity,
             leak_us=round(self.leak_s * 1_000_000),
             blackhole_us=self.blackhole_s * 1_000_000,

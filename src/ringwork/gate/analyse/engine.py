@@ -17,19 +17,38 @@ from ringwork.gate.analyse.plain import scan_odd
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ringwork.gate.analyse.buckets import Overflow
+
+    Longs = NDArray[np.int64]
+
 SAMPLES: Final = 5
 """Lines that did not parse and are kept as a sample, of each block and of the whole."""
 SAMPLE_MAX_BYTES: Final = 200
 
 
+class PourBuckets(Protocol):
+    """``buckets.Buckets`` or its compiled twin."""
+
+    def __len__(self) -> int: ...
+    def pour(self, groups: Longs, values: Longs, times_us: Longs) -> list[Overflow]: ...
+
+
+class MakeBuckets(Protocol):
+    """Either class."""
+
+    def __call__(
+        self, *, capacity: int, leak_us: int, blackhole_us: int, is_distinct: bool
+    ) -> PourBuckets: ...
+
+
 class Engine(Protocol):
     """The functions of ``compiled``, where their contracts are written."""
 
+    @property
+    def Buckets(self) -> MakeBuckets: ...  # noqa: N802 # a class
     def scan_clf(self, block: bytes) -> Columns: ...
     def scan_nginx_json(self, block: bytes) -> Columns: ...
-    def encode(
-        self, columns: Columns, field: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
+    def encode(self, columns: Columns, field: int) -> tuple[Longs, Longs]: ...
 
 
 @functools.cache

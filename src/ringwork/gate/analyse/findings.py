@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import date, timedelta
 from typing import Final
 
 from msgspec import Struct
 
 from ringwork.gate.analyse.verdicts import CHALLENGE, VERDICTS
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH: Final = date(1970, 1, 1)
 
 
 class Span(Struct, frozen=True):
@@ -114,6 +115,13 @@ class Totals:
 
 def moment(ts_us: int) -> str:
     """A time as text, to the millisecond where it has any."""
-    at = _EPOCH + timedelta(microseconds=ts_us)
-    text = at.isoformat(timespec="milliseconds" if at.microsecond else "seconds")
-    return text.removesuffix("+00:00") + "Z"
+    seconds, rest_us = divmod(ts_us, 1_000_000)
+    days, second = divmod(seconds, 86_400)
+    minutes, second = divmod(second, 60)
+    fraction = f".{rest_us // 1000:03}" if rest_us else ""
+    return f"{_day(days)}T{minutes // 60:02}:{minutes % 60:02}:{second:02}{fraction}Z"
+
+
+@functools.lru_cache(maxsize=4096)
+def _day(days: int) -> str:
+    return (_EPOCH + timedelta(days=days)).isoformat()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from ringwork.gate.analyse.buckets import Buckets
 from ringwork.gate.analyse.columns import AGENT, FIELDS, ODD, REFERRER, USER, Columns
 from ringwork.gate.analyse.moments import clf_us
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Longs = NDArray[np.int64]
+
+__all__ = ["Buckets", "encode", "scan_clf", "scan_nginx_json", "scan_odd"]
 
 _QUICK_OR_LINE: Final = re.compile(
     rb'^([^ \n\["]{1,255}) - ([^ \n\[]+) \[([^\]\n]{26})\] '

@@ -79,7 +79,7 @@ class Scanner:
         self._engine = warm() if engine is None else engine
         self._coder = Coder(self._engine)
         self._behaviour = behaviour
-        self._buckets = [(one, one.buckets()) for one in DETECTORS]
+        self._buckets = [(one, one.buckets(self._engine)) for one in DETECTORS]
         self._found: dict[int, dict[str, _Found]] = {}
         self._declared: Counter[str] = Counter()
         self._first_us = int(np.iinfo(np.int64).max)
@@ -143,7 +143,7 @@ class Scanner:
         """The actor of every line."""
         columns, actors = coded.columns, self.actors
         codes, addresses = self._coder.encode(columns, ADDRESS)
-        numbers = np.array([actors.of_address(one) for one in addresses], np.int64)[codes]
+        numbers = actors.of_addresses(addresses)[codes]
         if self._by == "user":
             # What was refused proves no account: else anybody could blame another by name.
             proven = coded.seen.is_access & (columns.status != 401)
@@ -171,12 +171,9 @@ class Scanner:
         self._first_us = min(self._first_us, int(ts_us.min()))
         self._last_us = max(self._last_us, int(ts_us.max()))
         self.actors.add(numbers, ts_us)
-        # In the order of the log: the first agent of an actor is told in words.
         pairs, firsts = np.unique(_pairs(coded, numbers), return_index=True)
-        for pair in pairs[np.argsort(firsts)].tolist():
-            number, code = divmod(pair, len(agents))
-            text, agent = agents[code]
-            self.actors.saw(number, text, agent)
+        in_order = pairs[np.argsort(firsts)]
+        self.actors.saw(in_order // len(agents), in_order % len(agents), agents)
         by_agent = np.bincount(coded.agent_codes, minlength=len(agents)).tolist()
         for (_, agent), count in zip(agents, by_agent, strict=True):
             name = agent.claims
@@ -198,11 +195,12 @@ class Scanner:
             rows = np.flatnonzero(detector.select(coded.seen))
             if not len(rows):
                 continue
-            groups = numbers[rows].tolist()
+            groups = numbers[rows]
             if detector.per_host and hosts is not None:
-                groups = list(zip(groups, hosts[rows].tolist(), strict=True))
-            values = coded.differing(detector.value)[rows].tolist()
-            for overflow in buckets.pour(groups, values, ts_us[rows].tolist()):
+                # Hosts are keyed hashes: nobody can choose one to share a bucket.
+                groups = groups ^ hosts[rows]
+            values = coded.differing(detector.value)[rows]
+            for overflow in buckets.pour(groups, values, ts_us[rows]):
                 row = int(rows[overflow.position])
                 text = coded.text(row, AGENT if detector.shows_agent else TARGET)
                 self._note(int(numbers[row]), detector, overflow.events, text)
@@ -221,7 +219,7 @@ class Scanner:
     def _actor(self, number: int) -> Actor:
         actors = self.actors
         found = self._found.get(number, {})
-        value = _score(found)
+        value = _score(found) if found else 0.0
         reasons = sorted(found.items(), key=lambda one: (-one[1].weight, -one[1].events, one[0]))
         return Actor(
             actor=actors.names[number],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import Final, NamedTuple
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote
 from zlib import crc32
 
 from ringwork.gate.analyse import words
@@ -63,7 +63,13 @@ def look(target: bytes) -> Target:
     path, mark, query = target.partition(b"?")
     path = path.partition(b"#")[0]
     folder, _, file = path.rpartition(b"/")
-    marks = _marks(target[:LOOKED_AT_BYTES], path[:LOOKED_AT_BYTES], query[:LOOKED_AT_BYTES], file)
+    # One character a byte: searching text is five times as fast as searching bytes.
+    marks = _marks(
+        target[:LOOKED_AT_BYTES].decode("latin-1"),
+        path[:LOOKED_AT_BYTES].decode("latin-1"),
+        query[:LOOKED_AT_BYTES].decode("latin-1"),
+        file[:LOOKED_AT_BYTES].decode("latin-1"),
+    )
     if mark:
         marks |= Mark.QUERY
     number = _NUMBER.search(path)
@@ -75,7 +81,7 @@ def look(target: bytes) -> Target:
 
 def path_of(referrer: bytes) -> bytes:
     """The path that a referrer names, without its host."""
-    rest = referrer.partition(b"://")[2] if _ABSOLUTE.match(referrer) else b""
+    rest = referrer.partition(b"://")[2]
     slash = rest.find(b"/")
     path = rest[slash:] if slash >= 0 else (b"/" if rest else referrer)
     return path.partition(b"?")[0].partition(b"#")[0]
@@ -83,35 +89,27 @@ def path_of(referrer: bytes) -> bytes:
 
 _LOGGED: Final = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([\"\\]))")
 _NUMBER: Final = re.compile(rb"([0-9]{1,18})[^0-9]*\Z")
-_RANDOM_NAME: Final = re.compile(rb"[A-Z]{6}\Z")
-_DIGIT_QUERY: Final = re.compile(rb"[0-9]{7,12}\Z")
-_ABSOLUTE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://")
-_STATIC: Final = frozenset(one.encode() for one in words.STATIC)
-_SENSITIVE: Final = tuple(one.encode() for one in words.SENSITIVE)
-_SHELLS: Final = frozenset(one.encode() for one in words.SHELLS)
+_RANDOM_NAME: Final = re.compile(r"[A-Z]{6}\Z")
+_DIGIT_QUERY: Final = re.compile(r"[0-9]{7,12}\Z")
+_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_STATIC: Final = frozenset(words.STATIC)
+_SHELLS: Final = frozenset(words.SHELLS)
+_WORDPRESS: Final = re.compile(r"/wp-[^/]*\.php\Z|/wp-content/plugins/.*\.(?:txt|md)\Z")
+_COMMENT: Final = re.compile(r"/\*.*?\*/|[+\s]+")
 
 
-_TRAVERSAL: Final = tuple(one.encode() for one in words.TRAVERSAL)
-_SQL: Final = tuple(one.encode() for one in words.SQL)
-_SCRIPT: Final = tuple(one.encode() for one in words.SCRIPT)
-_ADMIN: Final = tuple(one.encode() for one in words.ADMIN)
-_LOGIN: Final = tuple(one.encode() for one in words.LOGIN)
-_WORDPRESS: Final = re.compile(rb"/wp-[^/]*\.php\Z|/wp-content/plugins/.*\.(?:txt|md)\Z")
-_COMMENT: Final = re.compile(rb"/\*.*?\*/|[+\s]+")
-
-
-def _marks(target: bytes, path: bytes, query: bytes, file: bytes) -> int:
+def _marks(target: str, path: str, query: str, file: str) -> int:
     marks = 0
     low = file.lower()
-    if b"." in low and low.rpartition(b".")[2] in _STATIC:
+    if "." in low and low.rpartition(".")[2] in _STATIC:
         marks |= Mark.STATIC
-    if len(file) == 6 and b"?" not in target and _RANDOM_NAME.match(file) is not None:
+    if len(file) == 6 and "?" not in target and _RANDOM_NAME.match(file) is not None:
         marks |= Mark.RANDOM_NAME
     if _DIGIT_QUERY.match(query) is not None:
         marks |= Mark.DIGIT_QUERY
-    if not target.startswith(b"/") and _ABSOLUTE.match(target) is not None:
+    if not target.startswith("/") and _ABSOLUTE.match(target) is not None:
         marks |= Mark.ABSOLUTE
-    if _has(low, _LOGIN):
+    if _has(low, words.LOGIN):
         marks |= Mark.LOGIN
     for text in _decodings(path.lower()):
         marks |= _marks_of_path(text)
@@ -121,51 +119,52 @@ def _marks(target: bytes, path: bytes, query: bytes, file: bytes) -> int:
     return marks
 
 
-def _has(text: bytes, fragments: tuple[bytes, ...]) -> bool:
-    # A loop of `in` beats one regular expression: each look-up is a single search for bytes.
+def _has(text: str, fragments: tuple[str, ...]) -> bool:
+    # A loop of `in` beats one regular expression with all of them.
     for fragment in fragments:  # noqa: SIM110 # any() of a generator takes twice as long
         if fragment in text:
             return True
     return False
 
 
-def _marks_of_path(path: bytes) -> int:
+def _marks_of_path(path: str) -> int:
     marks = 0
-    if _has(path, _TRAVERSAL):
+    if _has(path, words.TRAVERSAL):
         marks |= Mark.TRAVERSAL
-    if path.endswith(_SENSITIVE):
+    if path.endswith(words.SENSITIVE):
         marks |= Mark.SENSITIVE
-    if path.rpartition(b"/")[2] in _SHELLS:
+    if path.rpartition("/")[2] in _SHELLS:
         marks |= Mark.SHELL
-    if _has(path, _ADMIN):
+    if _has(path, words.ADMIN):
         marks |= Mark.ADMIN
-    if b"/wp-" in path and _WORDPRESS.search(path) is not None:
+    if "/wp-" in path and _WORDPRESS.search(path) is not None:
         marks |= Mark.WORDPRESS
     return marks
 
 
-def _marks_of_query(query: bytes) -> int:
+def _marks_of_query(query: str) -> int:
     marks = 0
-    if b"author=" in query:
+    if "author=" in query:
         marks |= Mark.AUTHOR
-    if _has(query, _TRAVERSAL):
+    if _has(query, words.TRAVERSAL):
         marks |= Mark.TRAVERSAL
     # Comments and runs of blanks are how a fragment hides: `union/**/select`, `union+select`.
-    if _has(query, _SQL) or _has(_COMMENT.sub(b" ", query), _SQL):
+    spaced = _COMMENT.sub(" ", query)
+    if _has(query, words.SQL) or (spaced != query and _has(spaced, words.SQL)):
         marks |= Mark.SQL
-    if _has(query, _SCRIPT):
+    if _has(query, words.SCRIPT):
         marks |= Mark.SCRIPT
     return marks
 
 
-def _decodings(text: bytes) -> tuple[bytes, ...]:
+def _decodings(text: str) -> tuple[str, ...]:
     """The text, decoded once, decoded twice; in lower case and without repeats."""
-    if b"%" not in text:
+    if "%" not in text:
         return (text,)
-    once = unquote_to_bytes(text).lower()
-    if b"%" not in once:
+    once = unquote(text, encoding="latin-1").lower()
+    if "%" not in once:
         return (text, once)
-    return (text, once, unquote_to_bytes(once).lower())
+    return (text, once, unquote(once, encoding="latin-1").lower())
 
 
 def _byte_of(found: re.Match[bytes]) -> bytes:
