@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
@@ -140,6 +141,7 @@ def text_of(found: Scanned, totals: Totals) -> str:
     return "\n".join(lines)
 
 
+@functools.cache
 def _environment() -> Environment:
     env = Environment(
         loader=PackageLoader("ringwork.gate.analyse"),
