@@ -137,7 +137,7 @@ def text_of(found: Scanned, totals: Totals) -> str:
         )
         lines += [f"  {one}" for one in totals.samples[:1]]
     for name, count in totals.rules.most_common():
-        lines.append(f"  {name}: {count:,} overflows")
+        lines.append(f"  {name}: {count:,} {'overflow' if count == 1 else 'overflows'}")
     return "\n".join(lines)
 
 
