@@ -51,7 +51,7 @@ over = {action = "degrade", rows_max = 5}
     ("find", "put", "says"),
     [
         (b"kind: gcra", b"kind: gcar", "line 5, rules[0].limit.kind: …gcra, score, window"),
-        (b"key: [account]", b"key: [acount]", "line 4, rules[0].key[0]: …account, ad_account, app"),
+        (b"key: [account]", b"key: [acct]", "line 4, rules[0].key[0]: …account, ad_account, app"),
         (
             b"period_s: 600",
             b"period: 600",

@@ -230,7 +230,7 @@ def test_programs_are_told_the_whole_decision() -> None:
         (b"", "truncated"),
         (b"[]", "object"),
         (b'{"ip": "x"}', "address"),
-        (b'{"acount": 1}', "unknown field"),
+        (b'{"acct": 1}', "unknown field"),
         (b'{"ip": 5}', "str"),
         (b"[" * 10_000, ""),
     ],

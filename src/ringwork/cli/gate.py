@@ -11,3 +11,4 @@ app = App(
 )
 app.command("ringwork.cli.gate_audit:audit", name="audit")
 app.command("ringwork.cli.gate_serve:serve", name="serve")
+app.command("ringwork.cli.gate_scan:scan", name="scan")

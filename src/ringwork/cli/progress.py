@@ -27,16 +27,29 @@ def counting() -> Iterator[Callable[[str, int], None]]:
         line.close()
 
 
+@contextmanager
+def measuring(what: str, total_bytes: int | None) -> Iterator[Callable[[int], None]]:
+    """Yields ``progress(bytes so far)``; after two seconds it shows a bar to who looks on."""
+    line = _Line(total_bytes)
+    try:
+        yield lambda done: line.progress(what, done)
+    finally:
+        line.close()
+
+
 class _Line:
-    def __init__(self) -> None:
+    """``total_bytes`` makes it a bar of bytes."""
+
+    def __init__(self, total_bytes: int | None = None) -> None:
         self._shown: Progress | None = None
+        self._total = total_bytes
         self._begins_ns = time.monotonic_ns() + int(QUIET_S * 1e9)
 
     def progress(self, what: str, count: int) -> None:
         if self._shown is None:
             if time.monotonic_ns() < self._begins_ns or not sys.stderr.isatty():
                 return
-            self._shown = _started()
+            self._shown = _started(self._total)
         self._shown.update(self._shown.task_ids[0], description=what, completed=count)
 
     def close(self) -> None:
@@ -44,16 +57,29 @@ class _Line:
             self._shown.stop()
 
 
-def _started() -> Progress:
+def _started(total_bytes: int | None) -> Progress:
     from rich.console import Console  # noqa: PLC0415  # only where somebody looks on
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        ProgressColumn,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (
+    columns: tuple[ProgressColumn, ...] = (
         SpinnerColumn(),
         TextColumn("{task.description} {task.completed:,.0f}"),
         TimeElapsedColumn(),
     )
+    if total_bytes is not None:
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+        )  # fmt: skip
     shown = Progress(*columns, console=Console(stderr=True), transient=True)
-    shown.add_task("", total=None)
+    shown.add_task("", total=total_bytes)
     shown.start()
     return shown
