@@ -182,6 +182,16 @@ def test_the_page_about_reports_runs_as_printed_after_it(tmp_path: Path) -> None
     assert (row[0], row[2], row[5], totals[5]) == ("autumn", "1", "500000", "500000")
 
 
+def test_the_page_about_the_gate_runs_as_printed(tmp_path: Path) -> None:
+    output = run_as_printed(
+        f"PATH={ROOT / '.venv' / 'bin'}:$PATH\n" + commands_of(DOCS / "how-to" / "gate-in-front.md"),
+        tmp_path,
+    )
+    assert output.count('"action":"allow"') == 3
+    assert output.count('"action":"block"') == 1
+    assert output.split()[-4:] == ["204", "204", "204", "403"]
+
+
 def test_the_page_about_fairness_alone_runs_as_printed(tmp_path: Path) -> None:
     output = run_as_printed(
         commands_of(DOCS / "how-to" / "fairness-beside-your-auction.md"), tmp_path
