@@ -277,3 +277,14 @@ def test_the_format_is_found_where_the_log_begins_with_noise() -> None:
     scanner.feed(line())
     assert scanner.totals.shape == "combined"
     assert (scanner.lines, scanner.parsed) == (302, 1)
+
+
+def test_kinds_of_actors_are_not_confused() -> None:
+    """A user or host named like another's address, and a long name, stay themselves."""
+    names = ["192.0.2.7", "ip:192.0.2.7", "other", "network"]
+    found = scanned([line(user=one) for one in names] + [line()], by="user")
+    assert sorted(one.actor for one in found.actors) == sorted(
+        [f"user:{one}" for one in names] + ["ip:192.0.2.7"]
+    )
+    hosts = scanned([line(address="0other"), line(address="H.EXAMPLE"), line(address="h.example")])
+    assert {one.actor: one.requests for one in hosts.actors} == {"ip:0other": 1, "ip:h.example": 2}

@@ -227,9 +227,8 @@ class Scanner:
 
     def _actor(self, number: int) -> Actor:
         actors = self.actors
-        found = self._found.get(number, {})
+        found = self._found.get(number)
         value = _score(found) if found else 0.0
-        reasons = sorted(found.items(), key=lambda one: (-one[1].weight, -one[1].events, one[0]))
         return Actor(
             actor=actors.names[number],
             score=value,
@@ -237,7 +236,7 @@ class Scanner:
             requests=int(actors.requests[number]),
             first=moment(int(actors.first_us[number])),
             last=moment(int(actors.last_us[number])),
-            reasons=tuple(Reason(name, one.events, one.example) for name, one in reasons),
+            reasons=_reasons(found) if found else (),
             identity=Identity(
                 agent=printable(actors.first_agent_of(number)),
                 agents=actors.agents_of(number),
@@ -270,6 +269,12 @@ def scan(
 
 def _score(found: dict[str, _Found]) -> float:
     return score((one.weight, one.overflows) for one in found.values())
+
+
+def _reasons(found: dict[str, _Found]) -> tuple[Reason, ...]:
+    """The heaviest first."""
+    order = sorted(found.items(), key=lambda one: (-one[1].weight, -one[1].events, one[0]))
+    return tuple(Reason(name, one.events, one.example) for name, one in order)
 
 
 def _pairs(coded: Coded, numbers: Longs) -> Longs:
