@@ -8,7 +8,7 @@ import pytest
 
 from ringwork.gate.analyse import compiled, plain
 from ringwork.gate.analyse.engine import parse_block
-from ringwork.gate.analyse.scan import scan
+from ringwork.gate.analyse.scan import Scanner, scan
 from tests.conftest import staged_folder
 
 FOLDER = (staged_folder() or Path()) / "antiscraping"
@@ -28,11 +28,13 @@ RULES = {
 APACHE = FOLDER / "elastic_apache_logs.log"
 
 
+@pytest.mark.parametrize("engine", [compiled, plain])
 @pytest.mark.parametrize("name", sorted(CASES))
-def test_the_offenders_of_crowdsec_are_found_with_their_events(name) -> None:
+def test_the_offenders_of_crowdsec_are_found_with_their_events(name, engine) -> None:
     case = CASES[name]
-    with (FOLDER / case["log"]).open("rb") as log:
-        found = scan(log).result()
+    scanner = Scanner(engine=engine)
+    scanner.feed((FOLDER / case["log"]).read_bytes().rstrip(b"\n") + b"\n")
+    found = scanner.result()
     assert found.skipped == 0
     counts = {
         (one.actor, reason.rule): reason.count for one in found.actors for reason in one.reasons

@@ -256,3 +256,35 @@ def test_an_empty_log_is_a_sentence() -> None:
     found = scanner.result()
     assert (found.lines, found.span.first) == (0, None)
     assert "None of 0 lines" in to_html(found, scanner.totals, name="empty.log")
+
+
+def test_a_container_may_cut_a_line_where_a_block_ends() -> None:
+    at = b"2026-01-02T03:04:05.6Z stdout "
+    whole = line("/" + "x" * 60).rstrip(b"\n")
+    pieces = [at + b"P " + whole[:20], at + b"P " + whole[20:50], at + b"F " + whole[50:]]
+    for engine in (compiled, plain):
+        scanner = Scanner(engine=engine)
+        for piece in [*pieces, at + b"F " + whole]:
+            scanner.feed(piece + b"\n")
+        found = scanner.result()
+        assert (found.lines, found.parsed) == (2, 2)
+
+
+def test_the_format_is_found_where_the_log_begins_with_noise() -> None:
+    scanner = Scanner()
+    scanner.feed(b"", too_long=1)
+    scanner.feed(b"noise\n" * 300)
+    scanner.feed(line())
+    assert scanner.totals.shape == "combined"
+    assert (scanner.lines, scanner.parsed) == (302, 1)
+
+
+def test_kinds_of_actors_are_not_confused() -> None:
+    """A user or host named like another's address, and a long name, stay themselves."""
+    names = ["192.0.2.7", "ip:192.0.2.7", "other", "network"]
+    found = scanned([line(user=one) for one in names] + [line()], by="user")
+    assert sorted(one.actor for one in found.actors) == sorted(
+        [f"user:{one}" for one in names] + ["ip:192.0.2.7"]
+    )
+    hosts = scanned([line(address="0other"), line(address="H.EXAMPLE"), line(address="h.example")])
+    assert {one.actor: one.requests for one in hosts.actors} == {"ip:0other": 1, "ip:h.example": 2}

@@ -26,6 +26,8 @@ NAME_MAX: Final = 200
 AGENTS_MAX: Final = 16
 """Different agents that are told apart for one actor."""
 _FIRST_ROOM: Final = 1024
+_Key = bytes | tuple[str, bytes]
+"""An address as it is written, or something else with its kind."""
 _MAPPED: Final = b"\x00" * 10 + b"\xff\xff"
 
 
@@ -37,7 +39,7 @@ class Actors:
     """
 
     def __init__(self, *, actors_max: int = ACTORS_MAX) -> None:
-        self._numbers: dict[bytes, int] = {}
+        self._numbers: dict[_Key, int] = {}
         self._max = actors_max
         self.names: list[str] = []
         self._agents: list[bytes] = []
@@ -63,10 +65,11 @@ class Actors:
             host = address.lower()[:NAME_MAX]
             return self._number(host, "ip:" + printable(host))
         if len(packed) == 4:
-            dotted = inet_ntop(AF_INET, packed)
+            # A dotted address that parses is in its only form; one inside IPv6 is written like it.
+            dotted = inet_ntop(AF_INET, packed) if b":" in address else address.decode("ascii")
             return self._number(dotted.encode(), "ip:" + dotted)
         name = "ip:" + inet_ntop(AF_INET6, packed)
-        number = self._number(b"6" + packed[:8], name)
+        number = self._number(("network", packed[:8]), name)
         if number not in self._networks and self.names[number] not in {name, OTHER}:
             self._networks.add(number)
             self.names[number] = f"ip:{inet_ntop(AF_INET6, packed[:8] + bytes(8))}/64"
@@ -86,13 +89,13 @@ class Actors:
 
     def of_user(self, user: bytes) -> int:
         """The number of an account that the server knows."""
-        return self._number(b"u" + user[:NAME_MAX], "user:" + printable(user))
+        return self._number(("user", user[:NAME_MAX]), "user:" + printable(user))
 
     def of_visit(self, address: int, agent: bytes) -> int:
         """The number of somebody with one address and one agent."""
         mark = hashlib.blake2s(agent, digest_size=4).hexdigest()
         name = self.names[address].partition(":")[2]
-        return self._number(b"v%d/%s" % (address, mark.encode()), f"visit:{name}/{mark}")
+        return self._number(("visit", b"%d/%s" % (address, mark.encode())), f"visit:{name}/{mark}")
 
     def is_account(self, number: int) -> bool:
         """Whether there is more to go by than an address."""
@@ -138,12 +141,12 @@ class Actors:
         """How many agents an actor had; AGENTS_MAX + 1 means more than AGENTS_MAX."""
         return len(self._more_agents.get(number, (None,)))
 
-    def _number(self, key: bytes, name: str) -> int:
+    def _number(self, key: _Key, name: str) -> int:
         known = self._numbers.get(key)
         if known is not None:
             return known
         if len(self.names) >= self._max:
-            key, name = b"", OTHER
+            key, name = ("other", b""), OTHER
             known = self._numbers.get(key)
             if known is not None:
                 return known

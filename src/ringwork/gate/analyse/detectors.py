@@ -148,7 +148,7 @@ DETECTORS: Final = (
     Detector("request-limit-exceeded", "was limited by the server and went on",
              lambda seen: np.equal(seen.kind, int(Kind.LIMITED)), 5, 60, 300),
     Detector("invalid-http-version", "names a version of HTTP that does not exist",
-             lambda seen: seen.is_access & seen.is_bad_version, 0, 1, 120, weight=0.25),
+             lambda seen: seen.is_access & seen.is_bad_version, 0, 1, 120, weight=0.15),
     Detector("open-proxy-probe", "tries to use the server as a proxy", _open_proxy, 0, 1, 120,
              weight=0.3),
     Detector("scanner-agent", "calls itself a vulnerability scanner",

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
+from ringwork.gate.analyse import plain
 from ringwork.gate.analyse.columns import FIELDS, ODD, Columns
 from ringwork.gate.analyse.formats import CLF_FORMATS, parse_line
-from ringwork.gate.analyse.plain import scan_odd
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,10 +59,17 @@ def warm() -> Engine:
     except ModuleNotFoundError as missing:
         if missing.name != "numba":
             raise
-        from ringwork.gate.analyse import plain  # noqa: PLC0415
-
         return plain
     return compiled
+
+
+SMALL_BYTES: Final = 1 << 20
+"""Loading the compiled loops takes longer than reading so much of a log without them."""
+
+
+def engine_for(first_bytes: int) -> Engine:
+    """The engine for a log whose first block has so many bytes; the answer is the same."""
+    return plain if first_bytes < SMALL_BYTES else warm()
 
 
 def parse_block(block: bytes, shape: str, *, named: str = "auto", engine: Engine) -> Columns:
@@ -76,7 +83,7 @@ def parse_block(block: bytes, shape: str, *, named: str = "auto", engine: Engine
     elif shape == "nginx_json":
         columns = engine.scan_nginx_json(block)
     else:
-        columns = scan_odd(block)
+        columns = plain.scan_odd(block)
     return _settled(columns, named)
 
 

@@ -47,6 +47,7 @@ CRI_PARTIAL: Final = re.compile(
     rb"(?m)^(\d{4}-\d\d-\d\dT\S+ std(?:out|err) )P ([^\n]*)\n"
     rb"\d{4}-\d\d-\d\dT\S+ std(?:out|err) ([FP]) "
 )
+_CRI_PARTIAL_LINE: Final = re.compile(rb"\d{4}-\d\d-\d\dT\S+ std(?:out|err) P ")
 _ERROR: Final = re.compile(
     rb"^(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[(\w+)\] \d+#\d+: (?:\*\d+ )?([^\n]*)$"
 )
@@ -91,6 +92,17 @@ def without_cri(block: bytes) -> bytes:
             break
         block = joined
     return CRI_PREFIX.sub(b"", block)
+
+
+def held_back(block: bytes) -> tuple[bytes, bytes]:
+    """The lines of a block, and those at its end that go on in the next one."""
+    end = len(block)
+    while end:
+        start = block.rfind(b"\n", 0, end - 1) + 1
+        if _CRI_PARTIAL_LINE.match(block, start) is None:
+            break
+        end = start
+    return block[:end], block[end:]
 
 
 def parse_line(line: bytes, name: str = "auto") -> Record | None:

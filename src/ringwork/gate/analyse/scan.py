@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ringwork.gate.analyse.actors import Actors, By, printable
-from ringwork.gate.analyse.blocks import blocks
+from ringwork.gate.analyse.blocks import LINE_MAX_BYTES, blocks
 from ringwork.gate.analyse.coded import Coded, Coder
 from ringwork.gate.analyse.columns import ADDRESS, AGENT, TARGET, USER
 from ringwork.gate.analyse.detectors import DETECTORS, Detector
-from ringwork.gate.analyse.engine import SAMPLES, Engine, parse_block, warm
+from ringwork.gate.analyse.engine import SAMPLES, Engine, engine_for, parse_block, warm
 from ringwork.gate.analyse.findings import (
     Actor,
     DeclaredBot,
@@ -28,7 +28,7 @@ from ringwork.gate.analyse.findings import (
     Totals,
     moment,
 )
-from ringwork.gate.analyse.formats import detect, has_cri_prefix, without_cri
+from ringwork.gate.analyse.formats import detect, has_cri_prefix, held_back, without_cri
 from ringwork.gate.analyse.verdicts import score, verdict
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ LISTED_MAX: Final = 10_000
 BOTS_MAX: Final = 1_000
 """Names of machines that are counted; names are free, so there must be an end."""
 HOUR_US: Final = 3_600_000_000
+HOURS_MAX: Final = 100_000
+"""Hours that are drawn, eleven years of them; a hostile log may name any time."""
 _SAMPLE_BYTES: Final = 1 << 16
 
 
@@ -74,8 +76,8 @@ class Scanner:
         self.lines = self.parsed = 0
         self._by = by
         self._named = shape
-        self._shape = "" if shape == "auto" else shape
-        self._has_cri = False
+        self._shape = self.totals.shape = shape
+        self._partial = b""
         self._engine = warm() if engine is None else engine
         self._coder = Coder(self._engine)
         self._behaviour = behaviour
@@ -86,14 +88,17 @@ class Scanner:
         self._last_us = int(np.iinfo(np.int64).min)
 
     def feed(self, block: bytes, too_long: int = 0) -> None:
-        """Whole lines, the last ending with a newline; and how many longer ones were left out."""
-        if not self.lines:
-            self._has_cri = has_cri_prefix(block)
-            if not self._shape:
-                self._shape = detect(block[:_SAMPLE_BYTES])
-            self.totals.shape = self._shape
-        if self._has_cri:
+        """Takes whole lines, the last ending with a newline.
+
+        ``too_long`` is how many longer ones were left out.
+        """
+        if self._partial or has_cri_prefix(block):
+            block, self._partial = held_back(self._partial + block)
+            if len(self._partial) > LINE_MAX_BYTES:
+                self._partial, too_long = b"", too_long + 1
             block = without_cri(block)
+        if self._shape == "auto":
+            self._shape = self.totals.shape = detect(block[:_SAMPLE_BYTES])
         columns = parse_block(block, self._shape, named=self._named, engine=self._engine)
         self.lines += len(columns) + columns.skipped + too_long
         self.parsed += len(columns)
@@ -186,7 +191,9 @@ class Scanner:
         hours = (ts_us[is_access] // HOUR_US) * 10 + status[is_access] // 100
         keys, counts = np.unique(hours, return_counts=True)
         for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
-            totals.hours.setdefault(key // 10, Counter())[key % 10] += count
+            hour = key // 10
+            if hour in totals.hours or len(totals.hours) < HOURS_MAX:
+                totals.hours.setdefault(hour, Counter())[key % 10] += count
 
     def _pour(self, coded: Coded, numbers: Longs) -> None:
         """Lets every detector see its events."""
@@ -204,7 +211,9 @@ class Scanner:
                 row = int(rows[overflow.position])
                 text = coded.text(row, AGENT if detector.shows_agent else TARGET)
                 self._note(int(numbers[row]), detector, overflow.events, text)
-                self.totals.overflows[int(ts_us[row]) // HOUR_US] += 1
+                hour = int(ts_us[row]) // HOUR_US
+                if hour in self.totals.overflows or len(self.totals.overflows) < HOURS_MAX:
+                    self.totals.overflows[hour] += 1
 
     def _note(self, number: int, detector: Detector, events: int, text: bytes) -> None:
         self.totals.rules[detector.name] += 1
@@ -218,9 +227,8 @@ class Scanner:
 
     def _actor(self, number: int) -> Actor:
         actors = self.actors
-        found = self._found.get(number, {})
+        found = self._found.get(number)
         value = _score(found) if found else 0.0
-        reasons = sorted(found.items(), key=lambda one: (-one[1].weight, -one[1].events, one[0]))
         return Actor(
             actor=actors.names[number],
             score=value,
@@ -228,7 +236,7 @@ class Scanner:
             requests=int(actors.requests[number]),
             first=moment(int(actors.first_us[number])),
             last=moment(int(actors.last_us[number])),
-            reasons=tuple(Reason(name, one.events, one.example) for name, one in reasons),
+            reasons=_reasons(found) if found else (),
             identity=Identity(
                 agent=printable(actors.first_agent_of(number)),
                 agents=actors.agents_of(number),
@@ -249,15 +257,24 @@ def scan(
 
     ``behaviour`` collects features for a model while it goes by.
     """
-    scanner = Scanner(by=by, shape=shape, behaviour=behaviour)
+    scanner: Scanner | None = None
     for block in blocks(file):
+        if scanner is None:
+            engine = engine_for(len(block.lines))
+            scanner = Scanner(by=by, shape=shape, engine=engine, behaviour=behaviour)
         scanner.feed(block.lines, block.too_long)
         progress()
-    return scanner
+    return scanner or Scanner(by=by, shape=shape, engine=engine_for(0), behaviour=behaviour)
 
 
 def _score(found: dict[str, _Found]) -> float:
     return score((one.weight, one.overflows) for one in found.values())
+
+
+def _reasons(found: dict[str, _Found]) -> tuple[Reason, ...]:
+    """The heaviest first."""
+    order = sorted(found.items(), key=lambda one: (-one[1].weight, -one[1].events, one[0]))
+    return tuple(Reason(name, one.events, one.example) for name, one in order)
 
 
 def _pairs(coded: Coded, numbers: Longs) -> Longs:

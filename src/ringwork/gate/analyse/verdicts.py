@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -32,5 +33,5 @@ def verdict(value: float, *, is_account: bool) -> str:
     Evidence from an address alone may challenge, never block: a carrier puts thousands of people
     behind one (gate specification 7.9).
     """
-    rung = max(one for one in range(len(_FROM)) if value >= _FROM[one])
+    rung = bisect_right(_FROM, value) - 1
     return VERDICTS[rung if is_account else min(rung, CHALLENGE)]
