@@ -9,3 +9,4 @@ app = App(
     help="Anti-scraping: limits, contact importing, log analysis, simulation.",
     help_format="plaintext",
 )
+app.command("ringwork.cli.gate_simulate:simulate", name="simulate")
