@@ -1,4 +1,4 @@
-"""A numbering plan: blocks of a thousand numbers, half of them assigned, by region.
+"""A numbering plan: blocks of a hundred numbers, half of them assigned, by region.
 
 Regulators publish which blocks are assigned, so attackers know that. How many of a block's numbers
 are registered differs by region: the metropolis is dense, the rest is not. The shares make the
@@ -15,18 +15,17 @@ from numpy.typing import NDArray
 
 from ringwork.gate.sim.protocol import Numbers
 
-BLOCK: Final = 1_000
-"""Numbers are given to operators by the thousand: thousands-block pooling."""
+BLOCK: Final = 100
+"""The unit of the plan; regulators assign many in a row."""
 BASE: Final = 4915100000000
 """The first number. 10^8 follow that a parser of E.164 takes for mobile ones."""
-NUMBERS_MAX: Final = 10**8
 REGIONS: Final = np.array([0.20, 0.16, 0.14, 0.13, 0.12, 0.10, 0.08, 0.07])
 """Shares of the assigned blocks; the first region is the metropolis."""
 METROPOLIS: Final = 0.384
 """Of the assigned numbers of the metropolis that are registered, where a tenth of all are."""
 ASSIGNED: Final = 0.5
-CLUMP: Final = 10
-"""Blocks that are assigned together."""
+CLUMP: Final = 100
+"""Blocks that are assigned together: ten thousand numbers, fewer in a small world."""
 
 
 class Numbering(Struct, frozen=True):

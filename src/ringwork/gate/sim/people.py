@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ringwork.gate.sim.acquaintance import Books
 from ringwork.gate.sim.chance import generator
+from ringwork.gate.sim.numbering import within
 from ringwork.gate.sim.world import DAY_S, GONE, JOINER, USER, World
 from ringwork.kernel.ports import Entropy
 
@@ -169,8 +170,8 @@ def _in_order(
     offset = books.offsets[person]
     taken = np.zeros(world.plan.size, np.bool_)
     taken[world.number_of] = True
-    homes = world.plan.blocks[:, None] * 1_000 + np.arange(1_000)
-    free = homes.ravel()[~taken[homes.ravel()]]
+    free = within(world.plan.blocks)
+    free = free[~taken[free]]
     spare = rng.choice(free, int(np.count_nonzero(kind == MOVE)), replace=False)
     is_sorted = rng.random(world.people) < SORTED
     return Month(at, person, kind, offset + low, offset + high, initial, is_sorted, spare)
