@@ -47,7 +47,7 @@ COMMANDS: Final = {
     "ads": ("ads:app", "Advertisers, campaigns, creatives, publishers, placements."),
     "consent": ("consent:app", "Consent: what signals say, people decided, and subscribers pay."),
     "fairness": ("fairness:app", "Housing, employment and credit ads: measure, steer, prove."),
-    "gate": ("gate:app", "Anti-scraping: limits, contact importing, log analysis, simulation."),
+    "gate": ("gate:app", "Anti-scraping: limits, contacts, log analysis, simulation."),
     "log": ("log:app", "Check, export and salvage the event log."),
     "trace": ("trace:trace", "Show what a request caused, as a tree."),
     "access": (
