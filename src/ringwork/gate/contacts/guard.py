@@ -1,0 +1,455 @@
+"""The contact guard: what one account learns from its address book, and how much of it when.
+
+Two judgements, and only the first is to be seen. From *counts* of the numbers that were sent: ok,
+wait or refused. From the *graph*: which of those who are here are shown, now, later or never;
+somebody who is not shown looks like nobody. So nothing that a client can see depends on who is
+here, except whom it is shown, and of these a fresh account gets few without evidence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+import numpy as np
+from msgspec import Struct, structs
+from numpy.typing import NDArray
+
+from ringwork.gate.contacts import incremental, price, respond
+from ringwork.gate.contacts.coherence import in_runs, shares_of_friends
+from ringwork.gate.contacts.disclosure import Candidates, Found, Shown, choose, find
+from ringwork.gate.contacts.keyed import Secret, Words
+from ringwork.gate.contacts.model import (
+    ContactDirectory,
+    ContactPolicy,
+    ContactStore,
+    Judged,
+    SyncAnswer,
+    SyncRequest,
+)
+from ringwork.gate.contacts.numbers import LEAST, Canonical, canonical
+from ringwork.gate.contacts.price import DAY_S, Ledger
+from ringwork.gate.contacts.seen import SHOWN, STALE, Accounts, Books, Marks, day_mark
+from ringwork.gate.contacts.sketches import Sketches
+from ringwork.kernel.errors import Invalid, Refused
+from ringwork.kernel.ports import Clock, Entropy
+
+KEY_BYTES = 64
+VERSION = 1
+SCOPES = ("full", "changes")
+INHERIT_OF_NEW = 0.8
+INHERIT_OF_BOOK = 0.5
+"""Shares that one book must hold of what is new, and the new of that book."""
+CALIBRATED_ON = 400
+"""Imported books, chosen in a secret order, and friends at least among them."""
+CALIBRATED_LEAST = 20
+"""Matches of a book that tells something."""
+
+
+class Batch(Struct):
+    """One request, read. Arrays of one length, by ascending numbers."""
+
+    numbers: Words
+    count: int
+    """As sent: doubles and what is unreadable too."""
+    unreadable: int
+    hashes: Words
+    prints: NDArray[np.uint32]
+    marks: Marks
+    held: NDArray[np.bool_]
+    """Sent before by this account."""
+    unseen: NDArray[np.bool_]
+    """Neither held nor proven by a token: what is charged."""
+    walked: NDArray[np.bool_]
+    """Unseen, in a block that is over-dense."""
+    inherited: NDArray[np.bool_]
+    """New to this account, and in a book that is nearly the same."""
+
+
+class _State(Struct):
+    """What a snapshot holds."""
+
+    version: int
+    key_check: bytes
+    books: list[bytes]
+    sketches: list[bytes]
+    ledgers: dict[int, Ledger]
+    blocked: list[int]
+    released: dict[int, float]
+    now_s: float
+    share: float
+
+
+class ContactGuard:
+    """Contact importing for one platform. Not for several threads at once.
+
+    ``key``: 64 secret bytes that must outlive the process where ``store`` does, kept apart from
+    it; drawn from ``entropy`` otherwise. ``watch`` gets a ``Judged`` of every batch.
+    """
+
+    def __init__(
+        self,
+        policy: ContactPolicy,
+        *,
+        directory: ContactDirectory,
+        clock: Clock,
+        entropy: Entropy,
+        store: ContactStore | None = None,
+        key: bytes | None = None,
+        watch: Callable[[Judged], None] | None = None,
+    ) -> None:
+        """Raises Refused ``contact-state-unusable`` for a saved state of another key or version."""
+        self.policy = policy
+        self._directory = directory
+        self._clock = clock
+        self._entropy = entropy
+        self._store = store
+        self._secret = Secret(entropy.take(KEY_BYTES) if key is None else key)
+        self._watch = watch
+        self._books = Books(self._secret)
+        self._sketches = Sketches()
+        self._ledgers: dict[int, Ledger] = {}
+        self._blocked: set[int] = set()
+        self._released: dict[int, float] = {}
+        self._share = policy.coherent_share
+        self._now_s = 0.0
+        if store is not None and (state := store.load()) is not None:
+            self.load(state)
+
+    def __repr__(self) -> str:
+        return f"ContactGuard({self.policy.ceiling}, {len(self._ledgers)} accounts)"
+
+    # ---- the decision ------------------------------------------------------------------------
+    def sync(self, request: SyncRequest) -> SyncAnswer:
+        """Judge one address book and answer it.
+
+        Raises Refused 413 for too many numbers, and Invalid for an input that is none.
+        """
+        sent = self._read(request)
+        now_s = self._time()
+        ledger = self._ledger(request.account, now_s)
+        batch = self._batch(request, sent, now_s)
+
+        refusal = self._charge(ledger, batch)
+        if refusal is not None:
+            self._tell(request, batch, refusal.status)
+            return refusal
+
+        asker = np.array([ledger.number_hash] if ledger.number_hash else [], dtype=np.uint64)
+        self._inherit(request.account, batch)
+        who = self._candidates(request.account, batch)
+        found = find(self._books, self._directory, self.policy, who, asker, self._share)
+        shown = choose(found, ledger, self._ledgers, self.policy, self._books, now_s)
+        self._remember(request.account, batch, found, shown, now_s)
+
+        told = shown.mask
+        if request.scope == "changes":
+            recent = found.joined_s >= now_s - self.policy.changes_days * DAY_S
+            told = told & (recent | ~found.who.paid)
+        self._tell(request, batch, "ok", found, shown)
+        return SyncAnswer(
+            "ok",
+            matches=respond.matches(found.who.numbers[told], found.who.accounts[told]),
+            token=self._token(request.account, batch.numbers, now_s),
+            unreadable=sent.unreadable,
+            floor_s=respond.floor_s(batch.count, self.policy),
+        )
+
+    def _read(self, request: SyncRequest) -> Canonical:
+        account = request.account
+        if type(account) is not int or not 0 <= account < 2**63:
+            raise Invalid("account: expected an integer from 0 to 2^63 - 1")
+        if request.scope not in SCOPES:
+            raise Invalid(f"scope: expected one of {', '.join(SCOPES)}")
+        if request.token is not None and not isinstance(request.token, bytes):
+            raise Invalid(f"token: expected bytes, got {type(request.token).__name__}")
+        return canonical(request.numbers, self.policy.numbers_max)
+
+    def _batch(self, request: SyncRequest, sent: Canonical, now_s: float) -> Batch:
+        hashes = self._secret.of_numbers(sent.numbers)
+        held, marks, prints = self._books.find(request.account, hashes)
+        unseen = ~held
+        if request.token is not None:
+            paid_for = incremental.proven(
+                self._secret.token,
+                request.account,
+                request.token,
+                sent.in_order,
+                now_s=now_s,
+                days_max=self.policy.token_days,
+            )
+            unseen &= ~np.isin(sent.numbers, paid_for)
+        walked = np.zeros(len(held), dtype=np.bool_)
+        walked[unseen] = in_runs(sent.numbers[unseen])
+        count = len(sent.in_order) + sent.unreadable
+        inherited = np.zeros(len(held), dtype=np.bool_)
+        return Batch(
+            sent.numbers, count, sent.unreadable, hashes, prints, marks, held, unseen, walked,
+            inherited,
+        )  # fmt: skip
+
+    def _charge(self, ledger: Ledger, batch: Batch) -> SyncAnswer | None:
+        """Pay for the unseen numbers, or say why not: from counts of numbers alone."""
+        policy = self.policy
+        unseen, walked = int(batch.unseen.sum()), int(batch.walked.sum())
+        cost = price.numbers_price(unseen, walked, policy)
+        wait = price.wait_s(ledger, cost, policy)
+        is_walk = walked >= max(policy.run_refused_min, policy.run_refused_share * unseen)
+        if wait == 0 and not is_walk:
+            ledger.numbers += cost
+            return None
+        status: Literal["wait", "refused"] = "wait"
+        if is_walk or wait is None:
+            status = "refused"
+            ledger.numbers = min(ledger.numbers + unseen / 2, policy.numbers_burst)
+            wait = price.retry_s(ledger, cost, policy)
+        return SyncAnswer(
+            status,
+            retry_after_s=wait,
+            unreadable=batch.unreadable,
+            floor_s=respond.floor_s(batch.count, policy),
+        )
+
+    def _inherit(self, account: int, batch: Batch) -> None:
+        """What is new to this account may be another one's book, nearly number by number.
+
+        So it is of somebody with a new number, or who merges two phones. Whoever the other account
+        was shown may be shown to this one: whoever knows a whole book learns nothing new from it.
+        """
+        new = np.flatnonzero(~batch.held)
+        for other in self._sketches.alike(batch.hashes[new], account):
+            held, marks, _ = self._books.find(other, batch.hashes[new])
+            size = len(self._books.book(other)[0])
+            if held.sum() >= max(INHERIT_OF_NEW * len(new), INHERIT_OF_BOOK * size):
+                batch.marks[new] |= marks & SHOWN
+                batch.inherited[new] |= held
+                return
+
+    def _candidates(self, account: int, batch: Batch) -> Candidates:
+        """Who is here of those that were sent, but for the asker and numbers that are blocked."""
+        accounts = np.asarray(self._directory.accounts_of(batch.numbers), dtype=np.int64)
+        here = (accounts >= 0) & (accounts != account) & ~self._is_blocked(batch.hashes)
+        at = np.flatnonzero(here)
+        # Hashes are secret, and so is their order: nobody chooses who comes first.
+        at = at[np.argsort(batch.hashes[at])]
+        return Candidates(
+            accounts[at], batch.numbers[at], batch.hashes[at],
+            (batch.marks[at] & SHOWN) > 0, (batch.unseen & ~batch.inherited)[at], batch.walked[at],
+        )  # fmt: skip
+
+    def _remember(
+        self, account: int, batch: Batch, found: Found, shown: Shown, now_s: float
+    ) -> None:
+        marks = (batch.marks & (SHOWN | STALE)) | day_mark(now_s)
+        seen_now = np.isin(batch.hashes, found.who.hashes[shown.mask])
+        marks[seen_now] |= SHOWN
+        here = np.isin(batch.hashes, found.who.hashes)
+        accounts = found.who.accounts[np.isin(found.who.hashes, batch.hashes[here & ~batch.held])]
+        keep = ~self._is_blocked(batch.hashes)
+        # Two numbers of one fingerprint are one entry: the second is free from then on.
+        prints, first = np.unique(batch.prints[keep], return_index=True)
+        self._books.add(account, prints, marks[keep][first], accounts)
+        if (~batch.held).sum() >= batch.held.sum():
+            self._sketches.add(account, batch.hashes[keep])
+        self._books.compact_if_due()
+
+    # ---- the platform's side -----------------------------------------------------------------
+    def import_books(
+        self, accounts: Accounts, offsets: Accounts, numbers: Words | NDArray[np.integer]
+    ) -> None:
+        """Take over books that the platform has: row i is ``numbers[offsets[i]:offsets[i + 1]]``.
+
+        What they hold was paid for, and who is here now counts as shown. Raises Invalid for rows
+        that do not fit.
+        """
+        accounts = np.asarray(accounts, dtype=np.int64)
+        offsets = np.asarray(offsets, dtype=np.int64)
+        numbers = np.asarray(numbers).astype(np.uint64)
+        rising = (
+            len(offsets) == len(accounts) + 1 and offsets[0] == 0 and (np.diff(offsets) >= 0).all()
+        )
+        if not rising or offsets[-1] != len(numbers):
+            raise Invalid("offsets: expected one more than accounts, rising from 0 to all numbers")
+        if len(np.unique(accounts)) != len(accounts) or (len(accounts) and accounts.min() < 0):
+            raise Invalid("accounts: expected every account once, and none below 0")
+        distinct, where = np.unique(numbers, return_inverse=True)
+        hashes = self._secret.of_numbers(distinct)
+        matched = np.asarray(self._directory.accounts_of(distinct), dtype=np.int64)
+        matched[self._is_blocked(hashes)] = -1
+        marks = np.where(matched >= 0, SHOWN, np.uint16(0)) | day_mark(self._time())
+        here = matched[where]
+        self._books.load_rows(accounts, offsets, hashes[where], marks[where], here[here >= 0])
+        self._sketches.load_rows(accounts, offsets, hashes[where])
+        self._calibrate(accounts, offsets, hashes[where], here)
+
+    def _calibrate(
+        self, accounts: Accounts, offsets: Accounts, hashes: Words, matched: Accounts
+    ) -> None:
+        """Ask of coherence what confirmed friends in these books have of each other's."""
+        chosen = np.argsort(self._secret.of_accounts(accounts))[:CALIBRATED_ON]
+        shares = []
+        for i in chosen.tolist():
+            row = slice(offsets[i], offsets[i + 1])
+            here = np.flatnonzero(matched[row] >= 0)
+            number = self._directory.number_of(int(accounts[i]))
+            if len(here) >= CALIBRATED_LEAST and number >= LEAST:
+                asker = self._secret.of_numbers(np.array([number], dtype=np.uint64))
+                shares.append(
+                    shares_of_friends(self._books, asker, matched[row][here], hashes[row][here])
+                )
+        friends = np.concatenate(shares) if shares else np.zeros(0)
+        if len(friends) >= CALIBRATED_ON:
+            asked = float(np.quantile(friends, self.policy.coherent_quantile))
+            self._share = max(self.policy.coherent_share, asked)
+
+    def forget_account(self, account: int) -> None:
+        """An account has ended: its book, its ledger, and what others' having its number means.
+
+        Call it while the directory still knows the number: whoever gets the number next does not
+        inherit its friends.
+        """
+        number = self._directory.number_of(account)
+        if number >= LEAST:
+            self._released[self._hash_of(number)] = self._time()
+        self._books.forget(account)
+        self._sketches.forget(account)
+        self._ledgers.pop(account, None)
+
+    def block_number(self, number: int) -> None:
+        """Somebody, a user or not, wants not to be found: as if nobody had the number.
+
+        It is taken out of all books and never kept again; what is kept is its keyed hash.
+        """
+        self._blocked.add(self._hash_of(number))
+        self.erase_number(number)
+
+    def unblock_number(self, number: int) -> None:
+        """The opposite."""
+        self._blocked.discard(self._hash_of(number))
+
+    def erase_number(self, number: int) -> int:
+        """Take a number out of every book, as the law asks; returns out of how many.
+
+        Whoever sends it again pays again, and it is kept again unless it is blocked.
+        """
+        return self._books.erase(self._hash_of(number))
+
+    def sweep(self) -> int:
+        """Drop what was not sent for ``ttl_days``; returns how many entries. Call it daily."""
+        now_s = self._time()
+        oldest = now_s - self.policy.ttl_days * DAY_S
+        self._released = {one: at for one, at in self._released.items() if at >= oldest}
+        return self._books.compact(older_than=day_mark(oldest))
+
+    # ---- keeping -----------------------------------------------------------------------------
+    def save(self) -> None:
+        """Hand the state to the store. Raises ValueError where there is none."""
+        if self._store is None:
+            raise ValueError("expected a store")
+        self._store.save(self.dump())
+
+    def dump(self) -> bytes:
+        """The state without the key; equal states under one key dump equal bytes."""
+        state = _State(
+            VERSION, self._key_check(), self._books.dump(), self._sketches.dump(),
+            dict(sorted(self._ledgers.items())),
+            sorted(self._blocked), dict(sorted(self._released.items())), self._now_s,
+            self._share,
+        )  # fmt: skip
+        return msgspec.msgpack.encode(state)
+
+    def load(self, state: bytes) -> None:
+        """Replace the state by a dumped one. Raises Refused ``contact-state-unusable``."""
+        try:
+            found = msgspec.msgpack.decode(state, type=_State)
+            if found.version != VERSION or not hmac.compare_digest(
+                found.key_check, self._key_check()
+            ):
+                raise ValueError("expected a state of this version, saved under this key")
+            self._books.restore(found.books)
+            self._sketches.restore(found.sketches)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise Refused(
+                "contact-state-unusable",
+                "expected a state that this version saved under this key; start without it, or "
+                "give the key that belongs to it",
+                status=503,
+            ) from error
+        self._ledgers = found.ledgers
+        self._blocked = set(found.blocked)
+        self._released = found.released
+        self._now_s = found.now_s
+        self._share = found.share
+
+    # ---- inside ------------------------------------------------------------------------------
+    def _time(self) -> float:
+        """Seconds, never going back: a clock that was set back gives nobody anything."""
+        self._now_s = max(self._now_s, self._clock.wall_us() / 1e6)
+        return self._now_s
+
+    def _ledger(self, account: int, now_s: float) -> Ledger:
+        ledger = self._ledgers.get(account)
+        if ledger is None:
+            ledger = self._ledgers[account] = Ledger(at_s=now_s)
+            if len(self._books.book(account)[0]):
+                ledger.grown_at_s = now_s
+            else:
+                ledger.first_book_until_s = now_s + self.policy.first_book_days * DAY_S
+                ledger.grown_at_s = now_s + self.policy.voucher_age_days * DAY_S
+        ledger.settle(self.policy, now_s)
+        number = self._directory.number_of(account)
+        hashed = self._hash_of(number) if number >= LEAST else 0
+        if hashed != ledger.number_hash:
+            if ledger.number_hash:
+                self._released[ledger.number_hash] = now_s
+            if self._released.pop(hashed, None) is not None:
+                self._books.make_stale(hashed)
+            ledger.number_hash = hashed
+        return ledger
+
+    def _token(self, account: int, numbers: Words, now_s: float) -> bytes:
+        nonce = self._entropy.take(incremental.NONCE_BYTES)
+        return incremental.issue(self._secret.token, account, numbers, nonce=nonce, now_s=now_s)
+
+    def _hash_of(self, number: int) -> int:
+        return int(self._secret.of_numbers(np.array([number], dtype=np.uint64))[0])
+
+    def _is_blocked(self, hashes: Words) -> NDArray[np.bool_]:
+        blocked = np.fromiter(self._blocked, dtype=np.uint64, count=len(self._blocked))
+        return np.isin(hashes, blocked)
+
+    def _key_check(self) -> bytes:
+        return hmac.digest(self._secret.token, b"contact state", hashlib.sha256)
+
+    def _tell(
+        self,
+        request: SyncRequest,
+        batch: Batch,
+        status: str,
+        found: Found | None = None,
+        shown: Shown | None = None,
+    ) -> None:
+        if self._watch is None:
+            return
+        judged = Judged(
+            request.account,
+            status,
+            len(batch.numbers),
+            int(batch.unseen.sum()),
+            int(batch.walked.sum()),
+        )
+        if found is not None and shown is not None:
+            judged = structs.replace(
+                judged,
+                matched=len(found.mutual),
+                mutual=int(found.mutual.sum()),
+                coherent=int(found.coherent.sum()),
+                is_book=shown.is_book,
+                shown=int(shown.mask.sum()),
+                withheld=shown.withheld,
+                vouchers_spent=shown.vouchers_spent,
+            )
+        self._watch(judged)
