@@ -11,7 +11,7 @@ from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.entropy import SeededEntropy
 from tests.gate.contact_world import DAY_S, START_S, Directory, World
 
-EVENTS = {"new": 0.05, "reinstall": 0.03, "new number": 0.01, "bulk": 0.02}
+EVENTS = {"new": 0.05, "stranger": 0.002, "reinstall": 0.03, "new number": 0.01, "bulk": 0.02}
 
 
 def guarded(world: World, mode: str, *, policy=None, leave_out=(), watch=None):
@@ -40,7 +40,7 @@ def month(world: World, mode: str, *, policy=None, seed=3, users_max=None):
     rng = np.random.default_rng(seed)
     everyone = np.flatnonzero(world.registered)
     fate = rng.choice([*EVENTS, ""], size=len(everyone), p=[*EVENTS.values(), 1 - sum(EVENTS.values())])
-    newcomers = everyone[fate == "new"]
+    newcomers = everyone[(fate == "new") | (fate == "stranger")]
     judged = []
     guard, directory, clock, _ = guarded(world, mode, policy=policy, leave_out=newcomers.tolist(), watch=judged.append)
     order = rng.permutation(len(everyone))[:users_max]
@@ -54,8 +54,10 @@ def month(world: World, mode: str, *, policy=None, seed=3, users_max=None):
         account, book = person, world.books[person]
         kind = ("odd " if world.is_odd[person] else "") + (what or "usual")
         extra = rng.integers(0, len(world.numbers), rng.poisson(2))
-        if what == "new":
-            directory.register(person, int(world.numbers[person]), START_S + day * DAY_S)
+        if what in ("new", "stranger"):
+            # A stranger comes with a number that nobody has.
+            number = int(world.numbers[person]) if what == "new" else 499_800_000_000 + person
+            directory.register(person, number, START_S + day * DAY_S)
         elif what == "new number":
             directory.remove(person)
             account, next_account = next_account, next_account + 1
@@ -71,7 +73,7 @@ def month(world: World, mode: str, *, policy=None, seed=3, users_max=None):
         there = directory.accounts_of(numbers)
         there = there[(there >= 0) & (there != account)]
         if mode == "mutual":
-            me = world.numbers[person] if what != "new number" else 0
+            me = what not in ("new number", "stranger")
             there = np.array([t for t in there.tolist() if t < len(world.books) and person in world.books[t] and me], dtype=int)
         wanted[kind] += len(there)
         got[kind] += len({m.account for m in answer.matches} & set(there.tolist()))
@@ -130,7 +132,7 @@ class Attack:
             at_day(self.clock, self.t0 + day)
             self.ask(a, np.concatenate([first, later[(day - 1) * 60 : (day + 2) * 60]]), known, scope)
 
-    t0 = 31.0
+    t0 = 62.0
 
     def random_numbers(self, i):
         a = self.account(self.t0)
@@ -214,7 +216,7 @@ class Attack:
         self.daily(a, pool[:9000], pool[9000:], scope="changes")
         return 1
 
-    def recycled(self, i, tiny=False):
+    def recycled(self, i, tiny=False, wait=0):
         # The number of somebody who is no user, who is in other people's books.
         persons = np.flatnonzero(~self.world.registered)
         owner = int(self.rng.choice(persons))
@@ -224,11 +226,17 @@ class Attack:
         here = self.leak[self.world.region[self.leak] == r] if tiny else self.leak
         pool = self.numbers(self.rng.permutation(here if len(here) else self.leak))
         size = 70 if tiny else 9000
+        if wait:
+            at_day(self.clock, self.t0 - wait)
+            self.ask(a, pool[-30:])
+            at_day(self.clock, self.t0)
         self.daily(a, pool[:size], pool[size:])
         self.directory.remove(a)
         return 1
 
     def recycled_tiny(self, i): return self.recycled(i, tiny=True)
+
+    def recycled_aged(self, i): return self.recycled(i, tiny=True, wait=31)
 
     def taken_over(self, i, region=True, size=600):
         users = np.flatnonzero(self.world.registered & ~self.world.is_odd)
@@ -247,5 +255,5 @@ class Attack:
 
 BOUGHT = ["random_numbers", "leak_list", "leak_small", "tiny_books", "one_region", "region_part",
           "blender_30", "blender_50", "blender_70", "blender_90", "blender_30_region", "blender_50_region",
-          "blender_70_region", "blender_90_region", "blender_50_aged", "sybil_mutuals", "changes_only", "recycled", "recycled_tiny"]
+          "blender_70_region", "blender_90_region", "blender_50_aged", "sybil_mutuals", "changes_only", "recycled", "recycled_tiny", "recycled_aged"]
 TAKEN = ["taken_over", "taken_over_leak", "taken_over_slow"]

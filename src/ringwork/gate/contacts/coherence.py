@@ -115,12 +115,12 @@ def shares_of_friends(
 ) -> NDArray[np.float64]:
     """Which share of a known book its confirmed friends have: what coherence should look like."""
     batch, hashes = batch[:REFERENCES_MAX], hashes[:REFERENCES_MAX]
-    friends = batch[np.any(books.who_have(batch, asker), axis=1)]
+    friends = batch[np.any(books.who_have(batch, asker)[0], axis=1)]
     return _had(books, friends, batch, hashes) / max(len(batch), 1)
 
 
 def _had(books: Books, people: Accounts, batch: Accounts, hashes: Words) -> NDArray[np.int64]:
     """How many of the batch each has in his own book, himself left out."""
-    having = books.who_have(people, hashes) & (people[:, None] != batch[None, :])
+    having = books.who_have(people, hashes)[0] & (people[:, None] != batch[None, :])
     count: NDArray[np.int64] = having.sum(axis=1, dtype=np.int64)
     return count

@@ -7,6 +7,7 @@ of the first two kinds is no person's book, and then everybody is priced like th
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from ringwork.gate.contacts.coherence import coherent
 from ringwork.gate.contacts.keyed import Words
 from ringwork.gate.contacts.model import EVERYONE, MUTUAL, ContactDirectory, ContactPolicy
 from ringwork.gate.contacts.price import DAY_S, Ledger
-from ringwork.gate.contacts.seen import Accounts, Books
+from ringwork.gate.contacts.seen import SINCE, Accounts, Books
 
 Mask = NDArray[np.bool_]
 NEVER: Final = 255
@@ -43,6 +44,9 @@ class Found(Struct):
     is_open: Mask
     """Found by everybody who has the number."""
     mutual: Mask
+    """Has the asker's number."""
+    certain: Mask
+    """And has it since the asker is here: not from whoever had the number before."""
     coherent: Mask
     joined_s: NDArray[np.float64]
 
@@ -75,7 +79,9 @@ def find(
         who.paid[visible], who.fresh[visible], who.in_run[visible],
     )  # fmt: skip
     is_open = level[visible] >= (EVERYONE if policy.ceiling == "everyone" else NEVER)
-    mutual: Mask = np.any(books.who_have(who.accounts, asker), axis=1)
+    having, marks = books.who_have(who.accounts, asker)
+    mutual: Mask = np.any(having, axis=1)
+    certain: Mask = np.any((marks & SINCE) > 0, axis=1)
     unsure = np.flatnonzero(~mutual & ~who.paid)
     is_coherent = np.zeros(len(mutual), dtype=np.bool_)
     is_coherent[unsure] = coherent(
@@ -87,7 +93,7 @@ def find(
         share=share,
     )
     joined_s = np.asarray(directory.joined_at(who.accounts), dtype=np.float64)
-    return Found(who, is_open, mutual, is_coherent, joined_s)
+    return Found(who, is_open, mutual, certain, is_coherent, joined_s)
 
 
 def choose(
@@ -102,12 +108,14 @@ def choose(
     who = found.who
     ledger.matched += int(who.fresh.sum())
     ledger.mutual += int((who.fresh & found.mutual).sum())
-    is_book = (
-        ledger.matched < policy.book_min or ledger.mutual >= policy.book_share * ledger.matched
-    )
+    has_sent = ledger.matched >= policy.book_min
+    is_book = not has_sent or ledger.mutual >= policy.book_share * ledger.matched
+    if has_sent and is_book and ledger.grown_at_s == math.inf:
+        ledger.grown_at_s = now_s + policy.voucher_age_days * DAY_S
     may = found.mutual | found.is_open
     news = may & ~who.paid
-    friends = np.flatnonzero(news & found.mutual)
+    certain = np.flatnonzero(news & found.certain)
+    friends = np.flatnonzero(news & found.mutual & ~found.certain)
     akin = np.flatnonzero(news & ~found.mutual & found.coherent)
     strangers = np.flatnonzero(news & ~found.mutual & ~found.coherent & ~who.in_run)
     walked = np.flatnonzero(news & ~found.mutual & ~found.coherent & who.in_run)
@@ -117,7 +125,8 @@ def choose(
     mask = may & who.paid
     purse = _Purse(ledger, policy, now_s)
     is_trusted = is_book or ledger.is_grown(now_s)
-    mask[purse.take(friends, 0.0 if is_trusted else 1.0, policy.mutual_price)] = True
+    for people, price in ((certain, 0.0), (friends, 0.0 if is_trusted else 1.0)):
+        mask[purse.take(people, price, policy.mutual_price)] = True
     if passes:
         told = purse.take_first_book(akin)
         mask[told] = True

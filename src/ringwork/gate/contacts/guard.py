@@ -32,7 +32,7 @@ from ringwork.gate.contacts.model import (
 )
 from ringwork.gate.contacts.numbers import LEAST, Canonical, canonical
 from ringwork.gate.contacts.price import DAY_S, Ledger
-from ringwork.gate.contacts.seen import SHOWN, STALE, Accounts, Books, Marks, day_mark
+from ringwork.gate.contacts.seen import SHOWN, SINCE, STALE, Accounts, Books, Marks, day_mark
 from ringwork.gate.contacts.sketches import Sketches
 from ringwork.kernel.errors import Invalid, Refused
 from ringwork.kernel.ports import Clock, Entropy
@@ -243,10 +243,11 @@ class ContactGuard:
     def _remember(
         self, account: int, batch: Batch, found: Found, shown: Shown, now_s: float
     ) -> None:
-        marks = (batch.marks & (SHOWN | STALE)) | day_mark(now_s)
+        marks = (batch.marks & (SHOWN | STALE | SINCE)) | day_mark(now_s)
         seen_now = np.isin(batch.hashes, found.who.hashes[shown.mask])
         marks[seen_now] |= SHOWN
         here = np.isin(batch.hashes, found.who.hashes)
+        marks[here & ~batch.held] |= SINCE
         accounts = found.who.accounts[np.isin(found.who.hashes, batch.hashes[here & ~batch.held])]
         keep = ~self._is_blocked(batch.hashes)
         # Two numbers of one fingerprint are one entry: the second is free from then on.
@@ -279,7 +280,7 @@ class ContactGuard:
         hashes = self._secret.of_numbers(distinct)
         matched = np.asarray(self._directory.accounts_of(distinct), dtype=np.int64)
         matched[self._is_blocked(hashes)] = -1
-        marks = np.where(matched >= 0, SHOWN, np.uint16(0)) | day_mark(self._time())
+        marks = np.where(matched >= 0, SHOWN | SINCE, np.uint16(0)) | day_mark(self._time())
         here = matched[where]
         self._books.load_rows(accounts, offsets, hashes[where], marks[where], here[here >= 0])
         self._sketches.load_rows(accounts, offsets, hashes[where])
@@ -398,7 +399,6 @@ class ContactGuard:
                 ledger.grown_at_s = now_s
             else:
                 ledger.first_book_until_s = now_s + self.policy.first_book_days * DAY_S
-                ledger.grown_at_s = now_s + self.policy.voucher_age_days * DAY_S
         ledger.settle(self.policy, now_s)
         number = self._directory.number_of(account)
         hashed = self._hash_of(number) if number >= LEAST else 0

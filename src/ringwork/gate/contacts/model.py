@@ -132,8 +132,8 @@ class ContactPolicy(Struct, frozen=True, forbid_unknown_fields=True):
     """A batch with at least so many numbers in over-dense blocks, and that share, is refused."""
 
     # What stays inside.
-    unproven_burst: float = 4
-    unproven_per_day: float = 0.05
+    unproven_burst: float = 3
+    unproven_per_day: float = 0.03
     """People shown of whom nothing says that they know the asker: a and c."""
     voucher_worth: float = 4
     """b: what a contact who has the asker's number adds, once a period in all."""
@@ -149,7 +149,7 @@ class ContactPolicy(Struct, frozen=True, forbid_unknown_fields=True):
     """Of what confirmed friends have of each other's books, where books were imported: the share
     asked for is then at least this quantile."""
     book_share: float = 0.2
-    book_min: int = 40
+    book_min: int = 25
     """From so many matches on, less evidence than that is no person's address book."""
     established_burst: float = 160
     established_per_day: float = 2

@@ -25,10 +25,13 @@ SHOWN: Final = np.uint16(1)
 """The account was told who that is, and paid for it."""
 STALE: Final = np.uint16(2)
 """The number has a new owner since: nothing follows from having it."""
-DAY_BITS_AT: Final = 2
-"""The upper 14 bits are the day on which it was last sent, of the epoch below."""
-EPOCH_DAY: Final = 18262
-"""2020-01-01; 14 bits last until 2064."""
+SINCE: Final = np.uint16(4)
+"""Its owner was here when it was sent first: it is not left over from an earlier owner."""
+DAY_BITS_AT: Final = 3
+"""The upper 13 bits are the day on which it was last sent, of the epoch below."""
+EPOCH_DAY: Final = 20454
+"""2026-01-01; 13 bits last until 2048."""
+ANY: Final = np.uint16(0)
 COMPACT_LEAST: Final = 200_000
 """Entries outside the rows before they are merged: below that it is not worth it."""
 ROWS_AT_ONCE: Final = 50_000
@@ -37,7 +40,7 @@ ROWS_AT_ONCE: Final = 50_000
 
 def day_mark(now_s: float) -> np.uint16:
     """The day's bits of a mark."""
-    day = min(max(int(now_s // 86400) - EPOCH_DAY, 0), 2**14 - 1)
+    day = min(max(int(now_s // 86400) - EPOCH_DAY, 0), 2**13 - 1)
     return np.uint16(day << DAY_BITS_AT)
 
 
@@ -86,26 +89,40 @@ class Books:
         held = prints[at] == sought
         return held, np.where(held, marks[at], np.uint16(0)), sought
 
-    def who_have(self, accounts: Accounts, hashes: Words) -> NDArray[np.bool_]:
-        """Accounts x numbers: whose book holds which number; stale ones are not held."""
-        books = [self.book(account) for account in accounts.tolist()]
+    def who_have(self, accounts: Accounts, hashes: Words) -> tuple[NDArray[np.bool_], Marks]:
+        """Accounts x numbers: whose book holds which number, and its mark; stale is not held."""
+        shape = (len(accounts), len(hashes))
+        books = self._several(accounts)
         lengths = np.array([len(prints) for prints, _ in books], dtype=np.int64)
         if not lengths.sum() or not len(hashes):
-            return np.zeros((len(accounts), len(hashes)), dtype=np.bool_)
-        rows = np.repeat(np.arange(len(books), dtype=np.uint64), lengths) << np.uint64(32)
-        held = rows | np.concatenate([prints for prints, _ in books])
+            return np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.uint16)
+        rows = np.arange(len(books), dtype=np.uint64) << np.uint64(32)
+        held = np.repeat(rows, lengths) | np.concatenate([prints for prints, _ in books])
         marks = np.concatenate([marks for _, marks in books])
         sought = fingerprints(hashes[None, :], self._account_keys(accounts)[:, None])
-        wanted = (np.arange(len(books), dtype=np.uint64) << np.uint64(32))[:, None] | sought
-        at = np.minimum(np.searchsorted(held, wanted.ravel()), len(held) - 1)
-        found = (held[at] == wanted.ravel()) & ((marks[at] & STALE) == 0)
-        result: NDArray[np.bool_] = found.reshape(wanted.shape)
-        return result
+        wanted = (rows[:, None] | sought).ravel()
+        at = np.minimum(np.searchsorted(held, wanted), len(held) - 1)
+        found = (held[at] == wanted) & ((marks[at] & STALE) == 0)
+        return found.reshape(shape), np.where(found, marks[at], ANY).reshape(shape)
+
+    def _several(self, accounts: Accounts) -> list[tuple[Prints, Marks]]:
+        rows = np.searchsorted(self._accounts, accounts)
+        rows[rows == len(self._accounts)] = 0
+        there = self._accounts[rows] == accounts if len(self._accounts) else rows < 0
+        rows[~there] = 0
+        starts = np.where(there, self._offsets[rows], 0).tolist()
+        ends = np.where(
+            there, self._offsets[np.minimum(rows + 1, len(self._offsets) - 1)], 0
+        ).tolist()
+        later, prints, marks = self._later, self._prints, self._marks
+        return [
+            later[account] if account in later else (prints[start:end], marks[start:end])
+            for account, start, end in zip(accounts.tolist(), starts, ends, strict=True)
+        ]
 
     def sizes(self, accounts: Accounts) -> NDArray[np.float64]:
         """How many numbers each book holds."""
-        lengths = [len(self.book(account)[0]) for account in accounts.tolist()]
-        return np.array(lengths, dtype=np.float64)
+        return np.array([len(prints) for prints, _ in self._several(accounts)], dtype=np.float64)
 
     def known(self, accounts: Accounts) -> NDArray[np.float64]:
         """How many books hold each account's number."""

@@ -33,7 +33,8 @@ def bands(hashes: Words) -> Words:
     np.minimum.at(least, bins.astype(np.int64), hashes)
     full = np.flatnonzero(least != _EMPTY)
     source = full[np.searchsorted(full, np.arange(_BINS)) % len(full)]
-    return _keys(least[source][None, :])[0]
+    result: Words = _keys(least[source][None, :])[0]
+    return result
 
 
 def _keys(least: Words) -> Words:
