@@ -132,6 +132,48 @@ class Attack:
             at_day(self.clock, self.t0 + day)
             self.ask(a, np.concatenate([first, later[(day - 1) * 60 : (day + 2) * 60]]), known, scope)
 
+    def searched(self, trials, seed=11):
+        """The best of a random search over what an attacker may choose, each with a fresh account."""
+        rng = np.random.default_rng(seed)
+        state, best = self.guard.dump(), (0, None)
+        for _ in range(trials):
+            self.guard.load(state)
+            self.learned.clear()
+            plan = {
+                "own": float(rng.choice([0, 0.1, 0.3, 0.5, 0.8, 0.95])), "region": bool(rng.integers(2)),
+                "first": int(rng.choice([10, 24, 60, 150, 500, 3000])), "daily": int(rng.choice([0, 3, 15, 40, 150])),
+                "recycled": bool(rng.random() < 0.3), "wait": int(rng.choice([0, 0, 31])), "again": bool(rng.integers(2)),
+                "scope": str(rng.choice(["full", "changes"])),
+            }  # fmt: skip
+            self._follow(plan)
+            best = max(best, (sum(map(len, self.learned.values())), str(plan)))
+        self.guard.load(state)
+        return best
+
+    def _follow(self, plan):
+        persons = np.flatnonzero(~self.world.registered)
+        number = int(self.world.numbers[int(self.rng.choice(persons))]) if plan["recycled"] else None
+        a = self.account(self.t0 - plan["wait"], number=number)
+        users = np.flatnonzero(self.world.registered & ~self.world.is_odd)
+        me = int(next(u for u in self.rng.permutation(users) if len(self.world.books[u]) > 150))
+        r = self.world.region[me] if number is None else (number // 1_000_000) % 1000 - 500
+        own = self.world.books[me] if plan["own"] else np.zeros(0, dtype=int)
+        foreign = self.leak[~np.isin(self.leak, own)]
+        if plan["region"]:
+            foreign = foreign[self.world.region[foreign] == r]
+        foreign = self.numbers(self.rng.permutation(foreign))
+        mine = self.numbers(self.rng.permutation(own))[: int(plan["first"] * plan["own"])]
+        at, known = plan["first"] - len(mine), [*own.tolist(), me]
+        sent = np.concatenate([mine, foreign[:at]])
+        for day in (0, *range(1, 30)):
+            at_day(self.clock, self.t0 - (plan["wait"] if day == 0 else 0) + day)
+            self.ask(a, sent, known, plan["scope"])
+            new = foreign[at : at + plan["daily"]]
+            at += plan["daily"]
+            sent = np.concatenate([sent, new]) if plan["again"] else new
+        if number is not None:
+            self.directory.remove(a)
+
     t0 = 62.0
 
     def random_numbers(self, i):

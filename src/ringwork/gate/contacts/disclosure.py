@@ -107,7 +107,9 @@ def choose(
     """Decide who is shown, and let the ledgers of the asker and of the vouchers pay for it."""
     who = found.who
     ledger.matched += int(who.fresh.sum())
+    # Whoever has the asker since is counted when he is shown, which he is once.
     ledger.mutual += int((who.fresh & found.mutual).sum())
+    ledger.mutual += int((found.certain & ~who.fresh & ~who.paid).sum())
     has_sent = ledger.matched >= policy.book_min
     is_book = not has_sent or ledger.mutual >= policy.book_share * ledger.matched
     if has_sent and is_book and ledger.grown_at_s == math.inf:
@@ -200,7 +202,7 @@ def _vouch(
         if worth <= 0 or (voucher is not None and voucher.vouched_until_s > now_s):
             continue
         if voucher is None:
-            voucher = ledgers[account] = Ledger(at_s=now_s)
+            voucher = ledgers[account] = Ledger(at_s=now_s, grown_at_s=now_s)
         voucher.vouched_until_s = now_s + policy.period_days * DAY_S
         ledger.unproven -= worth
         short -= worth

@@ -8,20 +8,18 @@ here, except whom it is shown, and of these a fresh account gets few without evi
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Callable
 from typing import Literal
 
-import msgspec
 import numpy as np
 from msgspec import Struct, structs
 from numpy.typing import NDArray
 
 from ringwork.gate.contacts import incremental, price, respond
-from ringwork.gate.contacts.coherence import in_runs, shares_of_friends
+from ringwork.gate.contacts.coherence import in_runs
 from ringwork.gate.contacts.disclosure import Candidates, Found, Shown, choose, find
 from ringwork.gate.contacts.keyed import Secret, Words
+from ringwork.gate.contacts.memory import Memory
 from ringwork.gate.contacts.model import (
     ContactDirectory,
     ContactPolicy,
@@ -30,23 +28,17 @@ from ringwork.gate.contacts.model import (
     SyncAnswer,
     SyncRequest,
 )
-from ringwork.gate.contacts.numbers import LEAST, Canonical, canonical
+from ringwork.gate.contacts.numbers import LEAST, MOST, Canonical, canonical
 from ringwork.gate.contacts.price import DAY_S, Ledger
-from ringwork.gate.contacts.seen import SHOWN, SINCE, STALE, Accounts, Books, Marks, day_mark
-from ringwork.gate.contacts.sketches import Sketches
-from ringwork.kernel.errors import Invalid, Refused
+from ringwork.gate.contacts.seen import SHOWN, SINCE, STALE, Accounts, Marks, day_mark
+from ringwork.kernel.errors import Invalid
 from ringwork.kernel.ports import Clock, Entropy
 
 KEY_BYTES = 64
-VERSION = 1
 SCOPES = ("full", "changes")
 INHERIT_OF_NEW = 0.8
 INHERIT_OF_BOOK = 0.5
 """Shares that one book must hold of what is new, and the new of that book."""
-CALIBRATED_ON = 400
-"""Imported books, chosen in a secret order, and friends at least among them."""
-CALIBRATED_LEAST = 20
-"""Matches of a book that tells something."""
 
 
 class Batch(Struct):
@@ -67,20 +59,6 @@ class Batch(Struct):
     """Unseen, in a block that is over-dense."""
     inherited: NDArray[np.bool_]
     """New to this account, and in a book that is nearly the same."""
-
-
-class _State(Struct):
-    """What a snapshot holds."""
-
-    version: int
-    key_check: bytes
-    books: list[bytes]
-    sketches: list[bytes]
-    ledgers: dict[int, Ledger]
-    blocked: list[int]
-    released: dict[int, float]
-    now_s: float
-    share: float
 
 
 class ContactGuard:
@@ -109,18 +87,12 @@ class ContactGuard:
         self._store = store
         self._secret = Secret(entropy.take(KEY_BYTES) if key is None else key)
         self._watch = watch
-        self._books = Books(self._secret)
-        self._sketches = Sketches()
-        self._ledgers: dict[int, Ledger] = {}
-        self._blocked: set[int] = set()
-        self._released: dict[int, float] = {}
-        self._share = policy.coherent_share
-        self._now_s = 0.0
+        self._memory = Memory(policy, directory, self._secret)
         if store is not None and (state := store.load()) is not None:
-            self.load(state)
+            self._memory.load(state)
 
     def __repr__(self) -> str:
-        return f"ContactGuard({self.policy.ceiling}, {len(self._ledgers)} accounts)"
+        return f"ContactGuard({self.policy.ceiling}, {len(self._memory.ledgers)} accounts)"
 
     # ---- the decision ------------------------------------------------------------------------
     def sync(self, request: SyncRequest) -> SyncAnswer:
@@ -130,7 +102,8 @@ class ContactGuard:
         """
         sent = self._read(request)
         now_s = self._time()
-        ledger = self._ledger(request.account, now_s)
+        memory = self._memory
+        ledger = memory.ledger(request.account, now_s)
         batch = self._batch(request, sent, now_s)
 
         refusal = self._charge(ledger, batch)
@@ -138,11 +111,11 @@ class ContactGuard:
             self._tell(request, batch, refusal.status)
             return refusal
 
-        asker = np.array([ledger.number_hash] if ledger.number_hash else [], dtype=np.uint64)
         self._inherit(request.account, batch)
         who = self._candidates(request.account, batch)
-        found = find(self._books, self._directory, self.policy, who, asker, self._share)
-        shown = choose(found, ledger, self._ledgers, self.policy, self._books, now_s)
+        asker = np.array([ledger.number_hash] if ledger.number_hash else [], dtype=np.uint64)
+        found = find(memory.books, self._directory, self.policy, who, asker, memory.share)
+        shown = choose(found, ledger, memory.ledgers, self.policy, memory.books, now_s)
         self._remember(request.account, batch, found, shown, now_s)
 
         told = shown.mask
@@ -170,7 +143,7 @@ class ContactGuard:
 
     def _batch(self, request: SyncRequest, sent: Canonical, now_s: float) -> Batch:
         hashes = self._secret.of_numbers(sent.numbers)
-        held, marks, prints = self._books.find(request.account, hashes)
+        held, marks, prints = self._memory.books.find(request.account, hashes)
         unseen = ~held
         if request.token is not None:
             paid_for = incremental.proven(
@@ -220,9 +193,9 @@ class ContactGuard:
         was shown may be shown to this one: whoever knows a whole book learns nothing new from it.
         """
         new = np.flatnonzero(~batch.held)
-        for other in self._sketches.alike(batch.hashes[new], account):
-            held, marks, _ = self._books.find(other, batch.hashes[new])
-            size = len(self._books.book(other)[0])
+        for other in self._memory.sketches.alike(batch.hashes[new], account):
+            held, marks, _ = self._memory.books.find(other, batch.hashes[new])
+            size = len(self._memory.books.book(other)[0])
             if held.sum() >= max(INHERIT_OF_NEW * len(new), INHERIT_OF_BOOK * size):
                 batch.marks[new] |= marks & SHOWN
                 batch.inherited[new] |= held
@@ -231,7 +204,7 @@ class ContactGuard:
     def _candidates(self, account: int, batch: Batch) -> Candidates:
         """Who is here of those that were sent, but for the asker and numbers that are blocked."""
         accounts = np.asarray(self._directory.accounts_of(batch.numbers), dtype=np.int64)
-        here = (accounts >= 0) & (accounts != account) & ~self._is_blocked(batch.hashes)
+        here = (accounts >= 0) & (accounts != account) & ~self._memory.is_blocked(batch.hashes)
         at = np.flatnonzero(here)
         # Hashes are secret, and so is their order: nobody chooses who comes first.
         at = at[np.argsort(batch.hashes[at])]
@@ -243,68 +216,39 @@ class ContactGuard:
     def _remember(
         self, account: int, batch: Batch, found: Found, shown: Shown, now_s: float
     ) -> None:
-        marks = (batch.marks & (SHOWN | STALE | SINCE)) | day_mark(now_s)
-        seen_now = np.isin(batch.hashes, found.who.hashes[shown.mask])
-        marks[seen_now] |= SHOWN
-        here = np.isin(batch.hashes, found.who.hashes)
-        marks[here & ~batch.held] |= SINCE
-        accounts = found.who.accounts[np.isin(found.who.hashes, batch.hashes[here & ~batch.held])]
-        keep = ~self._is_blocked(batch.hashes)
+        kept = SHOWN | STALE | SINCE
+        marks = (batch.marks & kept) | day_mark(now_s)
+        marks[np.isin(batch.hashes, found.who.hashes[shown.mask])] |= SHOWN
+        arrived = np.isin(batch.hashes, found.who.hashes) & ~batch.held
+        marks[arrived] |= SINCE
+        # That it was charged is kept of a blocked number too, or its price would tell.
+        marks[self._memory.is_blocked(batch.hashes)] |= STALE
         # Two numbers of one fingerprint are one entry: the second is free from then on.
-        prints, first = np.unique(batch.prints[keep], return_index=True)
-        self._books.add(account, prints, marks[keep][first], accounts)
+        prints, first = np.unique(batch.prints, return_index=True)
+        matched = found.who.accounts[np.isin(found.who.hashes, batch.hashes[arrived])]
+        self._memory.books.add(account, prints, marks[first], matched)
         if (~batch.held).sum() >= batch.held.sum():
-            self._sketches.add(account, batch.hashes[keep])
-        self._books.compact_if_due()
+            self._memory.sketches.add(account, batch.hashes)
+        self._memory.books.compact_if_due()
 
     # ---- the platform's side -----------------------------------------------------------------
     def import_books(
-        self, accounts: Accounts, offsets: Accounts, numbers: Words | NDArray[np.integer]
+        self,
+        accounts: Accounts,
+        offsets: Accounts,
+        numbers: Words | NDArray[np.integer],
     ) -> None:
         """Take over books that the platform has: row i is ``numbers[offsets[i]:offsets[i + 1]]``.
 
         What they hold was paid for, and who is here now counts as shown. Raises Invalid for rows
         that do not fit.
         """
-        accounts = np.asarray(accounts, dtype=np.int64)
-        offsets = np.asarray(offsets, dtype=np.int64)
-        numbers = np.asarray(numbers).astype(np.uint64)
-        rising = (
-            len(offsets) == len(accounts) + 1 and offsets[0] == 0 and (np.diff(offsets) >= 0).all()
+        self._memory.import_books(
+            np.asarray(accounts, dtype=np.int64),
+            np.asarray(offsets, dtype=np.int64),
+            np.asarray(numbers).astype(np.uint64),
+            self._time(),
         )
-        if not rising or offsets[-1] != len(numbers):
-            raise Invalid("offsets: expected one more than accounts, rising from 0 to all numbers")
-        if len(np.unique(accounts)) != len(accounts) or (len(accounts) and accounts.min() < 0):
-            raise Invalid("accounts: expected every account once, and none below 0")
-        distinct, where = np.unique(numbers, return_inverse=True)
-        hashes = self._secret.of_numbers(distinct)
-        matched = np.asarray(self._directory.accounts_of(distinct), dtype=np.int64)
-        matched[self._is_blocked(hashes)] = -1
-        marks = np.where(matched >= 0, SHOWN | SINCE, np.uint16(0)) | day_mark(self._time())
-        here = matched[where]
-        self._books.load_rows(accounts, offsets, hashes[where], marks[where], here[here >= 0])
-        self._sketches.load_rows(accounts, offsets, hashes[where])
-        self._calibrate(accounts, offsets, hashes[where], here)
-
-    def _calibrate(
-        self, accounts: Accounts, offsets: Accounts, hashes: Words, matched: Accounts
-    ) -> None:
-        """Ask of coherence what confirmed friends in these books have of each other's."""
-        chosen = np.argsort(self._secret.of_accounts(accounts))[:CALIBRATED_ON]
-        shares = []
-        for i in chosen.tolist():
-            row = slice(offsets[i], offsets[i + 1])
-            here = np.flatnonzero(matched[row] >= 0)
-            number = self._directory.number_of(int(accounts[i]))
-            if len(here) >= CALIBRATED_LEAST and number >= LEAST:
-                asker = self._secret.of_numbers(np.array([number], dtype=np.uint64))
-                shares.append(
-                    shares_of_friends(self._books, asker, matched[row][here], hashes[row][here])
-                )
-        friends = np.concatenate(shares) if shares else np.zeros(0)
-        if len(friends) >= CALIBRATED_ON:
-            asked = float(np.quantile(friends, self.policy.coherent_quantile))
-            self._share = max(self.policy.coherent_share, asked)
 
     def forget_account(self, account: int) -> None:
         """An account has ended: its book, its ledger, and what others' having its number means.
@@ -312,40 +256,31 @@ class ContactGuard:
         Call it while the directory still knows the number: whoever gets the number next does not
         inherit its friends.
         """
-        number = self._directory.number_of(account)
-        if number >= LEAST:
-            self._released[self._hash_of(number)] = self._time()
-        self._books.forget(account)
-        self._sketches.forget(account)
-        self._ledgers.pop(account, None)
+        self._memory.forget_account(account, self._time())
 
     def block_number(self, number: int) -> None:
         """Somebody, a user or not, wants not to be found: as if nobody had the number.
 
-        It is taken out of all books and never kept again; what is kept is its keyed hash.
+        It is taken out of all books. What is kept is its keyed hash, and with an account that
+        sends it again, that it was charged: nothing follows from that.
         """
-        self._blocked.add(self._hash_of(number))
-        self.erase_number(number)
+        self._memory.block(_checked(number))
 
     def unblock_number(self, number: int) -> None:
         """The opposite."""
-        self._blocked.discard(self._hash_of(number))
+        self._memory.unblock(_checked(number))
 
     def erase_number(self, number: int) -> int:
         """Take a number out of every book, as the law asks; returns out of how many.
 
-        Whoever sends it again pays again, and it is kept again unless it is blocked.
+        Whoever sends it again is charged again, one number, and it is kept again.
         """
-        return self._books.erase(self._hash_of(number))
+        return self._memory.erase(_checked(number))
 
     def sweep(self) -> int:
         """Drop what was not sent for ``ttl_days``; returns how many entries. Call it daily."""
-        now_s = self._time()
-        oldest = now_s - self.policy.ttl_days * DAY_S
-        self._released = {one: at for one, at in self._released.items() if at >= oldest}
-        return self._books.compact(older_than=day_mark(oldest))
+        return self._memory.sweep(self._time())
 
-    # ---- keeping -----------------------------------------------------------------------------
     def save(self) -> None:
         """Hand the state to the store. Raises ValueError where there is none."""
         if self._store is None:
@@ -354,75 +289,24 @@ class ContactGuard:
 
     def dump(self) -> bytes:
         """The state without the key; equal states under one key dump equal bytes."""
-        state = _State(
-            VERSION, self._key_check(), self._books.dump(), self._sketches.dump(),
-            dict(sorted(self._ledgers.items())),
-            sorted(self._blocked), dict(sorted(self._released.items())), self._now_s,
-            self._share,
-        )  # fmt: skip
-        return msgspec.msgpack.encode(state)
+        return self._memory.dump()
 
     def load(self, state: bytes) -> None:
         """Replace the state by a dumped one. Raises Refused ``contact-state-unusable``."""
-        try:
-            found = msgspec.msgpack.decode(state, type=_State)
-            if found.version != VERSION or not hmac.compare_digest(
-                found.key_check, self._key_check()
-            ):
-                raise ValueError("expected a state of this version, saved under this key")
-            self._books.restore(found.books)
-            self._sketches.restore(found.sketches)
-        except (msgspec.DecodeError, ValueError) as error:
-            raise Refused(
-                "contact-state-unusable",
-                "expected a state that this version saved under this key; start without it, or "
-                "give the key that belongs to it",
-                status=503,
-            ) from error
-        self._ledgers = found.ledgers
-        self._blocked = set(found.blocked)
-        self._released = found.released
-        self._now_s = found.now_s
-        self._share = found.share
+        self._memory.load(state)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of the books and sketches, without ledgers and what Python adds."""
+        return self._memory.books.size_bytes + self._memory.sketches.size_bytes
 
     # ---- inside ------------------------------------------------------------------------------
     def _time(self) -> float:
-        """Seconds, never going back: a clock that was set back gives nobody anything."""
-        self._now_s = max(self._now_s, self._clock.wall_us() / 1e6)
-        return self._now_s
-
-    def _ledger(self, account: int, now_s: float) -> Ledger:
-        ledger = self._ledgers.get(account)
-        if ledger is None:
-            ledger = self._ledgers[account] = Ledger(at_s=now_s)
-            if len(self._books.book(account)[0]):
-                ledger.grown_at_s = now_s
-            else:
-                ledger.first_book_until_s = now_s + self.policy.first_book_days * DAY_S
-        ledger.settle(self.policy, now_s)
-        number = self._directory.number_of(account)
-        hashed = self._hash_of(number) if number >= LEAST else 0
-        if hashed != ledger.number_hash:
-            if ledger.number_hash:
-                self._released[ledger.number_hash] = now_s
-            if self._released.pop(hashed, None) is not None:
-                self._books.make_stale(hashed)
-            ledger.number_hash = hashed
-        return ledger
+        return self._memory.time(self._clock.wall_us() / 1e6)
 
     def _token(self, account: int, numbers: Words, now_s: float) -> bytes:
         nonce = self._entropy.take(incremental.NONCE_BYTES)
         return incremental.issue(self._secret.token, account, numbers, nonce=nonce, now_s=now_s)
-
-    def _hash_of(self, number: int) -> int:
-        return int(self._secret.of_numbers(np.array([number], dtype=np.uint64))[0])
-
-    def _is_blocked(self, hashes: Words) -> NDArray[np.bool_]:
-        blocked = np.fromiter(self._blocked, dtype=np.uint64, count=len(self._blocked))
-        return np.isin(hashes, blocked)
-
-    def _key_check(self) -> bytes:
-        return hmac.digest(self._secret.token, b"contact state", hashlib.sha256)
 
     def _tell(
         self,
@@ -453,3 +337,9 @@ class ContactGuard:
                 vouchers_spent=shown.vouchers_spent,
             )
         self._watch(judged)
+
+
+def _checked(number: int) -> int:
+    if type(number) is not int or not LEAST <= number <= MOST:
+        raise Invalid("number: expected the digits of an E.164 number as an integer")
+    return number

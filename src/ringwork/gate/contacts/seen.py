@@ -29,8 +29,8 @@ SINCE: Final = np.uint16(4)
 """Its owner was here when it was sent first: it is not left over from an earlier owner."""
 DAY_BITS_AT: Final = 3
 """The upper 13 bits are the day on which it was last sent, of the epoch below."""
-EPOCH_DAY: Final = 20454
-"""2026-01-01; 13 bits last until 2048."""
+EPOCH_DAY: Final = 20089
+"""2025-01-01; 13 bits last until 2047."""
 ANY: Final = np.uint16(0)
 COMPACT_LEAST: Final = 200_000
 """Entries outside the rows before they are merged: below that it is not worth it."""

@@ -58,6 +58,11 @@ class Sketches:
     def __len__(self) -> int:
         return len(self._keys) + len(self._later)
 
+    @property
+    def size_bytes(self) -> int:
+        """Of the sorted part."""
+        return self._keys.nbytes + self._accounts.nbytes
+
     def add(self, account: int, hashes: Words) -> None:
         """Remember a book; the last few accounts of a band are kept."""
         if len(hashes) < LEAST:
