@@ -21,8 +21,11 @@ def guarded(world: World, mode: str, *, policy=None, leave_out=(), watch=None):
         directory.remove(person)
     clock = ManualClock(int(START_S * 1e6))
     guard = ContactGuard(
-        policy or ContactPolicy.preset(mode), directory=directory, clock=clock,
-        entropy=SeededEntropy(7), watch=watch,
+        policy or ContactPolicy.preset(mode),
+        directory=directory,
+        clock=clock,
+        entropy=SeededEntropy(7),
+        watch=watch,
     )
     users = np.array(sorted(directory.number_by_account), dtype=np.int64)
     books = [world.numbers[world.books[u]] for u in users]
@@ -39,10 +42,14 @@ def month(world: World, mode: str, *, policy=None, seed=3, users_max=None):
     """Friction, recall, and user-months in which a match was held back, by what happened."""
     rng = np.random.default_rng(seed)
     everyone = np.flatnonzero(world.registered)
-    fate = rng.choice([*EVENTS, ""], size=len(everyone), p=[*EVENTS.values(), 1 - sum(EVENTS.values())])
+    fate = rng.choice(
+        [*EVENTS, ""], size=len(everyone), p=[*EVENTS.values(), 1 - sum(EVENTS.values())]
+    )
     newcomers = everyone[(fate == "new") | (fate == "stranger")]
     judged = []
-    guard, directory, clock, _ = guarded(world, mode, policy=policy, leave_out=newcomers.tolist(), watch=judged.append)
+    guard, directory, clock, _ = guarded(
+        world, mode, policy=policy, leave_out=newcomers.tolist(), watch=judged.append
+    )
     order = rng.permutation(len(everyone))[:users_max]
     days = np.sort(rng.random(len(order)) * 29)
     months, refused, held = Counter(), Counter(), Counter()
@@ -74,10 +81,22 @@ def month(world: World, mode: str, *, policy=None, seed=3, users_max=None):
         there = there[(there >= 0) & (there != account)]
         if mode == "mutual":
             me = what not in ("new number", "stranger")
-            there = np.array([t for t in there.tolist() if t < len(world.books) and person in world.books[t] and me], dtype=int)
+            there = np.array(
+                [
+                    t
+                    for t in there.tolist()
+                    if t < len(world.books) and person in world.books[t] and me
+                ],
+                dtype=int,
+            )
         wanted[kind] += len(there)
         got[kind] += len({m.account for m in answer.matches} & set(there.tolist()))
-    return {"months": months, "refused": refused, "held": held, "wanted": wanted, "got": got}, guard, directory, clock
+    return (
+        {"months": months, "refused": refused, "held": held, "wanted": wanted, "got": got},
+        guard,
+        directory,
+        clock,
+    )
 
 
 def chunks(numbers, size):
@@ -95,17 +114,23 @@ class Attack:
         self.mine: set[int] = set()
         users = np.flatnonzero(world.registered)
         others = np.flatnonzero(~world.registered)
-        self.leak = self.rng.permutation(np.concatenate([users, self.rng.choice(others, int(len(users) * 0.45 / 0.55))]))
+        self.leak = self.rng.permutation(
+            np.concatenate([users, self.rng.choice(others, int(len(users) * 0.45 / 0.55))])
+        )
         self.learned: dict[int, set[int]] = defaultdict(set)
 
     def account(self, day=0.0, *, number=None, aged=False):
         a, self.next = self.next, self.next + 1
-        self.directory.register(a, number or 498_800_000_000 + a, START_S + (day - (400 if aged else 1)) * DAY_S)
+        self.directory.register(
+            a, number or 498_800_000_000 + a, START_S + (day - (400 if aged else 1)) * DAY_S
+        )
         self.mine.add(a)
         return a
 
     def ask(self, account, numbers, known=(), scope="full"):
-        answer = self.guard.sync(SyncRequest(account=account, numbers=np.asarray(numbers, dtype=np.uint64), scope=scope))
+        answer = self.guard.sync(
+            SyncRequest(account=account, numbers=np.asarray(numbers, dtype=np.uint64), scope=scope)
+        )
         known = set(known)
         for m in answer.matches:
             if m.account not in self.mine and m.account not in known:
@@ -130,7 +155,9 @@ class Attack:
         self.ask(a, first, known, scope)
         for day in range(1, 30, 3):
             at_day(self.clock, self.t0 + day)
-            self.ask(a, np.concatenate([first, later[(day - 1) * 60 : (day + 2) * 60]]), known, scope)
+            self.ask(
+                a, np.concatenate([first, later[(day - 1) * 60 : (day + 2) * 60]]), known, scope
+            )
 
     def searched(self, trials, seed=11):
         """The best of a random search over what an attacker may choose, each with a fresh account."""
@@ -152,7 +179,9 @@ class Attack:
 
     def _follow(self, plan):
         persons = np.flatnonzero(~self.world.registered)
-        number = int(self.world.numbers[int(self.rng.choice(persons))]) if plan["recycled"] else None
+        number = (
+            int(self.world.numbers[int(self.rng.choice(persons))]) if plan["recycled"] else None
+        )
         a = self.account(self.t0 - plan["wait"], number=number)
         users = np.flatnonzero(self.world.registered & ~self.world.is_odd)
         me = int(next(u for u in self.rng.permutation(users) if len(self.world.books[u]) > 150))
@@ -227,18 +256,37 @@ class Attack:
             foreign = foreign[self.world.region[foreign] == self.world.region[me]]
         foreign = self.numbers(self.rng.permutation(foreign))
         n = int(len(own) * (1 - share) / share)
-        self.daily(a, np.concatenate([self.numbers(own), foreign[:n]]), foreign[n:], [*own.tolist(), me])
+        self.daily(
+            a, np.concatenate([self.numbers(own), foreign[:n]]), foreign[n:], [*own.tolist(), me]
+        )
         return 1
 
-    def blender_30(self, i): return self.blend(0.3, False)
-    def blender_50(self, i): return self.blend(0.5, False)
-    def blender_70(self, i): return self.blend(0.7, False)
-    def blender_90(self, i): return self.blend(0.9, False)
-    def blender_30_region(self, i): return self.blend(0.3, True)
-    def blender_50_region(self, i): return self.blend(0.5, True)
-    def blender_70_region(self, i): return self.blend(0.7, True)
-    def blender_90_region(self, i): return self.blend(0.9, True)
-    def blender_50_aged(self, i): return self.blend(0.5, True, aged=True)
+    def blender_30(self, i):
+        return self.blend(0.3, False)
+
+    def blender_50(self, i):
+        return self.blend(0.5, False)
+
+    def blender_70(self, i):
+        return self.blend(0.7, False)
+
+    def blender_90(self, i):
+        return self.blend(0.9, False)
+
+    def blender_30_region(self, i):
+        return self.blend(0.3, True)
+
+    def blender_50_region(self, i):
+        return self.blend(0.5, True)
+
+    def blender_70_region(self, i):
+        return self.blend(0.7, True)
+
+    def blender_90_region(self, i):
+        return self.blend(0.9, True)
+
+    def blender_50_aged(self, i):
+        return self.blend(0.5, True, aged=True)
 
     def sybil_mutuals(self, i, fleet=12, aged=True):
         team = [self.account(self.t0, aged=aged) for _ in range(fleet)]
@@ -276,26 +324,63 @@ class Attack:
         self.directory.remove(a)
         return 1
 
-    def recycled_tiny(self, i): return self.recycled(i, tiny=True)
+    def recycled_tiny(self, i):
+        return self.recycled(i, tiny=True)
 
-    def recycled_aged(self, i): return self.recycled(i, tiny=True, wait=31)
+    def recycled_aged(self, i):
+        return self.recycled(i, tiny=True, wait=31)
 
     def taken_over(self, i, region=True, size=600):
         users = np.flatnonzero(self.world.registered & ~self.world.is_odd)
-        me = int(self.rng.choice([u for u in self.rng.choice(users, 30) if len(self.world.books[u]) > 150 and u in self.directory.number_by_account]))
+        me = int(
+            self.rng.choice(
+                [
+                    u
+                    for u in self.rng.choice(users, 30)
+                    if len(self.world.books[u]) > 150 and u in self.directory.number_by_account
+                ]
+            )
+        )
         own = self.world.books[me]
         foreign = self.leak[~np.isin(self.leak, own)]
         if region:
             foreign = foreign[self.world.region[foreign] == self.world.region[me]]
         foreign = self.numbers(self.rng.permutation(foreign))
-        self.daily(me, np.concatenate([self.numbers(own), foreign[:size]]), foreign[size:], [*own.tolist(), me])
+        self.daily(
+            me,
+            np.concatenate([self.numbers(own), foreign[:size]]),
+            foreign[size:],
+            [*own.tolist(), me],
+        )
         return 1
 
-    def taken_over_leak(self, i): return self.taken_over(i, region=False, size=5000)
-    def taken_over_slow(self, i): return self.taken_over(i, size=30)
+    def taken_over_leak(self, i):
+        return self.taken_over(i, region=False, size=5000)
+
+    def taken_over_slow(self, i):
+        return self.taken_over(i, size=30)
 
 
-BOUGHT = ["random_numbers", "leak_list", "leak_small", "tiny_books", "one_region", "region_part",
-          "blender_30", "blender_50", "blender_70", "blender_90", "blender_30_region", "blender_50_region",
-          "blender_70_region", "blender_90_region", "blender_50_aged", "sybil_mutuals", "changes_only", "recycled", "recycled_tiny", "recycled_aged"]
+BOUGHT = [
+    "random_numbers",
+    "leak_list",
+    "leak_small",
+    "tiny_books",
+    "one_region",
+    "region_part",
+    "blender_30",
+    "blender_50",
+    "blender_70",
+    "blender_90",
+    "blender_30_region",
+    "blender_50_region",
+    "blender_70_region",
+    "blender_90_region",
+    "blender_50_aged",
+    "sybil_mutuals",
+    "changes_only",
+    "recycled",
+    "recycled_tiny",
+    "recycled_aged",
+]
 TAKEN = ["taken_over", "taken_over_leak", "taken_over_slow"]

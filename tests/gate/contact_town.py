@@ -24,7 +24,9 @@ def numbers(*people) -> np.ndarray:
 class Town:
     """Accounts are people: account i has number(i), unless it was moved."""
 
-    def __init__(self, people, mode="everyone", *, level=2, joined_s=START_S - 400 * 86_400, **guard):
+    def __init__(
+        self, people, mode="everyone", *, level=2, joined_s=START_S - 400 * 86_400, **guard
+    ):
         self.numbers = {i: number(i) for i in people}
         self.levels = dict.fromkeys(people, level)
         self.joined = dict.fromkeys(people, float(joined_s))
@@ -33,7 +35,12 @@ class Town:
         self.judged = []
         policy = guard.pop("policy", None) or ContactPolicy.preset(mode)
         self.guard = ContactGuard(
-            policy, directory=self, clock=self.clock, entropy=SeededEntropy(1), watch=self.judged.append, **guard
+            policy,
+            directory=self,
+            clock=self.clock,
+            entropy=SeededEntropy(1),
+            watch=self.judged.append,
+            **guard,
         )
 
     def join(self, account, at=None, *, days_ago=0.0):

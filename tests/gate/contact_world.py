@@ -28,7 +28,9 @@ class World:
     is_odd: np.ndarray
 
 
-def world(seed=1, *, persons=40_000, registered=0.5, regions=20, odd=0.03, reciprocity=0.7) -> World:
+def world(
+    seed=1, *, persons=40_000, registered=0.5, regions=20, odd=0.03, reciprocity=0.7
+) -> World:
     rng = np.random.default_rng(seed)
     region = rng.integers(0, regions, persons)
     # Blocks of 10,000 numbers, three per region, of which a part is in use.
@@ -91,8 +93,17 @@ def world(seed=1, *, persons=40_000, registered=0.5, regions=20, odd=0.03, recip
     starts = np.searchsorted(src, np.arange(persons + 1))
     books = [dst[starts[i] : starts[i + 1]] for i in range(persons)]
     joined = START_S - rng.uniform(40, 2000, persons) * DAY_S
-    return World(rng, numbers, rng.random(persons) < registered, region, groups, books,
-                 np.concatenate(unused), joined, is_odd)
+    return World(
+        rng,
+        numbers,
+        rng.random(persons) < registered,
+        region,
+        groups,
+        books,
+        np.concatenate(unused),
+        joined,
+        is_odd,
+    )
 
 
 @dataclass

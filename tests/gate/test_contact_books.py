@@ -25,7 +25,12 @@ def siphash_plain(key: bytes, message: bytes) -> int:
     """By the paper's pseudo code, on integers."""
     mask = 2**64 - 1
     k0, k1 = (int.from_bytes(key[i : i + 8], "little") for i in (0, 8))
-    v = [k0 ^ 0x736F6D6570736575, k1 ^ 0x646F72616E646F6D, k0 ^ 0x6C7967656E657261, k1 ^ 0x7465646279746573]
+    v = [
+        k0 ^ 0x736F6D6570736575,
+        k1 ^ 0x646F72616E646F6D,
+        k0 ^ 0x6C7967656E657261,
+        k1 ^ 0x7465646279746573,
+    ]
 
     def turn(x, b):
         return ((x << b) | (x >> (64 - b))) & mask
@@ -53,7 +58,9 @@ def siphash_plain(key: bytes, message: bytes) -> int:
 
 @given(st.binary(min_size=16, max_size=16), st.integers(0, 2**64 - 1))
 def test_siphash_is_the_papers(key, word):
-    assert int(siphash(key, np.array([word], dtype=np.uint64))[0]) == siphash_plain(key, word.to_bytes(8, "little"))
+    assert int(siphash(key, np.array([word], dtype=np.uint64))[0]) == siphash_plain(
+        key, word.to_bytes(8, "little")
+    )
 
 
 def test_two_accounts_books_cannot_be_compared_without_the_secret():
@@ -131,7 +138,9 @@ def test_a_number_costs_six_bytes():
     rng = np.random.default_rng(1)
     offsets = np.arange(0, 1001 * 217, 217)[:1001]
     hashes = secret.of_numbers(rng.integers(10**9, 10**12, 217_000).astype(np.uint64))
-    books.load_rows(np.arange(1000), offsets, hashes, np.full(217_000, day_mark(0)), np.zeros(0, np.int64))
+    books.load_rows(
+        np.arange(1000), offsets, hashes, np.full(217_000, day_mark(0)), np.zeros(0, np.int64)
+    )
     assert books.entries > 216_990
     assert books.size_bytes / 1000 < 217 * 6 + 20
 
@@ -149,7 +158,9 @@ def test_a_book_that_comes_again_is_recognised_and_another_is_not():
     rng = np.random.default_rng(2)
     numbers = rng.integers(10**9, 10**12, (50, 200)).astype(np.uint64)
     sketches = Sketches()
-    sketches.load_rows(np.arange(25), np.arange(0, 26 * 200, 200), secret.of_numbers(numbers[:25].ravel()))
+    sketches.load_rows(
+        np.arange(25), np.arange(0, 26 * 200, 200), secret.of_numbers(numbers[:25].ravel())
+    )
     for account in range(25, 50):
         sketches.add(account, secret.of_numbers(numbers[account]))
     for account in range(50):
@@ -166,7 +177,9 @@ def test_a_book_that_comes_again_is_recognised_and_another_is_not():
 
 
 def test_texts_are_read_as_the_reference_reads_them():
-    read = canonical(["+49 (0)151 12345678", "+4915112345678", "+1 650-253-0000", "0151 12345678", ""], 10)
+    read = canonical(
+        ["+49 (0)151 12345678", "+4915112345678", "+1 650-253-0000", "0151 12345678", ""], 10
+    )
     assert read.numbers.tolist() == [16_502_530_000, 4_915_112_345_678]
     assert read.unreadable == 2
 

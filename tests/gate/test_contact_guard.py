@@ -119,10 +119,22 @@ def test_a_book_that_is_half_somebodys_is_not_his():
     assert len(town.found(ME, range(1, 100))) < 45
 
 
+def test_a_list_that_several_have_sent_is_nobodys_book():
+    town = Town(range(100))
+    town.have({i: [j for j in range(3, 90)] for i in range(3)})
+    town.join(ME)
+    assert len(town.found(ME, range(3, 90))) < 45
+
+
 def test_people_of_a_first_book_who_have_each_other_are_shown_beyond():
     town = Town(range(60))
-    town.have({i: [*(j for j in range(60) if j != i), *range(5000 + 80 * i, 5080 + 80 * i)] for i in range(60)}
-              | {i: range(20_000 + 100 * i, 20_100 + 100 * i) for i in range(300, 900)})
+    town.have(
+        {
+            i: [*(j for j in range(60) if j != i), *range(5000 + 80 * i, 5080 + 80 * i)]
+            for i in range(60)
+        }
+        | {i: range(20_000 + 100 * i, 20_100 + 100 * i) for i in range(300, 900)}
+    )
     town.join(ME)
     assert len(town.found(ME, range(60))) == 24 + 16
 
@@ -133,7 +145,12 @@ def test_only_numbers_that_were_not_sent_before_are_charged():
     assert town.sync(1, range(100)).status == "ok"
     assert town.sync(1, range(100)).status == "ok"
     answer = town.sync(1, range(105))
-    assert (answer.status, answer.retry_after_s, answer.matches, answer.token) == ("wait", 43_200, (), None)
+    assert (answer.status, answer.retry_after_s, answer.matches, answer.token) == (
+        "wait",
+        43_200,
+        (),
+        None,
+    )
     town.days(0.5)
     assert town.sync(1, range(105)).status == "ok"
 
@@ -141,7 +158,11 @@ def test_only_numbers_that_were_not_sent_before_are_charged():
 def test_doubles_and_unreadable_numbers_cost_nothing():
     town = Town([], policy=ContactPolicy(numbers_burst=3, numbers_per_day=1))
     answer = town.guard.sync(
-        SyncRequest(account=1, numbers=["+4915112345678"] * 5 + ["+49 151 12345678", "x", "0151", "+1", "+" + "9" * 50])
+        SyncRequest(
+            account=1,
+            numbers=["+4915112345678"] * 5
+            + ["+49 151 12345678", "x", "0151", "+1", "+" + "9" * 50],
+        )
     )
     assert (answer.status, answer.unreadable) == ("ok", 4)
     assert town.judged[-1].unseen == 1
@@ -152,7 +173,9 @@ def test_walking_through_a_block_is_refused_answers_nothing_and_costs_half():
     town = Town(range(5), policy=policy)
     town.join(ME)
     town.have({0: [ME]})
-    walk = np.concatenate([np.arange(491_700_000_000, 491_700_000_300, dtype=np.uint64), numbers(0, 1)])
+    walk = np.concatenate(
+        [np.arange(491_700_000_000, 491_700_000_300, dtype=np.uint64), numbers(0, 1)]
+    )
     answer = town.sync(ME, walk)
     assert (answer.status, answer.matches, answer.token) == ("refused", (), None)
     # Half of 302 numbers; 850 others are one too many, of which 100 come back a day.
@@ -177,7 +200,12 @@ def test_a_batch_that_could_never_be_paid_is_refused():
 
 
 def test_changes_tell_what_is_new_and_are_charged_like_all():
-    town = Town(range(10), policy=ContactPolicy(ceiling="everyone", unproven_burst=24, numbers_burst=20, numbers_per_day=1))
+    town = Town(
+        range(10),
+        policy=ContactPolicy(
+            ceiling="everyone", unproven_burst=24, numbers_burst=20, numbers_per_day=1
+        ),
+    )
     town.join(ME)
     assert town.found(ME, range(10), scope="changes") == set(range(10))
     assert town.found(ME, range(10), scope="changes") == set()
@@ -200,7 +228,9 @@ def test_a_token_proves_its_list_where_nothing_is_remembered():
     assert fresh.judged[-1].unseen == 50
 
 
-@pytest.mark.parametrize("what", ["foreign", "tampered", "short", "stale", "other list", "other key", "longer"])
+@pytest.mark.parametrize(
+    "what", ["foreign", "tampered", "short", "stale", "other list", "other key", "longer"]
+)
 def test_a_token_that_does_not_hold_proves_nothing_and_says_nothing(what):
     key = bytes(range(64))
     town = Town([], key=key)
@@ -380,17 +410,32 @@ def test_an_account_without_a_number_or_a_directory_entry_is_answered():
     assert town.found(77, range(5)) == set(range(5))
 
 
-@pytest.mark.parametrize("bad", [{"accounts": [0, 0]}, {"offsets": [0, 2]}, {"offsets": [1, 1, 2]}, {"offsets": [0, 2, 1]}, {"accounts": [-1, 0]}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"accounts": [0, 0]},
+        {"offsets": [0, 2]},
+        {"offsets": [1, 1, 2]},
+        {"offsets": [0, 2, 1]},
+        {"accounts": [-1, 0]},
+    ],
+)
 def test_books_whose_rows_do_not_fit_are_invalid(bad):
     town = Town(range(3))
     with pytest.raises(Invalid):
-        town.guard.import_books(**{"accounts": [0, 1], "offsets": [0, 1, 2], "numbers": numbers(1, 2), **bad})
+        town.guard.import_books(
+            **{"accounts": [0, 1], "offsets": [0, 1, 2], "numbers": numbers(1, 2), **bad}
+        )
 
 
 def test_a_policy_that_cannot_be_says_every_fault():
     with pytest.raises(Refused) as refused:
         ContactPolicy(numbers_burst=0, coherent_p=2, ceiling="all")
-    assert {fault.pointer for fault in refused.value.errors} == {"/numbers_burst", "/coherent_p", "/ceiling"}
+    assert {fault.pointer for fault in refused.value.errors} == {
+        "/numbers_burst",
+        "/coherent_p",
+        "/ceiling",
+    }
     with pytest.raises(Refused):
         ContactPolicy.preset("all")
     with pytest.raises(msgspec.ValidationError):
@@ -412,8 +457,15 @@ def test_nothing_that_is_printed_or_logged_holds_a_number(caplog):
 @settings(max_examples=12, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.integers(0, 3), st.integers(0, 399), st.integers(1, 200), st.floats(0, 4), st.booleans()),
-        min_size=1, max_size=25,
+        st.tuples(
+            st.integers(0, 3),
+            st.integers(0, 399),
+            st.integers(1, 200),
+            st.floats(0, 4),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=25,
     )
 )
 def test_accounts_that_nobody_has_learn_no_more_than_the_policy_says(steps):
@@ -434,9 +486,17 @@ def test_accounts_that_nobody_has_learn_no_more_than_the_policy_says(steps):
         days += wait
     assert days <= 100
     policy = town.guard.policy
-    each = policy.unproven_burst + policy.unproven_per_day * days + policy.coherent_burst + policy.voucher_worth * (1 + days // policy.period_days)
+    each = (
+        policy.unproven_burst
+        + policy.unproven_per_day * days
+        + policy.coherent_burst
+        + policy.voucher_worth * (1 + days // policy.period_days)
+    )
     assert len(set().union(*learned.values())) <= len(mine) * each
-    assert all(len(one) <= each + 3 * policy.voucher_worth * (1 + days // policy.period_days) for one in learned.values())
+    assert all(
+        len(one) <= each + 3 * policy.voucher_worth * (1 + days // policy.period_days)
+        for one in learned.values()
+    )
 
 
 # ---- sizes -----------------------------------------------------------------------------------

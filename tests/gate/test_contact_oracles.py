@@ -19,7 +19,9 @@ def auc(values, labels) -> float:
     """Mann-Whitney, ties count half."""
     values, labels = np.asarray(values, dtype=float), np.asarray(labels, dtype=bool)
     order = np.sort(values)
-    ranks = (np.searchsorted(order, values, "left") + np.searchsorted(order, values, "right") + 1) / 2
+    ranks = (
+        np.searchsorted(order, values, "left") + np.searchsorted(order, values, "right") + 1
+    ) / 2
     here = labels.sum()
     return (ranks[labels].sum() - here * (here + 1) / 2) / (here * (len(labels) - here))
 
@@ -27,10 +29,15 @@ def auc(values, labels) -> float:
 def crowd(mode, **policy):
     """People who have each other in groups of ten, of whom half are hidden or only for friends."""
     made = ContactPolicy.preset(mode)
-    town = Town(range(400), policy=ContactPolicy(**{f: getattr(made, f) for f in made.__struct_fields__} | policy))
+    town = Town(
+        range(400),
+        policy=ContactPolicy(**{f: getattr(made, f) for f in made.__struct_fields__} | policy),
+    )
     for i in range(400):
         town.levels[i] = (1 if mode == "mutual" else 2) if i % 2 else 0
-    town.have({i: [j for j in range(i // 10 * 10, i // 10 * 10 + 10) if j != i] for i in range(400)})
+    town.have(
+        {i: [j for j in range(i // 10 * 10, i // 10 * 10 + 10) if j != i] for i in range(400)}
+    )
     return town
 
 
@@ -66,7 +73,11 @@ def test_nothing_but_a_match_tells_whether_a_number_is_here(mode):
         probe = hidden if is_here else OUTSIDERS + trial
         group = int(rng.integers(40)) * 10
         known = [i for i in range(group, group + 10) if i % 2 and i != probe]
-        book = [probe, *known[: rng.integers(5)], *range(OUTSIDERS * 2, OUTSIDERS * 2 + int(rng.integers(45)))]
+        book = [
+            probe,
+            *known[: rng.integers(5)],
+            *range(OUTSIDERS * 2, OUTSIDERS * 2 + int(rng.integers(45))),
+        ]
         shown = set()
         seen.append([
             *observe(town, account, book, shown),
@@ -102,7 +113,15 @@ def test_somebody_who_is_held_back_looks_like_nobody():
         town = Town(people)
         town.join(1_000)
         first, second = town.sync(1_000, range(40)), town.sync(1_000, range(40))
-        seen.append((first.status, len(first.matches), len(second.matches), first.floor_s, len(encode(first, 40))))
+        seen.append(
+            (
+                first.status,
+                len(first.matches),
+                len(second.matches),
+                first.floor_s,
+                len(encode(first, 40)),
+            )
+        )
     assert seen[0] == seen[1]
 
 

@@ -15,7 +15,9 @@ from ringwork.gate.contacts.seen import Books, day_mark
 
 @given(st.integers(0, 300), st.integers(1, 300), st.floats(0.001, 0.5))
 def test_the_binomial_tail_is_scipys(least, count, p):
-    assert binomial_tail(least, count, p) == pytest.approx(stats.binom.sf(least - 1, count, p), rel=1e-9, abs=1e-300)
+    assert binomial_tail(least, count, p) == pytest.approx(
+        stats.binom.sf(least - 1, count, p), rel=1e-9, abs=1e-300
+    )
 
 
 @given(st.integers(1, 600), st.floats(1e-6, 550))
@@ -45,7 +47,9 @@ def test_honest_books_of_few_blocks_are_hardly_ever_taken_for_walks():
     """2,000 books of 300 numbers out of three blocks: at most 1e-6 each by construction."""
     rng = np.random.default_rng(2)
     for _ in range(2_000):
-        numbers = np.unique(rng.integers(0, 30_000, 300)).astype(np.uint64) + np.uint64(491_500_000_000)
+        numbers = np.unique(rng.integers(0, 30_000, 300)).astype(np.uint64) + np.uint64(
+            491_500_000_000
+        )
         assert not in_runs(numbers).any()
 
 
@@ -53,7 +57,9 @@ def books_of(rows: dict[int, list[int]]):
     secret = Secret(bytes(range(64)))
     books = Books(secret)
     accounts = np.array(sorted(rows), dtype=np.int64)
-    offsets = np.concatenate([[0], np.cumsum([len(rows[a]) for a in accounts.tolist()])]).astype(np.int64)
+    offsets = np.concatenate([[0], np.cumsum([len(rows[a]) for a in accounts.tolist()])]).astype(
+        np.int64
+    )
     people = np.array([one for a in accounts.tolist() for one in rows[a]], dtype=np.int64)
     hashes = secret.of_numbers(people.astype(np.uint64))
     books.load_rows(accounts, offsets, hashes, np.full(len(hashes), day_mark(0.0)), people)
@@ -80,7 +86,9 @@ def test_the_false_share_is_at_most_what_was_asked_in_a_world_without_friends():
     false = tested = 0
     for _ in range(20):
         batch = rng.choice(3_000, 200, replace=False)
-        found = coherent(books, batch, batch, secret.of_numbers(batch.astype(np.uint64)), p=1e-2, share=0.0)
+        found = coherent(
+            books, batch, batch, secret.of_numbers(batch.astype(np.uint64)), p=1e-2, share=0.0
+        )
         false, tested = false + found.sum(), tested + len(found)
     assert stats.binomtest(int(false), tested, 1e-2, alternative="greater").pvalue > 0.01
 
@@ -92,5 +100,7 @@ def test_accounts_of_an_attacker_make_no_stranger_coherent():
     rows |= {i: list(range(100)) + list(range(5_000, 5_050)) for i in range(5_000, 5_050)}
     books, secret = books_of(rows)
     batch = np.concatenate([np.arange(100), np.arange(5_000, 5_050)])
-    found = coherent(books, batch, batch, secret.of_numbers(batch.astype(np.uint64)), p=1e-3, share=0.02)
+    found = coherent(
+        books, batch, batch, secret.of_numbers(batch.astype(np.uint64)), p=1e-3, share=0.02
+    )
     assert found[:100].sum() <= 2

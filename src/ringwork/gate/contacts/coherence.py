@@ -113,8 +113,7 @@ def coherent(
 def shares_of_friends(
     books: Books, asker: Words, batch: Accounts, hashes: Words
 ) -> NDArray[np.float64]:
-    """Which share of a known book its confirmed friends have: what coherence should look like."""
-    batch, hashes = batch[:REFERENCES_MAX], hashes[:REFERENCES_MAX]
+    """Which share of a known book each of its confirmed friends has."""
     friends = batch[np.any(books.who_have(batch, asker)[0], axis=1)]
     return _had(books, friends, batch, hashes) / max(len(batch), 1)
 

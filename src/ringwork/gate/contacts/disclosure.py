@@ -103,15 +103,20 @@ def choose(
     policy: ContactPolicy,
     books: Books,
     now_s: float,
+    *,
+    book_share: float,
 ) -> Shown:
-    """Decide who is shown, and let the ledgers of the asker and of the vouchers pay for it."""
+    """Decide who is shown, and let the ledgers of the asker and of the vouchers pay for it.
+
+    ``book_share``: of whom are here, how many must have the asker where it is a person's book.
+    """
     who = found.who
     ledger.matched += int(who.fresh.sum())
     # Whoever has the asker since is counted when he is shown, which he is once.
     ledger.mutual += int((who.fresh & found.mutual).sum())
     ledger.mutual += int((found.certain & ~who.fresh & ~who.paid).sum())
     has_sent = ledger.matched >= policy.book_min
-    is_book = not has_sent or ledger.mutual >= policy.book_share * ledger.matched
+    is_book = not has_sent or ledger.mutual >= book_share * ledger.matched
     if has_sent and is_book and ledger.grown_at_s == math.inf:
         ledger.grown_at_s = now_s + policy.voucher_age_days * DAY_S
     may = found.mutual | found.is_open

@@ -36,9 +36,8 @@ from ringwork.kernel.ports import Clock, Entropy
 
 KEY_BYTES = 64
 SCOPES = ("full", "changes")
-INHERIT_OF_NEW = 0.8
-INHERIT_OF_BOOK = 0.5
-"""Shares that one book must hold of what is new, and the new of that book."""
+INHERIT_FROM_MAX = 2
+"""A couple may share a book; what three accounts have sent is a list."""
 
 
 class Batch(Struct):
@@ -103,8 +102,9 @@ class ContactGuard:
         sent = self._read(request)
         now_s = self._time()
         memory = self._memory
-        ledger = memory.ledger(request.account, now_s)
-        batch = self._batch(request, sent, now_s)
+        hashes, asker = self._hashes(request.account, sent.numbers)
+        ledger = memory.ledger(request.account, int(asker[0]) if len(asker) else 0, now_s)
+        batch = self._batch(request, sent, hashes, now_s)
 
         refusal = self._charge(ledger, batch)
         if refusal is not None:
@@ -113,9 +113,11 @@ class ContactGuard:
 
         self._inherit(request.account, batch)
         who = self._candidates(request.account, batch)
-        asker = np.array([ledger.number_hash] if ledger.number_hash else [], dtype=np.uint64)
         found = find(memory.books, self._directory, self.policy, who, asker, memory.share)
-        shown = choose(found, ledger, memory.ledgers, self.policy, memory.books, now_s)
+        shown = choose(
+            found, ledger, memory.ledgers, self.policy, memory.books, now_s,
+            book_share=memory.book_share,
+        )  # fmt: skip
         self._remember(request.account, batch, found, shown, now_s)
 
         told = shown.mask
@@ -141,8 +143,14 @@ class ContactGuard:
             raise Invalid(f"token: expected bytes, got {type(request.token).__name__}")
         return canonical(request.numbers, self.policy.numbers_max)
 
-    def _batch(self, request: SyncRequest, sent: Canonical, now_s: float) -> Batch:
-        hashes = self._secret.of_numbers(sent.numbers)
+    def _hashes(self, account: int, numbers: Words) -> tuple[Words, Words]:
+        """Of the numbers, and of the asker's own where he has one."""
+        own = self._directory.number_of(account)
+        asker = np.array([own] if own >= LEAST else [], dtype=np.uint64)
+        hashes = self._secret.of_numbers(np.concatenate([numbers, asker]))
+        return hashes[: len(numbers)], hashes[len(numbers) :]
+
+    def _batch(self, request: SyncRequest, sent: Canonical, hashes: Words, now_s: float) -> Batch:
         held, marks, prints = self._memory.books.find(request.account, hashes)
         unseen = ~held
         if request.token is not None:
@@ -190,16 +198,25 @@ class ContactGuard:
         """What is new to this account may be another one's book, nearly number by number.
 
         So it is of somebody with a new number, or who merges two phones. Whoever the other account
-        was shown may be shown to this one: whoever knows a whole book learns nothing new from it.
+        was shown may be shown to this one: nobody else knows a whole book. A list that several
+        accounts have sent is no person's.
         """
         new = np.flatnonzero(~batch.held)
+        books = self._memory.books
+        sources = []
         for other in self._memory.sketches.alike(batch.hashes[new], account):
-            held, marks, _ = self._memory.books.find(other, batch.hashes[new])
-            size = len(self._memory.books.book(other)[0])
-            if held.sum() >= max(INHERIT_OF_NEW * len(new), INHERIT_OF_BOOK * size):
-                batch.marks[new] |= marks & SHOWN
-                batch.inherited[new] |= held
-                return
+            held, marks, _ = books.find(other, batch.hashes[new])
+            least = (
+                self.policy.inherit_new_share * len(new),
+                self.policy.inherit_book_share * len(books.book(other)[0]),
+            )
+            if held.sum() >= max(least):
+                sources.append((held, marks))
+        if len(sources) > INHERIT_FROM_MAX:
+            return
+        for held, marks in sources:
+            batch.marks[new] |= marks & SHOWN
+            batch.inherited[new] |= held
 
     def _candidates(self, account: int, batch: Batch) -> Candidates:
         """Who is here of those that were sent, but for the asker and numbers that are blocked."""

@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from ringwork.gate.contacts.coherence import shares_of_friends
+from ringwork.gate.contacts.coherence import REFERENCES_MAX, shares_of_friends
 from ringwork.gate.contacts.keyed import Secret, Words
 from ringwork.gate.contacts.model import ContactDirectory, ContactPolicy
 from ringwork.gate.contacts.numbers import LEAST
@@ -39,6 +39,7 @@ class _State(Struct):
     released: dict[int, float]
     now_s: float
     share: float
+    book_share: float
 
 
 class Memory:
@@ -50,6 +51,8 @@ class Memory:
         self.ledgers: dict[int, Ledger] = {}
         self.share = policy.coherent_share
         """Of a batch that a friend has in his own book."""
+        self.book_share = policy.book_share
+        """Of a batch who have the asker, where it is a person's book."""
         self._policy = policy
         self._directory = directory
         self._secret = secret
@@ -91,22 +94,29 @@ class Memory:
     def _calibrate(
         self, accounts: Accounts, offsets: Accounts, hashes: Words, matched: Accounts
     ) -> None:
-        """Ask of coherence what confirmed friends in these books have of each other's."""
+        """Ask of a batch what these books show: how much friends have of them, and how many do."""
         chosen = np.argsort(self._secret.of_accounts(accounts))[:CALIBRATED_ON]
-        shares = []
+        shares, mutual = [], []
         for i in chosen.tolist():
             row = slice(offsets[i], offsets[i + 1])
             here = np.flatnonzero(matched[row] >= 0)
             number = self._directory.number_of(int(accounts[i]))
             if len(here) >= CALIBRATED_LEAST and number >= LEAST:
                 asker = self._secret.of_numbers(np.array([number], dtype=np.uint64))
-                shares.append(
-                    shares_of_friends(self.books, asker, matched[row][here], hashes[row][here])
+                people = here[:REFERENCES_MAX]
+                of_book = shares_of_friends(
+                    self.books, asker, matched[row][people], hashes[row][people]
                 )
+                shares.append(of_book)
+                mutual.append(len(of_book) / len(people))
         friends = np.concatenate(shares) if shares else np.zeros(0)
         if len(friends) >= CALIBRATED_ON:
-            asked = float(np.quantile(friends, self._policy.coherent_quantile))
-            self.share = max(self._policy.coherent_share, asked)
+            policy = self._policy
+            asked = float(np.quantile(friends, policy.coherent_quantile))
+            self.share = max(policy.coherent_share, asked)
+            # Half of it: whoever has just joined is not in as many books yet, and some are small.
+            asked = float(np.quantile(mutual, policy.book_quantile)) / 2
+            self.book_share = max(policy.book_share, asked)
 
     def forget_account(self, account: int, now_s: float) -> None:
         """Drop its book and its ledger; who gets its number next does not inherit its friends."""
@@ -142,7 +152,7 @@ class Memory:
             VERSION, self._key_check(), self.books.dump(), self.sketches.dump(),
             dict(sorted(self.ledgers.items())),
             sorted(self._blocked), dict(sorted(self._released.items())), self._now_s,
-            self.share,
+            self.share, self.book_share,
         )  # fmt: skip
         return msgspec.msgpack.encode(state)
 
@@ -168,10 +178,10 @@ class Memory:
         self._blocked = set(found.blocked)
         self._released = found.released
         self._now_s = found.now_s
-        self.share = found.share
+        self.share, self.book_share = found.share, found.book_share
 
-    def ledger(self, account: int, now_s: float) -> Ledger:
-        """An account's ledger, settled, and under the number that the account has now."""
+    def ledger(self, account: int, number_hash: int, now_s: float) -> Ledger:
+        """An account's ledger, settled, and under the number that it has now (0 for none)."""
         ledger = self.ledgers.get(account)
         if ledger is None:
             ledger = self.ledgers[account] = Ledger(at_s=now_s)
@@ -180,14 +190,12 @@ class Memory:
             else:
                 ledger.first_book_until_s = now_s + self._policy.first_book_days * DAY_S
         ledger.settle(self._policy, now_s)
-        number = self._directory.number_of(account)
-        hashed = self._hash_of(number) if number >= LEAST else 0
-        if hashed != ledger.number_hash:
+        if number_hash != ledger.number_hash:
             if ledger.number_hash:
                 self._released[ledger.number_hash] = now_s
-            if self._released.pop(hashed, None) is not None:
-                self.books.make_stale(hashed)
-            ledger.number_hash = hashed
+            if self._released.pop(number_hash, None) is not None:
+                self.books.make_stale(number_hash)
+            ledger.number_hash = number_hash
         return ledger
 
     def _hash_of(self, number: int) -> int:

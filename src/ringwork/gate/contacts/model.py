@@ -148,14 +148,20 @@ class ContactPolicy(Struct, frozen=True, forbid_unknown_fields=True):
     coherent_quantile: float = 0.25
     """Of what confirmed friends have of each other's books, where books were imported: the share
     asked for is then at least this quantile."""
-    book_share: float = 0.2
     book_min: int = 25
-    """From so many matches on, less evidence than that is no person's address book."""
+    book_share: float = 0.2
+    book_quantile: float = 0.01
+    """From so many matches on, it is no person's address book if fewer of them have the asker than
+    that share, or than half of what this quantile of imported books shows."""
     established_burst: float = 160
     established_per_day: float = 2
     mutual_price: float = 0.2
     """The data limit of accounts that have a book already: taken over or merging phones."""
     first_book_days: float = 3
+    inherit_new_share: float = 0.8
+    inherit_book_share: float = 0.5
+    """When what is new is another account's book: it holds so much of the new, and that so much of
+    it. Above 1, never."""
     voucher_age_days: float = 30
     voucher_inbound: float = 8
     """When a voucher counts in full: how old, and how many have him."""
@@ -199,6 +205,7 @@ _SHARES: Final = (
     "coherent_share",
     "coherent_quantile",
     "book_share",
+    "book_quantile",
 )
 _ABOVE: Final = (
     "numbers_burst", "numbers_per_day", "first_book_days", "voucher_age_days", "voucher_inbound",
@@ -214,6 +221,7 @@ _RULES: Final = (
     (("ttl_days",), lambda v: 1 <= v <= 3650, "1 to 3,650 days"),
     (("run_price",), lambda v: 1 <= v < 1e6, "at least 1"),
     (("run_refused_min", "book_min"), lambda v: v >= 1, "at least 1"),
+    (("inherit_new_share", "inherit_book_share"), lambda v: 0.5 <= v < 1e6, "at least 0.5"),
     (("coherent_p",), lambda v: 0 < v < 1, "a probability"),
     (_SHARES, lambda v: 0 <= v <= 1, "a share from 0 to 1"),
     (_ABOVE, lambda v: 0 < v < 1e12, "a number above 0"),
