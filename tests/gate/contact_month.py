@@ -55,7 +55,7 @@ def month(world: World, mode: str, *, policy=None, seed=3, users_max=None):
     months, refused, held = Counter(), Counter(), Counter()
     wanted, got = Counter(), Counter()
     next_account = 10_000_000
-    for day, i in zip(days, order):
+    for day, i in zip(days, order, strict=True):
         at_day(clock, day)
         person, what = int(everyone[i]), fate[i]
         account, book = person, world.books[person]
@@ -153,10 +153,10 @@ class Attack:
     def daily(self, a, first, later, known=(), scope="full"):
         at_day(self.clock, self.t0)
         self.ask(a, first, known, scope)
-        for day in range(1, 30, 3):
+        for day in range(1, 30, 7):
             at_day(self.clock, self.t0 + day)
             self.ask(
-                a, np.concatenate([first, later[(day - 1) * 60 : (day + 2) * 60]]), known, scope
+                a, np.concatenate([first, later[(day - 1) * 60 : (day + 6) * 60]]), known, scope
             )
 
     def searched(self, trials, seed=11):

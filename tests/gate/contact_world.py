@@ -33,15 +33,7 @@ def world(
 ) -> World:
     rng = np.random.default_rng(seed)
     region = rng.integers(0, regions, persons)
-    # Blocks of 10,000 numbers, three per region, of which a part is in use.
-    numbers = np.zeros(persons, dtype=np.uint64)
-    unused = []
-    for r in range(regions):
-        mine = np.flatnonzero(region == r)
-        pool = rng.permutation(30_000)[: 10 * len(mine)]
-        base = 491_500_000_000 + r * 1_000_000
-        numbers[mine] = base + pool[: len(mine)].astype(np.uint64)
-        unused.append(base + pool[len(mine) :].astype(np.uint64))
+    numbers, unused = _numbered(rng, region, regions)
     # Three groups each: two at home, one anywhere.
     groups, member = [], [[] for _ in range(persons)]
     scattered = np.array_split(rng.permutation(persons), regions)
@@ -100,10 +92,24 @@ def world(
         region,
         groups,
         books,
-        np.concatenate(unused),
+        unused,
         joined,
         is_odd,
     )
+
+
+def _numbered(rng, region, regions):
+    """Everybody's number, and nine times as many that nobody has."""
+    # Blocks of 10,000 numbers, three per region, of which a part is in use.
+    numbers = np.zeros(len(region), dtype=np.uint64)
+    unused = []
+    for r in range(regions):
+        mine = np.flatnonzero(region == r)
+        pool = rng.permutation(30_000)[: 10 * len(mine)]
+        base = 491_500_000_000 + r * 1_000_000
+        numbers[mine] = base + pool[: len(mine)].astype(np.uint64)
+        unused.append(base + pool[len(mine) :].astype(np.uint64))
+    return numbers, np.concatenate(unused)
 
 
 @dataclass

@@ -149,7 +149,7 @@ def test_rows_that_do_not_fit_are_not_restored():
     books = Books(Secret(KEY))
     good = books.dump()
     for bad in (good[:-1], [*good[:2], b"1234", *good[3:]], ["x"] * 6):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError):
             Books(Secret(KEY)).restore(bad)
 
 

@@ -112,11 +112,11 @@ class Memory:
         friends = np.concatenate(shares) if shares else np.zeros(0)
         if len(friends) >= CALIBRATED_ON:
             policy = self._policy
-            asked = float(np.quantile(friends, policy.coherent_quantile))
-            self.share = max(policy.coherent_share, asked)
-            # Half of it: whoever has just joined is not in as many books yet, and some are small.
-            asked = float(np.quantile(mutual, policy.book_quantile)) / 2
-            self.book_share = max(policy.book_share, asked)
+            of_friends = float(np.quantile(friends, policy.coherent_quantile))
+            self.share = max(policy.coherent_share, of_friends)
+            # Two thirds: whoever has just joined is in fewer books, and some books are small.
+            of_books = float(np.quantile(mutual, policy.book_quantile))
+            self.book_share = max(policy.book_share, of_books * 2 / 3)
 
     def forget_account(self, account: int, now_s: float) -> None:
         """Drop its book and its ledger; who gets its number next does not inherit its friends."""
