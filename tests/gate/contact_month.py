@@ -162,7 +162,7 @@ class Attack:
     def searched(self, trials, seed=11):
         """The best of a random search over what an attacker may choose, each with a fresh account."""
         rng = np.random.default_rng(seed)
-        state, best = self.guard.dump(), (0, None)
+        state, best = self.guard.dump(), (-1, "")
         for _ in range(trials):
             self.guard.load(state)
             self.learned.clear()

@@ -22,6 +22,8 @@ from ringwork.gate.contacts.seen import SINCE, Accounts, Books
 
 Mask = NDArray[np.bool_]
 NEVER: Final = 255
+WHOLE_SHARE: Final = 0.8
+"""Of all matches of an account, for a batch to be its book as it is now, and no chosen part."""
 
 
 class Candidates(Struct):
@@ -112,11 +114,12 @@ def choose(
     """
     who = found.who
     ledger.matched += int(who.fresh.sum())
-    # Whoever has the asker since is counted when he is shown, which he is once.
     ledger.mutual += int((who.fresh & found.mutual).sum())
-    ledger.mutual += int((found.certain & ~who.fresh & ~who.paid).sum())
     has_sent = ledger.matched >= policy.book_min
     is_book = not has_sent or ledger.mutual >= book_share * ledger.matched
+    if not is_book and len(found.mutual) >= WHOLE_SHARE * ledger.matched:
+        # All that was ever sent is here again, and some have taken up the asker meanwhile.
+        is_book = int(found.mutual.sum()) >= book_share * max(len(found.mutual), ledger.matched)
     if has_sent and is_book and ledger.grown_at_s == math.inf:
         ledger.grown_at_s = now_s + policy.voucher_age_days * DAY_S
     may = found.mutual | found.is_open

@@ -118,7 +118,7 @@ class ContactGuard:
             found, ledger, memory.ledgers, self.policy, memory.books, now_s,
             book_share=memory.book_share,
         )  # fmt: skip
-        self._remember(request.account, batch, found, shown, now_s)
+        self._remember(request.account, ledger, batch, found, shown, now_s)
 
         told = shown.mask
         if request.scope == "changes":
@@ -231,13 +231,21 @@ class ContactGuard:
         )  # fmt: skip
 
     def _remember(
-        self, account: int, batch: Batch, found: Found, shown: Shown, now_s: float
+        self,
+        account: int,
+        ledger: Ledger,
+        batch: Batch,
+        found: Found,
+        shown: Shown,
+        now_s: float,
     ) -> None:
         kept = SHOWN | STALE | SINCE
         marks = (batch.marks & kept) | day_mark(now_s)
         marks[np.isin(batch.hashes, found.who.hashes[shown.mask])] |= SHOWN
         arrived = np.isin(batch.hashes, found.who.hashes) & ~batch.held
-        marks[arrived] |= SINCE
+        # A first book is full of old numbers; what is added to one later was taken up now.
+        if not ledger.is_first_book(now_s):
+            marks[arrived] |= SINCE
         # That it was charged is kept of a blocked number too, or its price would tell.
         marks[self._memory.is_blocked(batch.hashes)] |= STALE
         # Two numbers of one fingerprint are one entry: the second is free from then on.
