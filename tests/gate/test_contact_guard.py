@@ -126,6 +126,13 @@ def test_a_list_that_several_have_sent_is_nobodys_book():
     assert len(town.found(ME, range(3, 90))) < 45
 
 
+def test_accounts_of_an_attacker_hand_nothing_on():
+    town = Town(range(100))
+    for account in range(ME, ME + 4):
+        town.join(account)
+        assert len(town.found(account, range(100))) == 24
+
+
 def test_people_of_a_first_book_who_have_each_other_are_shown_beyond():
     town = Town(range(60))
     town.have(

@@ -111,7 +111,7 @@ class ContactGuard:
             self._tell(request, batch, refusal.status)
             return refusal
 
-        self._inherit(request.account, batch)
+        self._inherit(request.account, batch, now_s)
         who = self._candidates(request.account, batch)
         found = find(memory.books, self._directory, self.policy, who, asker, memory.share)
         shown = choose(
@@ -194,12 +194,12 @@ class ContactGuard:
             floor_s=respond.floor_s(batch.count, policy),
         )
 
-    def _inherit(self, account: int, batch: Batch) -> None:
+    def _inherit(self, account: int, batch: Batch, now_s: float) -> None:
         """What is new to this account may be another one's book, nearly number by number.
 
         So it is of somebody with a new number, or who merges two phones. Whoever the other account
         was shown may be shown to this one: nobody else knows a whole book. A list that several
-        accounts have sent is no person's.
+        accounts have sent is no person's, and an account that is no person's passes nothing on.
         """
         new = np.flatnonzero(~batch.held)
         books = self._memory.books
@@ -210,7 +210,7 @@ class ContactGuard:
                 self.policy.inherit_new_share * len(new),
                 self.policy.inherit_book_share * len(books.book(other)[0]),
             )
-            if held.sum() >= max(least):
+            if held.sum() >= max(least) and self._memory.is_grown(other, now_s):
                 sources.append((held, marks))
         if len(sources) > INHERIT_FROM_MAX:
             return

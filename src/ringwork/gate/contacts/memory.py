@@ -201,6 +201,11 @@ class Memory:
     def _hash_of(self, number: int) -> int:
         return int(self._secret.of_numbers(np.array([number], dtype=np.uint64))[0])
 
+    def is_grown(self, account: int, now_s: float) -> bool:
+        """Whether it had a person's book for long, or an imported one."""
+        ledger = self.ledgers.get(account)
+        return ledger is None or ledger.is_grown(now_s)
+
     def is_blocked(self, hashes: Words) -> NDArray[np.bool_]:
         """Which of these numbers nobody is to be found by."""
         blocked = np.fromiter(self._blocked, dtype=np.uint64, count=len(self._blocked))
