@@ -10,7 +10,7 @@ from math import inf
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ringwork.gate.limits import Gcra, MetaScore, MultiLimiter, SlidingWindow
@@ -103,20 +103,27 @@ LIMITS = st.one_of(
 )
 TRAFFIC = st.lists(
     st.tuples(
-        st.one_of(st.just(0), st.integers(0, 3_000_000), st.sampled_from([1_000_000, 10**8])),
-        st.integers(0, 2),
+        st.one_of(
+            st.sampled_from([0, 500_000, 1_000_000, 4_000_000, 10**8]), st.integers(0, 3_000_000)
+        ),
+        st.sampled_from([0, 0, 0, 1, 2]),
         st.sampled_from([0, 1, 1, 2, 4, 13]),
     ),
-    max_size=30,
+    min_size=5,
+    max_size=40,
 )
 
 
 @settings(
-    max_examples=150,
+    max_examples=200,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(LIMITS, min_size=1, max_size=4), TRAFFIC)
+@example(  # what was forgotten while it was blocked stays forgotten
+    [MetaScore(maximum=2, window_s=8, block_s=5)],
+    [(0, 0, 1), (4_000_000, 0, 1), (0, 0, 1), (4_500_000, 0, 1), (1_000_000, 0, 1)],
+)
 def test_shared_counters_are_what_the_ones_in_process_are(
     store: Store,
     limits: list[Gcra | MetaScore | SlidingWindow],

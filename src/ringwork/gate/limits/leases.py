@@ -61,8 +61,8 @@ class Held(Struct, gc=False):
     refused_cost: int = 0
     again_ps: int = 0
     """When to ask again, although the refusal goes on: others may have given units back."""
-    told_ps: int = 0
-    """When the store last answered; 0: never."""
+    told_ps: int = -1
+    """When the store last answered; -1: never."""
     left: int = 0
     more_ps: int = 0
 
@@ -72,6 +72,7 @@ class SharedTable(Generations[Held]):
 
     __slots__ = (
         "_expiring",
+        "_remembers_ps",
         "_share_max",
         "alone",
         "due",
@@ -92,6 +93,7 @@ class SharedTable(Generations[Held]):
         self.name = limit.name
         self.share, self._share_max = share_of(limit, machines, keys_max)
         self.meter, self.units_max = meter_of(limit)
+        self._remembers_ps = 0 if is_strict else LEASE_PS
         is_leased = isinstance(limit, Gcra) and not is_strict
         self.lease_max = min(limit.limit, self.units_max) // (OVER * machines) if is_leased else 0  # type: ignore[union-attr] # a Gcra
         self.due: dict[Key, Held] = {}
@@ -163,7 +165,7 @@ class SharedTable(Generations[Held]):
     def stands(self, key: Key, now_ps: int) -> tuple[int, int]:
         """What the store last said, and what is in hand; before it said anything, the share."""
         held = self.get(key)
-        if held is None or not held.told_ps:
+        if held is None or held.told_ps < 0:
             return self.share.stands(key, now_ps)
         if now_ps < held.refused_until_ps:
             return held.left, held.refused_until_ps - now_ps
@@ -186,7 +188,7 @@ class SharedTable(Generations[Held]):
         held = self.get(key)
         if held is None:
             return True
-        if self.lease_max and cost >= held.refused_cost and now_ps < held.again_ps:
+        if cost >= held.refused_cost and now_ps < held.again_ps:
             return False
         return held.units < cost
 
@@ -223,7 +225,7 @@ class SharedTable(Generations[Held]):
         if answer.wait_us:
             wait_ps = answer.wait_us * PS_PER_US
             held.refused_cost, held.refused_until_ps = cost, now_ps + wait_ps
-            held.again_ps = now_ps + min(wait_ps, LEASE_PS)
+            held.again_ps = now_ps + min(wait_ps, self._remembers_ps)
             return FOREVER_PS if cost > self.units_max else wait_ps
         held.again_ps = held.refused_until_ps = 0
         if charged:
@@ -231,6 +233,13 @@ class SharedTable(Generations[Held]):
             self._granted(key, held, answer.granted * cost, incarnation, now_ps)
             self._count(key, cost + answer.granted * cost, now_ps)
         return 0
+
+    def undone(self, key: Key, cost: int, now_ps: int) -> None:
+        """What was charged there was told to be given back."""
+        held = self.held(key)
+        held.left += cost
+        if isinstance(self.share, GcraTable):
+            self._count(key, -cost, now_ps)
 
     def due_charges(self, now_ps: int, incarnation: int) -> Iterator[tuple[Key, Held, Charge]]:
         """What to tell the store now: debts, leases that have ended, and those that run low."""

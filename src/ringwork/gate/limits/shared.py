@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ringwork.gate.limits.leases import Held, SharedTable
 from ringwork.gate.limits.model import PS_PER_NS, PS_PER_S, Key
@@ -109,23 +110,18 @@ class SharedLimits:
             return
         if heard.answered.incarnation != self.store.incarnation:
             return
-        back = [
-            Charge(
-                charge.actor,
-                charge.counter,
-                charge.meter,
-                charge.cost,
-                "back",
-                at_us=heard.answered.at_us,
-            )
-            for charge, wait in zip(heard.charges, heard.waits_ps, strict=True)
-            if not wait and charge.mode != "alone"
-        ]
+        waits = list(zip(asks, heard.charges, heard.waits_ps, strict=True))
+        if any(wait and one.mode == "all" for one, _, wait in waits):
+            return  # nothing was charged
+        back = []
+        for one, charge, wait in waits:
+            if not wait and one.mode != "alone":
+                at_us = heard.answered.at_us
+                back.append(structs.replace(charge, mode="back", ahead=0, at_us=at_us))
+                one.table.undone(one.key, one.cost, self._now_ns() * PS_PER_NS)
         if back:
-            try:
+            with suppress(StoreDown):
                 await self.store.take(back)
-            except StoreDown:
-                return
 
     async def flush(self) -> int:
         """Tell the store what is owed, give ended leases back, take those that run low; how many.
