@@ -108,7 +108,9 @@ EVENTS = st.lists(
     + [("ask", n, 300) for n in range(MACHINES)]
 )
 @example(  # what is given back is gone from the hand
-    [("ask", 0, 1), ("wait", 1_100_000, 0), ("flush", 0, 0)] * 10 + [("ask", 0, 900)]
+    [("ask", 0, 300)]
+    + [("wait", 1_100_000, 0), ("flush", 0, 0), ("ask", 0, 110)] * 12
+    + [("ask", 0, 900)]
 )
 def test_machines_together_admit_the_limit_and_at_most_what_was_in_their_hands(
     store: Store, events: list[tuple[str, int, int]]
