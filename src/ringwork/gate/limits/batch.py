@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Whole = NDArray[np.int64]
-    Run = Callable[[Whole, Whole, Whole, Whole, Whole, Whole, Whole, Whole, Whole], None]
+    Run = Callable[[Whole, Whole, Whole, Whole, Whole, Whole, Whole], None]
 
 PS_PER_US: Final = 10**6
 SPAN_PS: Final = 1 << 61
@@ -61,11 +61,16 @@ class BatchLimiter:
                 raise ValueError(
                     f"{one.name}: expected a burst that refills within {SPAN_PS / PS_PER_S:.0f} s"
                 )
-        self._intervals = np.array([one.interval_ps for one in cells], np.int64)
-        self._bursts = np.array([one.burst for one in cells], np.int64)
         self._counts = np.array(keys, np.int64)
-        self._offsets = np.concatenate(([0], np.cumsum(self._counts)))
-        self._ends = np.zeros(int(self._offsets[-1]), np.int64)
+        offsets = np.cumsum(self._counts) - self._counts
+        self._cells = np.array(
+            [
+                (offset, one.interval_ps, one.burst)
+                for offset, one in zip(offsets.tolist(), cells, strict=True)
+            ],
+            np.int64,
+        )
+        self._ends = np.zeros(sum(keys), np.int64)
         """When each counter will have run out, in picoseconds after the base."""
         self._base_us: int | None = None
         self._last_us = 0
@@ -96,9 +101,7 @@ class BatchLimiter:
                 keys[part],
                 each[part],
                 self._ends,
-                self._offsets,
-                self._intervals,
-                self._bursts,
+                self._cells,
                 violated[part],
                 waits[part],
             )
@@ -131,21 +134,22 @@ def plain(
     keys: Whole,
     costs: Whole,
     ends_ps: Whole,
-    offsets: Whole,
-    intervals_ps: Whole,
-    bursts: Whole,
+    cells: Whole,
     violated: Whole,
     waits_ps: Whole,
 ) -> None:
-    """Decide in the order given, charging ``ends_ps``; ``violated`` and ``waits_ps`` are filled."""
+    """Decide in the order given, charging ``ends_ps``; ``violated`` and ``waits_ps`` are filled.
+
+    ``cells``: per limit where its counters begin, the emission interval and the burst.
+    """
     ends = ends_ps.tolist()
-    cells = list(zip(intervals_ps.tolist(), bursts.tolist(), strict=True))
-    slots = keys + offsets[:-1]
+    rules = cells[:, 1:].tolist()
+    slots = keys + cells[:, 0]
     for number, (now, row, cost) in enumerate(
         zip(times_ps.tolist(), slots.tolist(), costs.tolist(), strict=True)
     ):
         bits = longest = 0
-        for bit, (slot, (interval, burst)) in enumerate(zip(row, cells, strict=True)):
+        for bit, (slot, (interval, burst)) in enumerate(zip(row, rules, strict=True)):
             if cost > burst:
                 bits |= 1 << bit
                 longest = FOREVER
@@ -157,7 +161,7 @@ def plain(
         if bits:
             violated[number], waits_ps[number] = bits, longest
         else:
-            for slot, (interval, _) in zip(row, cells, strict=True):
+            for slot, (interval, _) in zip(row, rules, strict=True):
                 ends[slot] = max(ends[slot], now) + cost * interval
     ends_ps[:] = ends
 

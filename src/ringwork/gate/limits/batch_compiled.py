@@ -26,24 +26,22 @@ def _run(
     keys: Whole,
     costs: Whole,
     ends_ps: Whole,
-    offsets: Whole,
-    intervals_ps: Whole,
-    bursts: Whole,
+    cells: Whole,
     violated: Whole,
     waits_ps: Whole,
 ) -> None:
-    limits = len(intervals_ps)
+    limits = len(cells)
     news = np.empty(limits, np.int64)
     for number in range(len(times_ps)):
         now, cost = times_ps[number], costs[number]
         bits = longest = np.int64(0)
         for k in range(limits):
-            interval, burst = intervals_ps[k], bursts[k]
+            interval, burst = cells[k, 1], cells[k, 2]
             if cost > burst:
                 bits |= np.int64(1) << k
                 longest = np.int64(-1)
                 continue
-            end = ends_ps[offsets[k] + keys[number, k]]
+            end = ends_ps[cells[k, 0] + keys[number, k]]
             new = (end if end > now else now) + cost * interval
             news[k] = new
             over = new - now - burst * interval
@@ -56,13 +54,13 @@ def _run(
             waits_ps[number] = longest
         else:
             for k in range(limits):
-                ends_ps[offsets[k] + keys[number, k]] = news[k]
+                ends_ps[cells[k, 0] + keys[number, k]] = news[k]
 
 
 run: Final = cast(
-    "Callable[[Whole, Whole, Whole, Whole, Whole, Whole, Whole, Whole, Whole], None]",
+    "Callable[[Whole, Whole, Whole, Whole, Whole, Whole, Whole], None]",
     numba.njit(
-        cast("Any", numba.void)(_GIVEN, _ROWS, _GIVEN, _OUT, _GIVEN, _GIVEN, _GIVEN, _OUT, _OUT),
+        cast("Any", numba.void)(_GIVEN, _ROWS, _GIVEN, _OUT, _ROWS, _OUT, _OUT),
         cache=True,
         nogil=True,
     )(_run),
