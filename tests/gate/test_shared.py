@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ringwork.gate.facts import Facts, Usage
 from ringwork.gate.gate import Gate
-from ringwork.gate.limits import Gcra
+from ringwork.gate.limits import Gcra, MultiLimiter, SharedLimiter
 from ringwork.gate.limits.leases import SharedTable
 from ringwork.gate.policy.load import parse_policy
 from ringwork.kernel.clock import ManualClock
@@ -266,6 +266,32 @@ def test_a_refusal_is_remembered_for_a_second(store: Store) -> None:
         assert ours.round_trips == trips + 1, "others may have given units back"
         times.advance_us(19_000_000)
         assert (await gate.admit_strict(ANN)).action == "allow"
+
+    store.run(ours, check)
+
+
+def test_the_limiter_alone_decides_over_machines_as_one_in_process(store: Store) -> None:
+    times = Times(store)
+    ours = store.counters_at_set_times(times.clock)
+    limits = [Gcra(limit=4, period_s=60), Gcra(limit=6, period_s=60), Gcra(limit=5000, period_s=60)]
+
+    async def check() -> None:
+        machines = [
+            SharedLimiter(limits, ours, machines=3, clock=times.clock, is_strict=strict)
+            for strict in (True, False, False)
+        ]
+        here = MultiLimiter(limits, clock=times.clock)
+        for number in range(40):
+            times.advance_us(1_700_000)
+            keys = [f"{number % 2}", "all", "all"]
+            taken = await machines[number % 3].take(keys)
+            alone = here.take(keys)
+            assert (taken.allowed, taken.violated) == (alone.allowed, alone.violated)
+            assert taken.retry_after_s == pytest.approx(alone.retry_after_s, abs=2e-6)
+            assert taken.remaining[:2] == alone.remaining[:2]
+        assert (await machines[0].take(["x", "y", "z"], 9)).violated == ("gcra", "gcra")
+        with pytest.raises(ValueError, match="3 keys"):
+            await machines[0].take(["x"])
 
     store.run(ours, check)
 

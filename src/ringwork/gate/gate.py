@@ -20,10 +20,10 @@ from ringwork.gate.decision import Action, Charged, Decision, Reason
 from ringwork.gate.facts import Facts, Usage
 from ringwork.gate.limits.concurrent import ConcurrentTable
 from ringwork.gate.limits.distinct import DistinctTable
-from ringwork.gate.limits.gcra import FOREVER_PS, GcraTable
+from ringwork.gate.limits.gcra import GcraTable
 from ringwork.gate.limits.generations import Generations
 from ringwork.gate.limits.leases import SharedTable
-from ringwork.gate.limits.model import PS_PER_NS, PS_PER_S, Gcra, Key
+from ringwork.gate.limits.model import FOREVER_PS, PS_PER_NS, PS_PER_S, Gcra, Key
 from ringwork.gate.limits.shared import SharedLimits
 from ringwork.gate.plan import Compiled, Plan
 from ringwork.gate.policy.load import digest_of

@@ -19,9 +19,9 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from ringwork.gate.limits.gcra import FOREVER_PS, GcraTable
+from ringwork.gate.limits.gcra import GcraTable
 from ringwork.gate.limits.generations import KEYS_MAX, Generations
-from ringwork.gate.limits.model import PS_PER_S, Gcra, Key, MetaScore, SlidingWindow
+from ringwork.gate.limits.model import FOREVER_PS, PS_PER_S, Gcra, Key, MetaScore, SlidingWindow
 from ringwork.gate.limits.score import ScoreTable
 from ringwork.gate.limits.sliding import SlidingTable
 from ringwork.kernel.counters import Answer, Cell, Charge, Meter, Mode, Score, Window

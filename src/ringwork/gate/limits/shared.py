@@ -9,8 +9,9 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from ringwork.gate.limits.leases import Held, SharedTable
-from ringwork.gate.limits.model import PS_PER_NS, PS_PER_S, Key
+from ringwork.gate.limits.leases import Held, Shared, SharedTable
+from ringwork.gate.limits.model import PS_PER_NS, PS_PER_S, Key, Taken, seconds_of
+from ringwork.gate.limits.multi import take_all
 from ringwork.kernel.counters import Answered, Charge, Mode
 from ringwork.kernel.errors import StoreDown
 from ringwork.kernel.ports import Clock, SharedCounters
@@ -155,3 +156,64 @@ class SharedLimits:
         while True:
             await self.flush()
             await asyncio.sleep(FLUSH_S)
+
+
+class SharedLimiter:
+    """As ``MultiLimiter``, over machines: usable without a gate.
+
+    ``take`` waits for the store only where no lease is in hand. Run ``shared.run()`` as a task.
+    """
+
+    def __init__(
+        self,
+        limits: Sequence[Shared],
+        store: SharedCounters,
+        *,
+        machines: int,
+        clock: Clock,
+        is_strict: bool = False,
+    ) -> None:
+        """``is_strict``: without leases. Raises ValueError for limits that can hold nothing."""
+        self.shared = SharedLimits(store, machines=machines, clock=clock)
+        self.tables = [SharedTable(one, machines=machines, is_strict=is_strict) for one in limits]
+        self.shared.tables = self.tables
+        self._now_ns = clock.monotonic_ns
+
+    async def take(self, keys: Sequence[Key], cost: int = 1) -> Taken:
+        """Charge ``cost`` to one key of each limit, or to none. ValueError for other counts."""
+        if len(keys) != len(self.tables) or cost < 0:
+            raise ValueError(
+                f"expected {len(self.tables)} keys and a cost of 0 or more; got {len(keys)} keys, "
+                f"cost {cost}"
+            )
+        now_ps = self._now_ns() * PS_PER_NS
+        counters: list[Key] = [(str(number), key) for number, key in enumerate(keys)]
+        pairs = list(zip(self.tables, counters, strict=True))
+        asks: list[Ask] = []
+        in_hand: list[tuple[SharedTable, Key]] = []
+        for table, counter in pairs:
+            if now_ps >= table.swap_ps:
+                table.turn(now_ps)
+            if table.is_short(counter, cost, now_ps):
+                asks.append(Ask(table, counter, cost, repr(counter), "all", False))
+            else:
+                in_hand.append((table, counter))
+        if not asks:
+            return take_all(self.tables, counters, [cost] * len(keys), now_ps)
+        refusing = {id(t): w for t, c in in_hand if (w := t.wait_ps(c, cost, now_ps))}
+        if not refusing:
+            for table, counter in in_hand:  # now, since others go on while this waits
+                table.take(counter, cost, now_ps)
+            heard = await self.shared.ask(asks)
+            now_ps = self._now_ns() * PS_PER_NS
+            refusing = {id(one.table): w for one, w in zip(asks, heard.waits_ps, strict=True) if w}
+            if refusing:
+                for table, counter in in_hand:
+                    table.unspend(counter, cost)
+        return Taken(
+            not refusing,
+            seconds_of(max(refusing.values(), default=0)),
+            tuple(one.name for one in self.tables if id(one) in refusing),
+            [table.stands(counter, now_ps)[0] for table, counter in pairs],
+            [1] * len(keys),
+        )
