@@ -117,13 +117,13 @@ class MultiLimiter:
                 at = older.get(key)
                 if at is None:
                     if len(newer) + len(older) >= keys_max:
-                        return self._crowded(keys, cost, len(rooms), now_ps)
+                        return self._crowded(keys, cost, rooms, now_ps)
                     at = now_ps
             at = at if at > now_ps else now_ps
             at += interval_ps if cost == 1 else cost * interval_ps
             room = now_ps + tolerance_ps - at
             if room < 0:
-                return self._refused(keys, cost, len(rooms), now_ps)
+                return self._refused(keys, cost, rooms, now_ps)
             newer[key] = at
             rooms.append(room)
         return Taken(True, 0.0, NONE, rooms, self._units)
@@ -147,7 +147,7 @@ class MultiLimiter:
             at = older.get(key)
             if at is None:
                 if len(newer) + len(older) >= keys_max:
-                    return self._crowded((key,), cost, 0, now_ps)
+                    return self._crowded((key,), cost, [], now_ps)
                 at = now_ps
         at = (at if at > now_ps else now_ps) + more
         room = now_ps + tolerance_ps - at
@@ -172,30 +172,35 @@ class MultiLimiter:
         ]
         self._one = self._plan[0] if len(self._plan) == 1 else None
 
-    def _refused(self, keys: Sequence[Key], cost: int, charged: int, now_ps: int) -> Taken:
-        """Take back what was charged, and say which limits refuse and for how long."""
+    def _refused(self, keys: Sequence[Key], cost: int, charged: list[int], now_ps: int) -> Taken:
+        """Take back what was charged, and say which limits refuse and for how long.
+
+        ``charged``: rooms that were left by those that were.
+        """
         longest, violated, rooms = 0, [], []
-        for number, (cell, key) in enumerate(zip(self._plan, keys, strict=True)):
-            newer, older, interval_ps, tolerance_ps, keys_max = cell
-            more = cost * interval_ps
-            if number < charged:
+        for number, ((newer, older, interval_ps, tolerance_ps, keys_max), key) in enumerate(
+            zip(self._plan, keys, strict=True)
+        ):
+            more = interval_ps if cost == 1 else cost * interval_ps
+            if number < len(charged):
                 newer[key] -= more
+                rooms.append(charged[number] + more)
+                continue
             at = newer.get(key) or older.get(key)
             if at is None:
                 if len(newer) + len(older) >= keys_max:
-                    return self._crowded(keys, cost, 0, now_ps)
+                    return self._crowded(keys, cost, [], now_ps)
                 at = now_ps
             room = tolerance_ps - (at - now_ps if at > now_ps else 0)
             rooms.append(room)
             if room < more:
-                violated.append(self._cells[number].name)
+                violated.append(self._names[number])
                 longest = max(longest, FOREVER_PS if more > tolerance_ps else more - room)
-        wait_s = seconds_of(longest)
-        return Taken(False, wait_s, tuple(violated), rooms, self._units)
+        return Taken(False, seconds_of(longest), tuple(violated), rooms, self._units)
 
-    def _crowded(self, keys: Sequence[Key], cost: int, charged: int, now_ps: int) -> Taken:
+    def _crowded(self, keys: Sequence[Key], cost: int, charged: list[int], now_ps: int) -> Taken:
         """A key for which there is no room shares a counter."""
-        for cell, key in zip(self._plan[:charged], keys, strict=False):
+        for cell, key in zip(self._plan[: len(charged)], keys, strict=False):
             cell[0][key] -= cost * cell[2]
         return take_all(self.tables, keys, [cost] * len(keys), now_ps)
 
