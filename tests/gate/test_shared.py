@@ -457,7 +457,9 @@ def test_without_a_wait_the_share_decides_until_a_lease_is_there(store: Store) -
         assert sum(gate.admit(ANN).action == "allow" for _ in range(400)) == 249
         await gate.shared.flush()
         table = gate.shared.tables[0]
-        answer = (await ours.take([Charge("x", repr(("app", "shop")), table.meter, 0)])).answers[0]
+        answer = (
+            await ours.take([Charge("x", table.counter_of(("app", "shop")), table.meter, 0)])
+        ).answers[0]
         assert answer.left == 1000, "counters that actors share stand by themselves"
         place = repr(("app", "shop"))
         answer = (await ours.take([Charge(place, place, table.meter, 0)])).answers[0]

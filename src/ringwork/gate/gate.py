@@ -24,7 +24,7 @@ from ringwork.gate.limits.gcra import GcraTable
 from ringwork.gate.limits.generations import Generations
 from ringwork.gate.limits.leases import SharedTable
 from ringwork.gate.limits.model import FOREVER_PS, PS_PER_NS, PS_PER_S, Gcra, Key
-from ringwork.gate.limits.shared import SharedLimits
+from ringwork.gate.limits.shared import WAITS_MAX, SharedLimits
 from ringwork.gate.plan import Compiled, Plan
 from ringwork.gate.policy.load import digest_of
 from ringwork.gate.policy.model import Over, Policy, VolumeLimit
@@ -121,6 +121,11 @@ class Gate:
             return self._banned_decision(banned_ps)
         asked, shadowed = self._asked(facts)
         taking = divided(asked, shadowed, actor, now_ps)
+        for _ in range(WAITS_MAX):
+            if taking is None or not await self.shared.lease_under_way(taking.wanted):
+                break
+            now_ps = self._now_ps()
+            taking = divided(asked, shadowed, actor, now_ps)
         if taking is None:
             outcome = self._taken(asked, shadowed, now_ps)
         elif is_refused_here(taking, now_ps):

@@ -50,6 +50,11 @@ class Taking(Struct, frozen=True):
     shadowed: Sequence[Asked]
     """Not enforced, and without the store."""
 
+    @property
+    def wanted(self) -> list[tuple[SharedTable, Key, int]]:
+        """Of whom it asks for what."""
+        return [(one.table, one.key, one.cost) for one in self.asks]
+
 
 def divided(
     asked: Sequence[Asked], shadowed: Sequence[Asked], actor: tuple[str, ...], now_ps: int

@@ -53,6 +53,8 @@ class Held(Struct, gc=False):
     cost: int = 1
     incarnation: int = 0
     asking: bool = False
+    waiting: int = 0
+    """Units that others wait for, until the lease that is asked for is there."""
     owed: int = 0
     """Admitted without the store, and not told to it yet."""
     spent: int = 0
@@ -72,6 +74,7 @@ class SharedTable(Generations[Held]):
 
     __slots__ = (
         "_expiring",
+        "_label",
         "_remembers_ps",
         "_share_max",
         "alone",
@@ -84,13 +87,23 @@ class SharedTable(Generations[Held]):
     )
 
     def __init__(
-        self, limit: Shared, *, machines: int, is_strict: bool = False, keys_max: int = KEYS_MAX
+        self,
+        limit: Shared,
+        *,
+        machines: int,
+        is_strict: bool = False,
+        keys_max: int = KEYS_MAX,
+        label: str = "",
     ) -> None:
-        """Raises ValueError for a limit that can hold nothing, or without a machine."""
+        """``label``: tells its counters from those of a like limit, where keys do not.
+
+        Raises ValueError for a limit that can hold nothing, or without a machine.
+        """
         if machines < 1:
             raise ValueError(f"machines: expected 1 or more, got {machines}")
         super().__init__(HELD_PS, keys_max=keys_max)
         self.name = limit.name
+        self._label = label
         self.share, self._share_max = share_of(limit, machines, keys_max)
         self.meter, self.units_max = meter_of(limit)
         self._remembers_ps = 0 if is_strict else LEASE_PS
@@ -121,6 +134,17 @@ class SharedTable(Generations[Held]):
                     self._is_due(key, held)
                 return 0
         return self.take_alone(key, cost, now_ps)
+
+    def spend(self, key: Key, cost: int) -> Held | None:
+        """Units in hand, if there are enough; the short way of ``take``."""
+        held = self.newer.get(key)
+        if held is None or held.units < cost:
+            return None
+        held.units -= cost
+        held.spent += cost
+        if held.units <= held.low:
+            self._is_due(key, held)
+        return held
 
     def take_alone(self, key: Key, cost: int, now_ps: int) -> int:
         """By the share. What it admits is owed to the store."""
@@ -173,6 +197,10 @@ class SharedTable(Generations[Held]):
 
     # ---- what is asked of the store -------------------------------------------------------------
 
+    def counter_of(self, key: Key) -> str:
+        """How the store names it."""
+        return f"{self._label}{key!r}"
+
     def held(self, key: Key) -> Held:
         """What is known of a key, from now on."""
         found = self.get(key)
@@ -199,7 +227,7 @@ class SharedTable(Generations[Held]):
         ahead = 0 if held.asking or not cost else self._ahead(held, cost, now_ps)
         if ahead:
             held.asking = True
-        return Charge(actor, repr(key), self.meter, cost, mode, ahead)
+        return Charge(actor, self.counter_of(key), self.meter, cost, mode, ahead)
 
     def unheard(self, key: Key, charge: Charge) -> None:
         """No answer came: whether it was charged nobody knows, so nothing of it is in hand."""
@@ -248,19 +276,23 @@ class SharedTable(Generations[Held]):
             if held.until_ps <= now_ps and held.units > 0 and not held.asking:
                 units, held.units = held.units, 0
                 if held.incarnation == incarnation:
-                    yield key, held, Charge(held.actor, repr(key), self.meter, units, "back")
+                    yield (
+                        key,
+                        held,
+                        Charge(held.actor, self.counter_of(key), self.meter, units, "back"),
+                    )
         due, self.due = self.due, {}
         for key, held in due.items():
             actor = held.actor or repr(key)
             if held.owed > 0:
                 owed, held.owed = held.owed, 0
-                yield key, held, Charge(actor, repr(key), self.meter, owed, "owed")
+                yield key, held, Charge(actor, self.counter_of(key), self.meter, owed, "owed")
             elif not held.asking and held.cost and (more := self._ahead(held, held.cost, now_ps)):
                 held.asking = True
                 yield (
                     key,
                     held,
-                    Charge(actor, repr(key), self.meter, held.cost, "alone", more - 1),
+                    Charge(actor, self.counter_of(key), self.meter, held.cost, "alone", more - 1),
                 )
 
     def refilled(
@@ -285,7 +317,8 @@ class SharedTable(Generations[Held]):
         wanted = held.spent * AHEAD_PS // max(since_ps, AHEAD_PS)
         if since_ps > LEASE_PS:
             held.spent, held.since_ps = 0, now_ps
-        return max(min(self.lease_max - held.units, max(wanted, cost)), 0) // cost
+        wanted = max(wanted, held.waiting, cost)
+        return max(min(self.lease_max - held.units, wanted), 0) // cost
 
     def _granted(self, key: Key, held: Held, units: int, incarnation: int, now_ps: int) -> None:
         if units:

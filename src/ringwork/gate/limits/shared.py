@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 
 from ringwork.gate.limits.leases import Held, Shared, SharedTable
 from ringwork.gate.limits.model import PS_PER_NS, PS_PER_S, Key, Taken, seconds_of
-from ringwork.gate.limits.multi import take_all
+from ringwork.gate.limits.multi import NONE, take_all
 from ringwork.kernel.counters import Answered, Charge, Mode
 from ringwork.kernel.errors import StoreDown
 from ringwork.kernel.ports import Clock, SharedCounters
@@ -19,6 +19,8 @@ from ringwork.kernel.ports import Clock, SharedCounters
 FLUSH_S: Final = 0.05
 FLUSH_MAX: Final = 100
 """Keys in one call."""
+WAITS_MAX: Final = 3
+"""For leases that others ask for; then a request asks for itself."""
 LEAST_WAIT_PS: Final = PS_PER_S
 """Told to who is refused because the store is down."""
 
@@ -53,12 +55,44 @@ class SharedLimits:
         self.store = store
         self.machines = machines
         self.tables: Sequence[SharedTable] = ()
+        self._leasing: dict[tuple[SharedTable, Key], asyncio.Future[None]] = {}
+        """Leases that are asked for now, for others who need the same."""
         self._now_ns = clock.monotonic_ns
 
     async def ask(self, asks: Sequence[Ask]) -> Heard:
         """One round trip for all; without an answer, by the share, or refused, as rules say."""
         now_ps = self._now_ns() * PS_PER_NS
         charges = [one.table.charge(one.key, one.cost, one.actor, one.mode, now_ps) for one in asks]
+        leasing = [
+            (one.table, one.key) for one, charge in zip(asks, charges, strict=True) if charge.ahead
+        ]
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._leasing.update(dict.fromkeys(leasing, done))
+        try:
+            return await self._asked(asks, charges)
+        finally:
+            for one in leasing:
+                del self._leasing[one]
+            done.set_result(None)
+
+    async def lease_under_way(self, asked: Iterable[tuple[SharedTable, Key, int]]) -> bool:
+        """Wait for the first lease that another request asks for already; False: there is none.
+
+        So that a key that becomes busy is asked about once, and not by all who come meanwhile.
+        """
+        for table, key, cost in asked:
+            done = self._leasing.get((table, key))
+            if done is not None:
+                held = table.held(key)
+                held.waiting += cost
+                try:
+                    await asyncio.shield(done)
+                finally:
+                    held.waiting -= cost
+                return True
+        return False
+
+    async def _asked(self, asks: Sequence[Ask], charges: Sequence[Charge]) -> Heard:
         try:
             answered = await self.store.take(charges)
         except BaseException as error:
@@ -175,8 +209,12 @@ class SharedLimiter:
     ) -> None:
         """``is_strict``: without leases. Raises ValueError for limits that can hold nothing."""
         self.shared = SharedLimits(store, machines=machines, clock=clock)
-        self.tables = [SharedTable(one, machines=machines, is_strict=is_strict) for one in limits]
+        self.tables = [
+            SharedTable(one, machines=machines, is_strict=is_strict, label=f"{number} ")
+            for number, one in enumerate(limits)
+        ]
         self.shared.tables = self.tables
+        self._ones = [1] * len(self.tables)
         self._now_ns = clock.monotonic_ns
 
     async def take(self, keys: Sequence[Key], cost: int = 1) -> Taken:
@@ -186,34 +224,57 @@ class SharedLimiter:
                 f"expected {len(self.tables)} keys and a cost of 0 or more; got {len(keys)} keys, "
                 f"cost {cost}"
             )
+        if taken := self._in_hand(keys, cost):
+            return taken
+        pairs = list(zip(self.tables, keys, strict=True))
+        for _ in range(WAITS_MAX):
+            now_ps = self._now_ns() * PS_PER_NS
+            short = [
+                (table, key, cost) for table, key in pairs if table.is_short(key, cost, now_ps)
+            ]
+            if not await self.shared.lease_under_way(short):
+                break
+        return await self._ask(pairs, cost)
+
+    def _in_hand(self, keys: Sequence[Key], cost: int) -> Taken | None:
+        """The short way: units of every key are in hand."""
+        rooms: list[int] = []
+        for table, key in zip(self.tables, keys, strict=True):
+            held = table.spend(key, cost)
+            if held is None:
+                for before, spent in zip(self.tables[: len(rooms)], keys, strict=False):
+                    before.unspend(spent, cost)
+                return None
+            rooms.append(held.left + held.units)
+        return Taken(True, 0.0, NONE, rooms, self._ones)
+
+    async def _ask(self, pairs: Sequence[tuple[SharedTable, Key]], cost: int) -> Taken:
         now_ps = self._now_ns() * PS_PER_NS
-        counters: list[Key] = [(str(number), key) for number, key in enumerate(keys)]
-        pairs = list(zip(self.tables, counters, strict=True))
         asks: list[Ask] = []
         in_hand: list[tuple[SharedTable, Key]] = []
-        for table, counter in pairs:
+        for table, key in pairs:
             if now_ps >= table.swap_ps:
                 table.turn(now_ps)
-            if table.is_short(counter, cost, now_ps):
-                asks.append(Ask(table, counter, cost, repr(counter), "all", False))
+            if table.is_short(key, cost, now_ps):
+                asks.append(Ask(table, key, cost, table.counter_of(key), "all", False))
             else:
-                in_hand.append((table, counter))
+                in_hand.append((table, key))
         if not asks:
-            return take_all(self.tables, counters, [cost] * len(keys), now_ps)
-        refusing = {id(t): w for t, c in in_hand if (w := t.wait_ps(c, cost, now_ps))}
+            return take_all(self.tables, [key for _, key in pairs], [cost] * len(pairs), now_ps)
+        refusing = {id(t): w for t, key in in_hand if (w := t.wait_ps(key, cost, now_ps))}
         if not refusing:
-            for table, counter in in_hand:  # now, since others go on while this waits
-                table.take(counter, cost, now_ps)
+            for table, key in in_hand:  # now, since others go on while this waits
+                table.take(key, cost, now_ps)
             heard = await self.shared.ask(asks)
             now_ps = self._now_ns() * PS_PER_NS
             refusing = {id(one.table): w for one, w in zip(asks, heard.waits_ps, strict=True) if w}
             if refusing:
-                for table, counter in in_hand:
-                    table.unspend(counter, cost)
+                for table, key in in_hand:
+                    table.unspend(key, cost)
         return Taken(
             not refusing,
             seconds_of(max(refusing.values(), default=0)),
             tuple(one.name for one in self.tables if id(one) in refusing),
-            [table.stands(counter, now_ps)[0] for table, counter in pairs],
-            [1] * len(keys),
+            [table.stands(key, now_ps)[0] for table, key in pairs],
+            self._ones,
         )
