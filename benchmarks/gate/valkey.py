@@ -2,8 +2,9 @@
 
 Ours decides five keys in one round trip, all or nothing, or one key by a lease; ``limits`` decides
 one key in one round trip of its own, on a client without waiting for others. Answers are compared
-first, with limits of a day, of which a short run sees nothing come back. Both sides take turns; by
-the wall clock, since the server is another process.
+first, with limits of a day, of which a short run sees nothing come back. Both sides take turns, and
+are compared by the CPU time of client and server together: the wall clock, which is told beside it,
+says as much about what else the machine does.
 """
 
 from __future__ import annotations
@@ -51,6 +52,11 @@ class Server:
     def limits(self, limit: int) -> dict[str, Callable[[str], bool]]:
         return peers(lambda: RedisStorage(f"redis+unix://{self.path}"), f"{limit}/day")
 
+    def cpu_s(self) -> float:
+        """Of this process and the server."""
+        told: dict[str, Any] = self.client.info("cpu")
+        return time.process_time() + float(told["used_cpu_user"]) + float(told["used_cpu_sys"])
+
     def scripts_run(self) -> int:
         stats: dict[str, Any] = self.client.info("commandstats")
         return int(stats.get("cmdstat_evalsha", {}).get("calls", 0))
@@ -64,43 +70,47 @@ def limiter(
 
 
 async def at_once(
-    take: Callable[[str], Awaitable[object]], keys: Sequence[str], tasks: int
+    take: Callable[[Sequence[str]], Awaitable[object]], asked: Sequence[Sequence[str]], tasks: int
 ) -> None:
     """Requests shared out among tasks, as a server has them."""
 
     async def some(start: int) -> None:
-        for key in keys[start::tasks]:
-            await take(key)
+        for keys in asked[start::tasks]:
+            await take(keys)
 
     await asyncio.gather(*(some(start) for start in range(tasks)))
 
 
-def per_s_of_limits(hit: Callable[[str], bool], keys: Sequence[str]) -> float:
-    began = time.perf_counter()
+def us_of_limits(
+    server: Server, hit: Callable[[str], bool], keys: Sequence[str]
+) -> tuple[float, float]:
+    """CPU microseconds of a decision, and decisions a second."""
+    cpu, began = server.cpu_s(), time.perf_counter()
     for key in keys:
         hit(key)
-    return len(keys) / (time.perf_counter() - began)
+    took = time.perf_counter() - began
+    return (server.cpu_s() - cpu) / len(keys) * 1e6, len(keys) / took
 
 
-async def per_s_of_ours(
+async def us_of_ours(
     server: Server, limits: Sequence[int], keys: Sequence[str], *, is_strict: bool, tasks: int
-) -> tuple[float, int]:
-    """Decisions a second, and round trips."""
+) -> tuple[float, float, int]:
+    """CPU microseconds of a decision, decisions a second, and round trips."""
     store = server.counters()
     ours = limiter(store, limits, is_strict=is_strict)
     flushing = asyncio.create_task(ours.shared.run())
 
-    async def one(key: str) -> None:
-        await ours.take(
-            (key, f"net-{key[-2:]}", f"route-{key[-1]}", f"app-{key[-1]}", "all")[: len(limits)]
-        )
-
-    began = time.perf_counter()
-    await at_once(one, keys, tasks)
+    asked = [
+        (key, f"net-{key[-2:]}", f"route-{key[-1]}", f"app-{key[-1]}", "all")[: len(limits)]
+        for key in keys
+    ]
+    cpu, began = server.cpu_s(), time.perf_counter()
+    await at_once(ours.take, asked, tasks)
     speed = len(keys) / (time.perf_counter() - began)
+    cpu_us = (server.cpu_s() - cpu) / len(keys) * 1e6
     flushing.cancel()
     await store.close()
-    return speed, store.round_trips
+    return cpu_us, speed, store.round_trips
 
 
 async def check_answers(server: Server) -> None:
@@ -123,10 +133,14 @@ async def round_trips(server: Server, count: int) -> Goal:
     """Counted by the server: how often a script ran for one decision over five keys."""
     server.client.flushall()
     before = server.scripts_run()
-    speed, trips = await per_s_of_ours(
+    _, speed, trips = await us_of_ours(
         server, [10**7] * 5, zipf(count, 1000), is_strict=True, tasks=1
     )
     ran = server.scripts_run() - before
+    server.client.flushall()
+    _, busy, _ = await us_of_ours(
+        server, [10**7] * 5, zipf(count, 1000), is_strict=True, tasks=AT_ONCE
+    )
     row = result(
         "round trips for a decision over five keys, all or nothing",
         ran / count,
@@ -136,42 +150,41 @@ async def round_trips(server: Server, count: int) -> Goal:
     )
     return {
         **row,
-        "peer": f"{trips} writes, {ran} scripts for {count}; {speed:,.0f}/s one after the other; limits: five",
+        "peer": f"{trips} writes, {ran} scripts for {count}; {speed:,.0f}/s one after the other, {busy:,.0f}/s with {AT_ONCE} at once; limits: five trips",
     }
 
 
 async def leases(server: Server, quick: bool) -> list[Goal]:
     count = 20_000 if quick else 100_000
     goals = []
-    for what, limit, keys, is_strict in (
-        ("by leases: 100 apps, 1 M a day", 10**6, zipf(count, 100), False),
-        ("60 a key, Zipf 10 k (2 % of it are no lease)", 60, zipf(count, 10_000), False),
-        ("five keys, strict", 10**7, zipf(count // 4, 10_000), True),
+    for what, limit, keys in (
+        ("by leases: 100 apps, 1 M a day", 10**6, zipf(count, 100)),
+        ("60 a key, Zipf 10 k (2 % of it are no lease)", 60, zipf(count, 10_000)),
     ):
-        ours, theirs = [], {}
+        ours: list[tuple[float, float]] = []
+        theirs: dict[str, list[tuple[float, float]]] = {}
+        trips = 0
         for _ in range(2 if quick else 5):
             for name, hit in server.limits(limit).items():
                 server.client.flushall()
-                theirs.setdefault(name, []).append(per_s_of_limits(hit, keys[: count // 10]))
+                theirs.setdefault(name, []).append(us_of_limits(server, hit, keys[: count // 10]))
             server.client.flushall()
-            width = 5 if is_strict else 1
-            speed, trips = await per_s_of_ours(
-                server, [limit] * width, keys, is_strict=is_strict, tasks=AT_ONCE
+            cpu_us, speed, trips = await us_of_ours(
+                server, [limit], keys, is_strict=False, tasks=AT_ONCE
             )
-            ours.append(speed)
-        speed = statistics.median(ours)
-        medians = {name: statistics.median(each) for name, each in theirs.items()}
-        quickest = max(medians.values())
-        told = f"limits 5.8: {', '.join(f'{name} {each:,.0f}/s' for name, each in medians.items())}; ours {speed:,.0f}/s, {trips:,} writes for {len(keys):,}"
+            ours.append((cpu_us, speed))
+        cpu_us, speed = (statistics.median(each) for each in zip(*ours, strict=True))
+        medians = {
+            name: [statistics.median(each) for each in zip(*some, strict=True)]
+            for name, some in theirs.items()
+        }
+        peer = ", ".join(
+            f"{name} {us:.0f} us ({per_s:,.0f}/s)" for name, (us, per_s) in medians.items()
+        )
+        told = f"limits 5.8: {peer}; ours {cpu_us:.1f} us ({speed:,.0f}/s), {trips:,} writes for {len(keys):,}"
         print(f"{what}: {told}")
-        ratio = speed * (5 if is_strict else 1) / quickest
-        goal = result(f"decisions over limits' quickest, {what}", ratio, 10, "x")
-        if is_strict:  # no goal of its own: a key of five against one round trip each
-            goal |= {
-                "target": 1,
-                "ok": ratio >= 1,
-                "goal": "keys decided over limits' quickest, five keys strict",
-            }
+        ratio = min(us for us, _ in medians.values()) / cpu_us
+        goal = result(f"decisions per CPU second over limits' quickest, {what}", ratio, 10, "x")
         goals.append({**goal, "ratio": round(ratio, 2), "peer": told})
     return goals
 

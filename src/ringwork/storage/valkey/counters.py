@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b, sha1
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
@@ -209,7 +210,7 @@ class ValkeyCounters:
             if tag is None:
                 tag = tags[one.actor] = self._named(b"actor", one.actor.encode())[:16]
             meter = one.meter
-            text = f"{one.counter}\0{meter!r}".encode()
+            text = f"{one.counter}\0{_told(meter)}".encode()
             name = b"rw:{%b}:%b" % (tag, self._named(b"counter", text))
             keys += (name, name + b":calls") if isinstance(meter, Score) else (name,)
             numbers += _numbers(one, meter)
@@ -229,6 +230,11 @@ def _numbers(one: Charge, meter: Meter) -> tuple[bytes | int, ...]:
     if isinstance(meter, Score):
         return (b"2", mode, one.cost, meter.maximum, meter.window_us, meter.block_us, one.at_us, 0)
     return (b"3", mode, one.cost, meter.limit, meter.window_us, one.at_us, 0, 0)
+
+
+@lru_cache(maxsize=1024)
+def _told(meter: Meter) -> str:
+    return repr(meter)
 
 
 def _answered(charges: Sequence[Charge], reply: Sequence[int], incarnation: int) -> Answered:
