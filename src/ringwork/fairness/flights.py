@@ -73,7 +73,9 @@ def observed_in(
         count, is_noisy = (0 if release.people is UNSET else release.people), True
     elif release.counted is not UNSET:
         count, is_noisy = release.counted, True
-    shares = eligible.shares_ppb if by == "impressions" else eligible.people_shares_ppb
+    shares, eligible_noise_ppb = eligible.shares_ppb, eligible.noise_ppb
+    if by == "people":
+        shares, eligible_noise_ppb = eligible.people_shares_ppb, eligible.people_noise_ppb
     people = 0 if by == "people" or release.people is UNSET else max(release.people, 0)
     unit, sums = release.unit.get(attribute, 0), of_sums[attribute]
     if unit < 1 or len(shares) != groups or len(sums) not in (groups, groups + 1):
@@ -89,6 +91,7 @@ def observed_in(
         sums=sums,
         unit=unit,
         eligible_ppb=shares,
+        eligible_noise_ppb=eligible_noise_ppb,
         noise_variance=round(noise * unit * unit * exact.NOISE_UNIT),
         impressions_noise_variance=round(noise * exact.NOISE_UNIT) if is_noisy else 0,
     )

@@ -8,7 +8,8 @@ as it stands); writers refuse them.
 
 Beyond the words of 4.10, all optional, since some figures could not be recomputed without:
 ``release.people_sums``, ``eligible.people_shares_ppb`` and ``budget.people_sigma`` (variance by
-people), ``eligible.by``, ``by`` and the two weighted shares of a coverage row.
+people), ``eligible.by``, ``eligible.noise_ppb`` and ``people_noise_ppb``, ``by`` and the two
+weighted shares of a coverage row.
 """
 
 from __future__ import annotations
@@ -79,6 +80,10 @@ class Plan(Body, frozen=True, kw_only=True):
     kappa_ppm: tuple[Ppm, ...] = ()
     controlled: tuple[str, ...] = ()
     """Attributes that are steered, in the order of the prices of ``control`` records."""
+    eligible_epsilon_micro: Count = 0
+    """What measuring an audience costs, once in a window (replace, at ``delta``). 0, and left out:
+    eligible shares have no noise."""
+    eligible_window_days: Count = 0
 
 
 class Tables(Body, frozen=True, kw_only=True):
@@ -112,6 +117,11 @@ class Eligible(Struct, frozen=True, kw_only=True, omit_defaults=True):
     people_shares_ppb: Vector = ()
     by: By | UnsetType = UNSET
     """What ``shares_ppb`` weigh people by: recent impressions of all ads, or each once."""
+    noise_ppb: Ppb = 0
+    """Standard deviation of the privacy noise on the sum of one group of ``shares_ppb``, as a share
+    of all groups together, rounded up. 0, and left out: none."""
+    people_noise_ppb: Ppb = 0
+    """The same of ``people_shares_ppb``."""
 
 
 class Ad(Body, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from typing import Final
 from ringwork.fairness.control.steering import Steering
 from ringwork.fairness.delivery.controlling import Controlling
 from ringwork.fairness.delivery.events import ClustersReleased
+from ringwork.fairness.delivery.measuring import Measuring
 from ringwork.fairness.delivery.opening import Opening
 from ringwork.fairness.delivery.releasing import Releasing, has_more, is_due
 from ringwork.fairness.delivery.work import LiveAd, Work, record
@@ -40,10 +41,14 @@ class Desk:
         clusters: int,
         cluster_people: int,
         cluster_sigma: float,
+        audience_still_s: int,
     ) -> None:
-        """``cluster_people``: met in a period, before their table of clusters is released."""
+        """``cluster_people``: met in a period, before their table of clusters is released.
+
+        ``audience_still_s``: an audience that has grown since is not measured yet.
+        """
         self._work = work
-        self._opening = Opening(work)
+        self._opening = Opening(work, Measuring(work, still_s=audience_still_s))
         self._releasing = Releasing(work)
         self.controlling = Controlling(work, tables, cluster_sigma=cluster_sigma)
         self.controlled = work.enclave.controlled

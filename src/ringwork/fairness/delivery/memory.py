@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ringwork.fairness.delivery.audiences import Audiences
 from ringwork.fairness.delivery.audit_log import AuditLog
 from ringwork.fairness.delivery.budgets import Budgets
 from ringwork.fairness.delivery.cells import Cells
@@ -14,8 +15,16 @@ class FairnessMemory:
 
     def __init__(self) -> None:
         self.people = People()
+        self.audiences = Audiences()
         self.flights = Flights()
         self.cells = Cells()
         self.budgets = Budgets()
         self.log = AuditLog()
-        self.folds = (self.people, self.flights, self.cells, self.budgets, self.log)
+        self.folds = (
+            self.people,
+            self.audiences,
+            self.flights,
+            self.cells,
+            self.budgets,
+            self.log,
+        )

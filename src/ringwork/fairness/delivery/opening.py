@@ -10,9 +10,8 @@ from msgspec.structs import asdict
 
 from ringwork.fairness.coverage import report_of
 from ringwork.fairness.delivery.events import FlightOpened
-from ringwork.fairness.delivery.recent import DAY_US
+from ringwork.fairness.delivery.measuring import Measuring, Mix, terms_of
 from ringwork.fairness.delivery.work import LiveAd, Work, record
-from ringwork.fairness.enclave import Mix
 from ringwork.fairness.flights import model_of
 from ringwork.fairness.measure import exact
 from ringwork.fairness.measure.confusion import implied_blur
@@ -53,7 +52,10 @@ def period_of(plan: Plan, now_us: int) -> str:
 
 
 def plan_record(work: Work, period: str) -> PlanRecord:
-    """What the log says of the plan: its intersections are attributes like the others."""
+    """What the log says of the plan: its intersections are attributes like the others.
+
+    Raises ConfigurationError without an accountant. What it says is remembered: seconds at first.
+    """
     plan = work.plan
     estimated = {name for name, one in plan.attributes.items() if one.measured != "declared"}
     groups, proxied = {}, []
@@ -75,14 +77,24 @@ def plan_record(work: Work, period: str) -> PlanRecord:
         cap=plan.privacy.contributions_max,
         kappa_ppm=plan.kappa_ppm,
         controlled=work.enclave.controlled,
+        eligible_epsilon_micro=_audience_epsilon_micro(work),
+        eligible_window_days=plan.eligible_window_days,
     )
+
+
+def _audience_epsilon_micro(work: Work) -> int:
+    """The dearer of the two ways to measure an audience; 0 without noise."""
+    both = (terms_of(work.plan, weighed=one) for one in (False, True))
+    costs = [accounting.cost(one, len(work.enclave.blocks)) for one in both if one is not None]
+    return max((one.replace_micro for one in costs), default=0)
 
 
 class Opening:
     """Records what releases need before them."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, measuring: Measuring) -> None:
         self._work = work
+        self._measuring = measuring
 
     async def period(self) -> str:
         """Begin the log and the period where they have not begun; returns the period's name."""
@@ -104,7 +116,7 @@ class Opening:
                 name=tables.name, sha256=tables.sha256, rows=rows, demo_tables=tables.demo_tables
             )
             bodies.append(told)
-        plan = plan_record(work, name)
+        plan = await asyncio.to_thread(plan_record, work, name)
         if state.plan is not None and state.plan.period != name:
             await self._close_period(state.plan)
         # What is read back has lost the order of the attributes, which means nothing here.
@@ -153,13 +165,15 @@ class Opening:
             return found
         return [*found, model_of(attribute, blur)]
 
-    async def flight(self, live: LiveAd) -> bool:
-        """Open an ad's flight, or a new segment of it; False where nothing can be measured.
+    async def flight(self, live: LiveAd) -> None:
+        """Open an ad's flight, or a new segment of it, with what its audience was measured to be.
 
-        Raises Refused (audience-empty, budget-exceeded), ConfigurationError without an accountant.
+        It keeps that mix for as long as the segment is open, whatever windows go by: its releases
+        are cumulative, and are held against one baseline. Raises Refused as ``Measuring.mix`` and
+        budget-exceeded, ConfigurationError without an accountant.
         """
         work = self._work
-        mix = work.enclave.mix(live.audience, day=work.now_us() // DAY_US)
+        mix = await self._measuring.mix(live.audience)
         privacy, vectors = work.plan.privacy, len(work.enclave.layout.blocks)
         await asyncio.to_thread(accounting.cost, privacy, vectors)  # remembered: it takes seconds
 
@@ -169,7 +183,6 @@ class Opening:
             record(command, _ad(live, mix, declared.segment), _budget(declared))
 
         await work.commit(decide)
-        return True
 
     def _opened(self, live: LiveAd, mix: Mix, declared: FlightDeclared) -> FlightOpened:
         return FlightOpened(
@@ -180,6 +193,7 @@ class Opening:
             live.advertiser,
             live.category,
             self._work.enclave.tables.sha256,
+            mix.known,
         )
 
 
