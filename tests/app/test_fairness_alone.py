@@ -29,6 +29,7 @@ FEW = {
     "RINGWORK_FAIRNESS__CLUSTERS": "2",
     "RINGWORK_FAIRNESS__CLUSTER_PEOPLE": "100",
     "RINGWORK_FAIRNESS__CLUSTER_SIGMA": "2",
+    "RINGWORK_FAIRNESS__AUDIENCE_STILL_S": "0",
 }
 """So that a few people are enough to be steered by."""
 COUNT = 1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,10 @@ from ringwork.kernel.clock import ManualClock
 from tests.app.logged import unbroken
 from tests.app.served import EPOCH_US, Client, serve
 
-OWN = FairnessSettings(clusters=8, cluster_people=100, cluster_sigma=2.0)
+OWN = FairnessSettings(
+    plan=str(Path(__file__).with_name("exact_eligible.yaml")),
+    clusters=8, cluster_people=100, cluster_sigma=2.0,
+)  # fmt: skip
 PEOPLE = demo_people(7, 240)
 SEXES = ("female", "male")
 

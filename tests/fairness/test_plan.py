@@ -51,6 +51,9 @@ def test_a_plan_of_ones_own() -> None:
         ((b"minimum", b"periods: [[p, 2026-02-01, 2026-01-01]]\nminimum"), "periods"),
         ((b"name: mine", b"name: ["), "mine.yaml"),
         ((b"source", b"sauce"), "sauce"),
+        ((b"minimum", b"eligible_sigma: 0\nminimum"), "eligible_sigma"),
+        ((b"minimum", b"eligible_sigma: 501\nminimum"), "eligible_sigma"),
+        ((b"minimum", b"eligible_impressions_max: 0\nminimum"), "eligible_impressions_max"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(change: tuple[bytes, bytes], says: str) -> None:

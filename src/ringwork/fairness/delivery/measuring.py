@@ -97,7 +97,7 @@ class Measuring:
         plan, blocks = work.plan, work.enclave.blocks
         if plan.eligible_sigma is None:
             sums = _exact(work.enclave.counted(audience, day=now_us // DAY_US), plan, blocks)
-            return self._mix(sums, audience)
+            return self._mix(sums)
         key = key_of(
             audience,
             tables=work.enclave.tables.sha256,
@@ -111,7 +111,7 @@ class Measuring:
             await self._measure(key, audience, window, now_us)
             found = work.memory.audiences.of(key, window)
             assert found is not None
-        return self._mix(found.sums, audience)
+        return self._mix(found.sums)
 
     def _require_settled(self, key: str, audience: Audience, now_us: int) -> None:
         """An audience is measured once: so not while its people are still being told of."""
@@ -186,7 +186,7 @@ class Measuring:
 
     # ---- computed from what was released --------------------------------------------------------
 
-    def _mix(self, sums: AudienceSums, audience: Audience) -> Mix:
+    def _mix(self, sums: AudienceSums) -> Mix:
         enclave = self._work.enclave
         found: dict[str, Eligible] = {}
         for block in enclave.blocks:
@@ -198,8 +198,10 @@ class Measuring:
             if one.attribute in found
         }
         if not eligible:
+            block = enclave.blocks[0]
+            people = max(sum(sums.people[block.attribute]) // block.unit, 0)
             raise _refused(
-                "audience-empty", "expected enough people of a known group who are eligible"
+                "audience-empty", f"expected somebody of a known group among {people} people"
             )
         controlled = [found[one] for one in enclave.controlled if one in found]
         known: tuple[tuple[int, int], ...] = ()
