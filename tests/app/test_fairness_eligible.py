@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 
 import msgspec
 import numpy as np
@@ -14,6 +15,7 @@ from ringwork.app.fairness_log import FILE_NAME
 from ringwork.fairness.audit import SOUND, audited
 from ringwork.fairness.delivery.events import Audience, AudienceMeasured, PersonShownAds
 from ringwork.fairness.delivery.recent import DAY_US
+from ringwork.fairness.enclave import Counted
 from ringwork.fairness.settings import FairnessSettings
 from ringwork.fairness.tables.demo import demo_people
 from ringwork.kernel.clock import ManualClock
@@ -409,3 +411,49 @@ def test_noise_that_costs_more_than_the_plan_allows_measures_nothing(run):
         assert "cost at most epsilon 4" in found["unmeasured"]
 
     assert not released(run(scenario, "1"))
+
+
+def test_a_person_moves_the_sums_by_no_more_than_the_noise_is_made_for(run):
+    """Replaced: sqrt 2 of a block's unit; and the most that one person weighs, of it, weighed.
+
+    Added: one unit. Whatever the person was shown, and whoever they become.
+    """
+
+    async def scenario(client: Client) -> None:
+        await describe(client)
+        await register(client, "first")
+        many = [{"id": f"m{one}", "ad": "first", "person": "u0", "cluster": 1,
+                 "time_us": EPOCH_US, "price_nanos": 1} for one in range(50)]  # fmt: skip
+        await told(client, "/v1/fairness/impressions", {"impressions": many})
+        enclave = client.app.platform.fairness.desk._work.enclave
+        today = EPOCH_US // DAY_US
+
+        async def after(**members: str) -> Counted:
+            await told(client, "/v1/fairness/people", {"people": [{"person": "u0", **members}]})
+            while enclave.catch_up():
+                pass
+            return enclave.counted(Audience(), day=today)
+
+        lives = [
+            {"surname": str(TOWN.surname[number]), "zip": str(TOWN.zip[number]), "sex": sex, "age": age}
+            for number, sex, age in ((3, "female", "18-24"), (40, "male", ""), (77, "", "65+"))
+        ]  # fmt: skip
+        found = [await after(**one) for one in lives]
+        erased = await client.admin.post("/v1/erasures", json={"subject": "person/u0"})
+        assert erased.status_code == 201
+        while enclave.catch_up():
+            pass
+        without = enclave.counted(Audience(), day=today)
+        moved = 0.0
+        for one, other in [*itertools.combinations(found, 2), *((one, without) for one in found)]:
+            most = 1.0 if other is without else 2**0.5
+            for block in enclave.blocks:
+                name, unit = block.attribute, block.unit
+                once = np.subtract(one.people[name], other.people[name])
+                weighed = np.subtract(one.weighed[name], other.weighed[name])
+                assert np.linalg.norm(once) <= most * unit + 1e-9
+                assert np.linalg.norm(weighed) <= 30 * most * unit + 1e-9
+                moved = max(moved, np.linalg.norm(weighed) / unit)
+        assert moved == pytest.approx(30 * 2**0.5), "the bound is met: fifty impressions are thirty"
+
+    run(scenario, "null")

@@ -14,15 +14,16 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from msgspec.structs import replace
 from playwright.sync_api import Browser, sync_playwright
 
-from ringwork.fairness.audit import Auditor, audited
+from ringwork.fairness.audit import SOUND, Auditor, audited
 from ringwork.fairness.dossier import archive_of, bundle, changes, provider_of, risks
 from ringwork.fairness.records import Ad, Eligible, Override, Tables
 from ringwork.fairness.rendering import COLUMNS, answer_of, differences, to_csv, to_html, to_json
 from ringwork.fairness.report import document_of
 from ringwork.kernel.errors import Refused
-from tests.fairness.logs import RACE_MIX, ad, begun, budget, made, release
+from tests.fairness.logs import RACE_MIX, START_US, ad, begun, budget, made, plan, release
 
 LOG = made(6, episodes=2)
 DOCUMENT = document_of(audited(io.BytesIO(LOG)))
@@ -258,3 +259,58 @@ def test_the_page_is_readable_by_all_and_fits_a_narrow_screen(
     assert [(one["id"], one["nodes"][0]["html"]) for one in violations] == []
     page.close()
     assert set(COLUMNS) >= {"proxy_ppb", "deattenuated_ppb"}
+
+
+def with_noise(noise_ppb: int, epsilon_micro: int) -> Auditor:
+    """A log of one ad whose eligible shares have noise."""
+    file = io.BytesIO()
+    trail = begun(file)
+    told = replace(
+        plan(), period="2026-2", eligible_epsilon_micro=epsilon_micro, eligible_window_days=30
+    )
+    one = ad("a")
+    eligible = {name: replace(mix, noise_ppb=noise_ppb) for name, mix in one.eligible.items()}
+    bodies = (
+        told,
+        replace(one, eligible=eligible),
+        budget("a"),
+        release("a", 1, 1000, random.Random(3)),
+    )
+    for number, body in enumerate(bodies):
+        trail.record(body, time_us=START_US + 5 + number)
+    trail.figures("a", time_us=START_US + 9)
+    trail.report(time_us=START_US + 10)
+    file.seek(0)
+    auditor = audited(file)
+    assert auditor.found.verdict == SOUND, auditor.found.findings
+    return auditor
+
+
+def test_a_report_says_what_protects_those_who_were_eligible():
+    (noisy,), (exact,) = (
+        [one for one in document_of(with_noise(*given)).assumptions if "eligible" in one]
+        for given in ((6_000_000, 995_438), (0, 0))
+    )
+    assert "epsilon 1.00 (replace)" in noisy
+    assert "once in 30 days" in noisy
+    assert "Of 1 ads who was eligible is stated without privacy noise" in exact
+    assert exact in to_html(document_of(with_noise(0, 0))).replace("&#39;", "'")
+
+
+def test_an_audit_recomputes_intervals_with_the_noise_of_who_was_eligible():
+    """A log that leaves it out states other intervals than its audit finds."""
+    for attribute in ("sex", "race"):
+        narrow, wide = (
+            with_noise(noise, 995_438).state.direct("a", attribute) for noise in (0, 20_000_000)
+        )
+        assert wide[1] - wide[0] > 1.5 * (narrow[1] - narrow[0])
+    narrow, wide = (
+        with_noise(noise, 995_438).state.figure("a", "race", "impressions")
+        for noise in (0, 20_000_000)
+    )
+    assert narrow.proxy_ppb == wide.proxy_ppb
+    assert (
+        wide.interval_ppb[1] - wide.interval_ppb[0]
+        > narrow.interval_ppb[1] - narrow.interval_ppb[0]
+    )
+    assert wide.within_ppm != narrow.within_ppm

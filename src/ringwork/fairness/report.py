@@ -190,7 +190,30 @@ def document_of(auditor: Auditor) -> Document:
             )
             for one in state.models.values()
         ),
+        assumptions=(*ASSUMPTIONS, *_of_eligible(state, plan)),
     )
+
+
+def _of_eligible(state: Recomputation, plan: Plan) -> list[str]:
+    """What protects those who were eligible, or that nothing does."""
+    exact = sum(
+        any(one.noise_ppb == 0 for segment in flight.parts for one in segment.ad.eligible.values())
+        for _, flight in state.of_period()
+    )
+    found = []
+    if plan.eligible_epsilon_micro:
+        found.append(
+            f"Who was eligible is a noisy release, once in {plan.eligible_window_days} days for all"
+            f" ads of an audience: at most epsilon {plan.eligible_epsilon_micro / MICRO:.2f} "
+            "(replace) for each audience that a person is in, beside what ads cost. Intervals hold "
+            "its noise."
+        )
+    if exact:
+        found.append(
+            f"Of {exact} ads who was eligible is stated without privacy noise: whoever knows that "
+            "two audiences differ by one person learns that person's groups."
+        )
+    return found
 
 
 def _figures(state: Recomputation, plan: Plan) -> list[AdFigure]:
