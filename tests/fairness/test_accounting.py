@@ -7,6 +7,8 @@ from math import erf, exp, sqrt
 import msgspec
 import pytest
 
+from ringwork.fairness.delivery.measuring import terms_of
+from ringwork.fairness.measure.sums import Layout
 from ringwork.fairness.plan import PrivacyPlan, preset, presets
 from ringwork.fairness.privacy import accounting
 from ringwork.fairness.privacy.accounting import (
@@ -111,3 +113,24 @@ def test_importing_the_part_imports_no_heavy_library() -> None:
         "sys.exit(any(one in sys.modules for one in ('numba', 'scipy', 'dp_accounting', 'pyarrow')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks", "add_remove", "replace"),
+    [("united-states", 4, 0.69, 1.00), ("us-v-meta", 3, 0.59, 0.85), ("canada", 3, 0.59, 0.85)],
+)
+def test_an_audience_costs_what_the_page_says_whichever_sums_are_released(
+    name, blocks, add_remove, replace
+) -> None:
+    """Both kinds of sums at sqrt 2 times the noise cost what one costs, rounded up."""
+    plan = preset(name)
+    assert len(Layout.of(plan).blocks) + (name != "united-states") == blocks, "both crossed"
+    for weighed in (False, True):
+        found = cost(terms_of(plan, weighed=weighed), blocks)
+        assert found.replace_micro <= MICRO
+        assert found.replace_micro / MICRO == pytest.approx(replace, abs=0.006)
+        assert found.add_remove_micro / MICRO == pytest.approx(add_remove, abs=0.006)
+        # One Gaussian release: Balle, Wang, with sums by impressions in units of their own noise.
+        alone = 12 / sqrt(2 * blocks)
+        assert delta_of(found.replace_micro / MICRO, alone) == pytest.approx(1e-6, rel=0.02)
+    assert terms_of(msgspec.structs.replace(plan, eligible_sigma=None), weighed=True) is None

@@ -28,6 +28,7 @@ from ringwork.kernel.errors import Refused
 from tests.fairness.logs import (
     OTHER_SEED,
     SEED,
+    START_US,
     ad,
     begun,
     budget,
@@ -539,6 +540,26 @@ def test_a_script_of_sixty_lines_without_our_imports_gets_the_same_coverage() ->
     ours = [json.loads(canonical(wire(row))) for row in coverage(auditor.state, plan)]
     assert rows[-len(ours) :] == ours
     assert len(rows) == auditor.found.coverage_rows
+
+
+def test_the_script_agrees_where_noise_is_more_than_all_impressions() -> None:
+    """A first release whose sums are noise: half the sum of differences is above one, and cut."""
+    file = io.BytesIO()
+    trail = begun(file)
+    eligible = {
+        name: msgspec.structs.replace(mix, noise_ppb=20_000_000)
+        for name, mix in ad("a").eligible.items()
+    }
+    only_sex = Release(ad="a", episode=1, impressions=2, sums={"sex": (10, -9, 1)}, unit={"sex": 1})
+    bodies = (msgspec.structs.replace(ad("a"), eligible=eligible), budget("a"), only_sex)
+    for number, body in enumerate(bodies):
+        trail.record(body, time_us=START_US + 5 + number)
+    (figure,) = trail.figures("a", time_us=START_US + 8)
+    assert figure.proxy_ppb == 10**9
+    trail.report(time_us=START_US + 9)
+    assert found_in(file.getvalue()).word == "sound"
+    done = independent(file.getvalue())
+    assert done.returncode == 0, done.stderr
 
 
 def wire(row: Coverage) -> object:

@@ -44,7 +44,7 @@ SAMPLES_MAX: Final = 5
 NAMES: Final = frozenset({"idempotency_keys/1", "fairness_flights/1", "fairness_people/2"})
 """Kept of what names people: fingerprints of commands' bodies, which hold their ids, and whom
 special ads reached and how often ads were shown, of those who allow it; of that nothing is read but
-noisy sums, and the mix of whole audiences."""
+noisy sums (where a plan has noise)."""
 
 REACHED: Final = frozenset({SpecialAdSold.TYPE, SpecialAdShown.TYPE})
 """Events whose subject is whom a special ad reached."""

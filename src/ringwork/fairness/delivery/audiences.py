@@ -58,7 +58,7 @@ def key_of(
 ) -> str:
     """One key for all that says the same: the order of regions means nothing."""
     regions = sorted(set(audience.regions)), sorted(set(audience.excluded_regions))
-    said = msgspec.json.encode((regions, tables, groups, window_days))
+    said = msgspec.json.encode((regions, tables, groups, window_days), order="deterministic")
     return hashlib.blake2b(said, digest_size=16).hexdigest()
 
 
