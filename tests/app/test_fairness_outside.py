@@ -93,6 +93,21 @@ def test_duplicates_count_once_and_late_ones_go_to_the_next_release(run):
     run(scenario)
 
 
+def test_a_batch_that_passes_several_thresholds_is_one_release(run):
+    async def scenario(client: Client) -> None:
+        await registered(client, described())
+        await told(client, "impressions", shown(range(122)))
+        first = (await view(client))["release"]
+        assert (first["episode"], first["impressions"]) == (1, 122)
+        await told(client, "impressions", shown(range(122, 171)))
+        assert (await view(client))["release"] == first, "49 more, and the next waits for 50"
+        await told(client, "impressions", shown([171]))
+        second = (await view(client))["release"]
+        assert (second["episode"], second["impressions"]) == (2, 172)
+
+    run(scenario)
+
+
 def test_no_impressions_no_release(run):
     async def scenario(client: Client) -> None:
         await registered(client, described())

@@ -61,22 +61,35 @@ class _Counted(Struct, frozen=True, kw_only=True):
     people_sigma: Fraction = Fraction(0)
 
 
-def due_at(releases: int, expected_impressions: int, episodes: int) -> int | None:
-    """Impressions of a segment at which its next release is due; None after the last one."""
+def due_at(released: int, releases: int, expected_impressions: int, episodes: int) -> int | None:
+    """Impressions of a segment at which its next release is due; None after the last one.
+
+    ``released``: impressions that the newest of its ``releases`` is of. A batch may pass several
+    thresholds at once: the release after it stands for them all, and those that it saved are spread
+    over the rest of the forecast with the others.
+
+    >>> due_at(120, 3, 10_000, 64), due_at(122, 1, 10_000, 64)
+    (314, 310)
+    """
     if releases >= episodes:
         return None
-    if releases < len(FIRST_EPISODES):
-        return FIRST_EPISODES[releases]
-    rest = max(expected_impressions * HEADROOM_PERCENT // 100 - FIRST_EPISODES[-1], 0)
-    every = max(rest // max(episodes - len(FIRST_EPISODES), 1), EPISODE_MIN)
-    return FIRST_EPISODES[-1] + (releases - len(FIRST_EPISODES) + 1) * every
+    for first in FIRST_EPISODES:
+        if released < first and releases < episodes - 1:  # the last one is of all the flight
+            return first
+    rest = expected_impressions * HEADROOM_PERCENT // 100 - released
+    return released + max(rest // (episodes - releases), EPISODE_MIN)
 
 
 def is_due(flight: Flight) -> bool:
     """Whether an ad has as many impressions as its next release waits for."""
     segment = flight.open
     opened = segment.opened
-    at = due_at(flight.releases, opened.expected_impressions, opened.declared.privacy.episodes)
+    at = due_at(
+        segment.released,
+        flight.releases,
+        opened.expected_impressions,
+        opened.declared.privacy.episodes,
+    )
     return not flight.is_final and at is not None and segment.impressions >= at
 
 
