@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 
 import pytest
+from msgspec import structs
 
 from ringwork.app.fairness_log import FILE_NAME
 from ringwork.fairness.audit import SOUND, audited
+from ringwork.fairness.plan import presets
 from ringwork.fairness.settings import FairnessSettings
 from ringwork.fairness.tables.demo import demo_people
 from ringwork.kernel.clock import ManualClock
@@ -65,9 +67,9 @@ def run(tmp_path, monkeypatch):
     """A scenario on a platform; its log must be sound and every promise hold afterwards."""
     monkeypatch.setattr("ringwork.app.fairness.LOOK_S", 3600.0)
 
-    def play(scenario, *, is_logged: bool = True) -> None:
+    def play(scenario, *, is_logged: bool = True, settings: FairnessSettings = OWN) -> None:
         data = tmp_path / "data"
-        serve(data, scenario, clock=ManualClock(EPOCH_US), settings={"fairness": OWN})
+        serve(data, scenario, clock=ManualClock(EPOCH_US), settings={"fairness": settings})
         unbroken(data)
         if is_logged:
             auditor = audited(io.BytesIO((data / FILE_NAME).read_bytes()))
@@ -128,11 +130,129 @@ def test_a_change_of_audience_in_flight_is_a_segment_and_the_figure_is_of_both(r
         )
         closed = await view(client)
         assert (closed["segments"], closed["release"]["impressions"]) == (2, 50)
+        # With its last release come the sums over people, and all that was declared is paid.
+        assert closed["release"]["final"] is True
+        assert closed["budget"]["spent_micro"] == closed["budget"]["declared_micro"]
+        assert closed["budget"]["releases_left"] == 64, "of the new segment, which costs no more"
         await told(client, "impressions", shown(range(1, 81, 2)))
         found = await view(client)
         assert (found["segments"], found["impressions"]) == (2, 90)
         assert (found["release"]["episode"], found["release"]["impressions"]) == (3, 40)
         assert figures(found)["sex"]["episode"] == 3
+
+    run(scenario)
+
+
+TEXAS, CALIFORNIA = {"regions": ["USA-TX"]}, {"regions": ["USA-CA"]}
+
+
+def by_people(found: dict) -> set[str]:
+    return {one["attribute"] for one in found["figures"] if one["by"] == "people"}
+
+
+async def is_over(client: Client, **ad: object) -> dict:
+    await registered(client, None, is_over=True, **ad)
+    return await view(client)
+
+
+def test_figures_by_people_outlive_a_change_of_audience(run):
+    """Nothing came between the release of the first audience and its end: it is made anyway."""
+
+    async def scenario(client: Client) -> None:
+        await registered(client, described(), audience=TEXAS)
+        await told(client, "impressions", shown(range(0, 80, 2)))
+        first = await view(client)
+        assert (first["release"]["impressions"], by_people(first)) == (40, set())
+        await registered(client, None, audience=CALIFORNIA)
+        closed = await view(client)
+        assert (closed["release"]["episode"], closed["release"]["impressions"]) == (2, 40)
+        assert closed["release"]["sums"].keys() == closed["release"]["people_sums"].keys()
+        assert closed["release"]["people"] == pytest.approx(40, abs=40), "once each, with noise"
+        assert {"sex", "race"} <= by_people(closed)
+        await told(client, "impressions", shown(range(1, 101, 2)))
+        assert by_people(await view(client)) == set(), "the second audience's come at its end"
+        last = await is_over(client, audience=CALIFORNIA)
+        assert (last["release"]["final"], last["release"]["episode"]) == (True, 4)
+        assert {"sex", "race"} <= by_people(last)
+
+    run(scenario)
+
+
+def test_an_audience_that_nobody_was_shown_the_ad_in_takes_no_figures_away(run):
+    async def scenario(client: Client) -> None:
+        await registered(client, described(), audience=TEXAS)
+        await registered(client, None, audience=CALIFORNIA)
+        assert (await view(client))["release"] is None
+        await told(client, "impressions", shown(range(1, 41, 2)))
+        await registered(client, None, audience=TEXAS)
+        closed = await view(client)
+        assert (closed["segments"], closed["release"]["episode"]) == (3, 1)
+        last = await is_over(client, audience=TEXAS)
+        assert last["release"] == closed["release"], "nobody was shown it in the third"
+        assert {"sex", "race"} <= by_people(last)
+
+    run(scenario)
+
+
+def test_a_segment_that_spent_all_its_releases_has_had_its_last_one(run, tmp_path):
+    plan = tmp_path / "plan.yaml"
+    plan.write_bytes(presets()["united-states"] + b"  episodes: 2\n")
+
+    async def scenario(client: Client) -> None:
+        await registered(client, described(), audience=TEXAS, expected_impressions=50)
+        await told(client, "impressions", shown(range(0, 80, 2)))
+        await view(client)
+        await told(client, "impressions", shown(range(80, 180, 2)))
+        spent = await view(client)
+        assert (spent["release"]["episode"], spent["release"]["final"]) == (2, True)
+        await told(client, "impressions", shown(range(180, 240, 2)))
+        await registered(client, None, audience=CALIFORNIA, expected_impressions=50)
+        changed = await view(client)
+        assert (changed["segments"], changed["release"]) == (2, spent["release"])
+        assert {"sex", "race"} <= by_people(changed)
+        await told(client, "impressions", shown(range(1, 81, 2)))
+        last = await is_over(client, audience=CALIFORNIA, expected_impressions=50)
+        assert (last["release"]["episode"], last["release"]["impressions"]) == (3, 40)
+        assert {"sex", "race"} <= by_people(last)
+
+    run(scenario, settings=structs.replace(OWN, plan=str(plan)))
+
+
+def test_an_ad_that_goes_on_after_its_end_goes_on_in_a_new_segment(run):
+    async def scenario(client: Client) -> None:
+        await registered(client, described())
+        await told(client, "impressions", shown(range(40)))
+        assert (await is_over(client))["release"]["final"] is True
+        await registered(client, None)
+        await told(client, "impressions", shown(range(40, 80)))
+        found = await view(client)
+        assert (found["segments"], found["release"]["impressions"]) == (2, 40)
+        assert found["budget"]["spent_micro"] == found["budget"]["declared_micro"]
+        await registered(client, None)
+        assert (await view(client))["segments"] == 2
+
+    run(scenario)
+
+
+def test_an_audience_that_nobody_is_of_and_back(run):
+    """What is shown meanwhile is of no audience that is known, and in no sum."""
+
+    async def scenario(client: Client) -> None:
+        await registered(client, described(), audience=TEXAS)
+        await told(client, "impressions", shown(range(0, 80, 2)))
+        await registered(client, None, audience={"regions": ["PRT"]})
+        await told(client, "impressions", shown(range(80, 180, 2)))
+        closed = await view(client)
+        assert (closed["release"]["episode"], closed["release"]["final"]) == (1, True)
+        assert "among 0 people" in closed["unmeasured"]
+        await registered(client, None, audience=TEXAS)
+        client.clock.advance_us(61_000_000)
+        await told(client, "impressions", shown(range(180, 240, 2)))
+        await view(client)
+        await told(client, "impressions", shown(range(1000, 1040)))
+        back = await view(client)
+        assert (back["segments"], back["unmeasured"]) == (2, "")
+        assert back["release"]["impressions"] == 40
 
     run(scenario)
 

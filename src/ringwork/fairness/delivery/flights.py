@@ -103,6 +103,7 @@ class Flight(Struct, kw_only=True):
     override: Override | None = None
     """The newest one that holds; None where the controller decides."""
     is_final: bool = False
+    """The open segment had its last release: nothing more of it is counted. The ad may go on."""
 
     @property
     def open(self) -> Segment:

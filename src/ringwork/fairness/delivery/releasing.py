@@ -93,12 +93,23 @@ def is_due(flight: Flight) -> bool:
     return not flight.is_final and at is not None and segment.impressions >= at
 
 
-def has_more(flight: Flight) -> bool:
-    """Whether a release can still be made, and there are impressions that are in none."""
-    segment = flight.open
-    released = flight.releases
-    most = segment.opened.declared.privacy.episodes
-    return not flight.is_final and released < most and segment.impressions > segment.released
+def has_last(flight: Flight) -> bool:
+    """Whether a segment that ends now has a last release to make.
+
+    Of impressions that are in none, or of the sums over people, which come with the last one: an ad
+    has figures by people only if each of its segments with a release has these sums. None where
+    nobody was shown the ad in it, or where all its releases are made: the last had them.
+    """
+    segment, privacy = flight.open, flight.open.opened.declared.privacy
+    if flight.is_final or flight.releases >= privacy.episodes:
+        return False
+    lacks_people = flight.releases > 0 and privacy.people_sigma is not None
+    return lacks_people or segment.impressions > segment.released
+
+
+def has_ended_early(flight: Flight) -> bool:
+    """Whether a segment had its last release with some left: what is shown after is in none."""
+    return flight.is_final and flight.releases < flight.open.opened.declared.privacy.episodes
 
 
 class Releasing:
@@ -110,7 +121,8 @@ class Releasing:
     async def release(self, ad: str, *, is_last: bool = False) -> list[Figure] | None:
         """The next release of an ad's open segment, with its figures, durable.
 
-        None where the enclave's key is gone: what was counted before cannot be gone on with.
+        ``is_last``: the segment ends with it, so that its sums over people come too. None where the
+        enclave's key is gone: what was counted before cannot be gone on with.
         """
         work, flight = self._work, self._work.memory.flights.ads[ad]
         segment = flight.open
