@@ -193,6 +193,18 @@ def overview(source: LogFile, **asked: object) -> FairnessFacts:
     return found
 
 
+def crossed() -> FairnessFacts:
+    """The widest coverage table there is: a crossed attribute as well, and thousands of ads."""
+    facts = overview(town_log())
+    both = [
+        replace(one, attribute="sex x race", ads=12_345)
+        for one in facts.coverage
+        if one.attribute == "race"
+    ]
+    ways: list[tuple[str, records.By]] = [*facts.ways, ("sex x race", "impressions")]
+    return replace(facts, coverage=[*facts.coverage, *both], ways=ways)
+
+
 def one_ad(source: LogFile, ad: str = "ad-0") -> AdFacts:
     with ThreadPoolExecutor(1) as apart:  # Playwright has a loop of its own in a test's thread
         return apart.submit(asyncio.run, data_of(source).ad(ad)).result()

@@ -155,6 +155,7 @@ PAGES: dict[str, Callable[[], Page]] = {
     "fairness-sex": lambda: fairness(
         f.overview(f.town_log(), attribute="sex", sort="figure", page=2), now_us=d.NOW
     ),
+    "fairness-crossed": lambda: fairness(f.crossed(), now_us=d.NOW),
     "fairness-far": lambda: fairness(f.overview(f.town_log(), page=9), now_us=d.NOW),
     "fairness-begun": lambda: fairness(f.overview(f.plan_alone()), now_us=d.NOW),
     "fairness-unreleased": lambda: fairness(f.overview(f.unreleased()), now_us=d.NOW),
