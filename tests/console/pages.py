@@ -72,6 +72,10 @@ PAGES: dict[str, Callable[[], Page]] = {
     "campaigns": lambda: campaigns(d.CAMPAIGN_LIST),
     "campaigns-none": lambda: campaigns(replace(d.CAMPAIGN_LIST, campaigns=[])),
     "campaign": lambda: campaign(d.foreseen(d.PLAN)),
+    "campaign-measured": lambda: campaign(
+        d.foreseen(d.PLAN), measured=f.of_campaign(f.flight_log())
+    ),
+    "campaign-unmeasured": lambda: campaign(d.foreseen(d.PLAN), measured=f.of_campaign(None)),
     "campaign-unforeseen": lambda: campaign(d.paced(d.PLAN)),
     "campaign-starved": lambda: campaign(d.foreseen(d.STARVED)),
     "campaign-early": lambda: campaign(d.paced(d.PLAN[:1])),

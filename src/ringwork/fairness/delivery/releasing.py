@@ -80,17 +80,19 @@ def due_at(released: int, releases: int, expected_impressions: int, episodes: in
     return released + max(rest // (episodes - releases), EPISODE_MIN)
 
 
+def next_at(flight: Flight) -> int | None:
+    """Impressions of the open segment that its next release waits for; None after its last one."""
+    segment, opened = flight.open, flight.open.opened
+    if flight.is_final:
+        return None
+    episodes = opened.declared.privacy.episodes
+    return due_at(segment.released, flight.releases, opened.expected_impressions, episodes)
+
+
 def is_due(flight: Flight) -> bool:
     """Whether an ad has as many impressions as its next release waits for."""
-    segment = flight.open
-    opened = segment.opened
-    at = due_at(
-        segment.released,
-        flight.releases,
-        opened.expected_impressions,
-        opened.declared.privacy.episodes,
-    )
-    return not flight.is_final and at is not None and segment.impressions >= at
+    at = next_at(flight)
+    return at is not None and flight.open.impressions >= at
 
 
 def has_last(flight: Flight) -> bool:
