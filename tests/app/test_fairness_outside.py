@@ -218,6 +218,59 @@ def test_a_segment_that_spent_all_its_releases_has_had_its_last_one(run, tmp_pat
     run(scenario, settings=structs.replace(OWN, plan=str(plan)))
 
 
+def test_when_all_releases_are_made_the_last_prices_hold_also_after_a_start(tmp_path, monkeypatch):
+    monkeypatch.setattr("ringwork.app.fairness.LOOK_S", 3600.0)
+    plan = tmp_path / "plan.yaml"
+    plan.write_bytes(presets()["united-states"] + b"  episodes: 2\n")
+    own = structs.replace(OWN, plan=str(plan))
+    clock, data, shifts = ManualClock(EPOCH_US), tmp_path / "data", {}
+    seller: dict[str, str] = {}
+
+    async def ask(client: Client, name: str) -> None:
+        bids = [{"ad": "ad", "value_nanos": 1_000_000}]
+        told_of = []
+        for cluster in (0, 1):
+            auction = {"cluster": cluster, "candidates": bids}
+            answer = await client.outside.post("/v1/fairness/adjust", json=auction, headers=seller)
+            told_of.append(answer.json()["shifts"][0]["shift_nanos"])
+        shifts[name] = told_of
+
+    async def first(client: Client) -> None:
+        seller.update(await client.key("supply"))
+        await registered(client, described(), expected_impressions=50)
+        for number in range(200):
+            value, rival = 900_000 + number % 7 * 50_000, 1_000_000 + number % 2 * 100_000
+            auction = {"cluster": number % 2, "candidates": [
+                {"ad": "ad", "value_nanos": value}, {"ad": "b", "value_nanos": rival}]}  # fmt: skip
+            await client.outside.post("/v1/fairness/adjust", json=auction, headers=seller)
+        for start in (0, 120):
+            batch = shown(range(start, start + 120))["impressions"]
+            for one in batch:
+                one["cluster"] = int(PEOPLE.sex[int(one["id"])])
+            await told(client, "impressions", {"impressions": batch})
+            await view(client)
+        spent = await view(client)
+        assert (spent["release"]["episode"], spent["control"]["reason"]) == (2, "budget-spent")
+        await ask(client, "spent")
+        clock.advance_us(8 * 86_400_000_000)
+        await view(client)
+        await ask(client, "stale")
+
+    async def second(client: Client) -> None:
+        await client.app.platform.fairness.look()
+        await ask(client, "started")
+
+    serve(data, first, clock=clock, settings={"fairness": own})
+    clock.set_wall_us(EPOCH_US + 60_000_000)
+    serve(data, second, clock=clock, seed=6, settings={"fairness": own})
+    unbroken(data)
+    assert len(set(shifts["spent"])) == 2, "of women and of men not the same"
+    # The prices are those of the log; their level is zero on the mean of the traffic as it is now.
+    apart = {name: women - men for name, (women, men) in shifts.items()}
+    assert apart["started"] == pytest.approx(apart["spent"], rel=0.03)
+    assert shifts["stale"] == [0, 0], "after a week without a release nothing is shifted"
+
+
 def test_an_ad_that_goes_on_after_its_end_goes_on_in_a_new_segment(run):
     async def scenario(client: Client) -> None:
         await registered(client, described())

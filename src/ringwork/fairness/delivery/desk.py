@@ -78,6 +78,8 @@ class Desk:
         for one in live.values():
             if self.controlling.wants_step(one):
                 await self.controlling.step(one)
+            else:
+                self.controlling.hold(one)
         self.controlling.swap()
 
     # ---- flights --------------------------------------------------------------------------------

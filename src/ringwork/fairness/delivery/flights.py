@@ -120,7 +120,7 @@ class Flights:
     """The fold."""
 
     name: ClassVar[str] = "fairness_flights"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     hears: ClassVar[tuple[type[Event], ...]] = (
         SpecialAdRegistered,
         SpecialAdSold,
