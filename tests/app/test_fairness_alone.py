@@ -60,9 +60,12 @@ def until(holds: Callable[[], Any]) -> Any:
     raise AssertionError("it never came true")
 
 
-def is_at(control: dict | None, episode: int) -> bool:
-    """Whether the controller has heard of so many releases."""
-    return control is not None and control["episode"] >= episode
+def is_steered_by(view: dict, impressions: int) -> bool:
+    """Whether the controller has heard of a release of so many impressions."""
+    release, control = view["release"], view["control"]
+    if release is None or control is None or release["impressions"] != impressions:
+        return False
+    return control["episode"] == release["episode"]
 
 
 class Asking:
@@ -137,7 +140,7 @@ def begin(asking: Asking, found: SimpleNamespace) -> None:
         asking.told("supply", "impressions", {"impressions": batch})
         for batch in (held[:300], held[200:], held)
     ]
-    until(lambda: is_at(asking.read("ads/home")["control"], 3))
+    until(lambda: is_steered_by(asking.read("ads/home"), len(held)))
     found.view = asking.read("ads/home")
     found.steered = asking.shifts()
     found.report = asking.read("report")

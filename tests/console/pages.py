@@ -72,6 +72,10 @@ PAGES: dict[str, Callable[[], Page]] = {
     "campaigns": lambda: campaigns(d.CAMPAIGN_LIST),
     "campaigns-none": lambda: campaigns(replace(d.CAMPAIGN_LIST, campaigns=[])),
     "campaign": lambda: campaign(d.foreseen(d.PLAN)),
+    "campaign-measured": lambda: campaign(
+        d.foreseen(d.PLAN), measured=f.of_campaign(f.flight_log())
+    ),
+    "campaign-unmeasured": lambda: campaign(d.foreseen(d.PLAN), measured=f.of_campaign(None)),
     "campaign-unforeseen": lambda: campaign(d.paced(d.PLAN)),
     "campaign-starved": lambda: campaign(d.foreseen(d.STARVED)),
     "campaign-early": lambda: campaign(d.paced(d.PLAN[:1])),
@@ -155,6 +159,7 @@ PAGES: dict[str, Callable[[], Page]] = {
     "fairness-sex": lambda: fairness(
         f.overview(f.town_log(), attribute="sex", sort="figure", page=2), now_us=d.NOW
     ),
+    "fairness-crossed": lambda: fairness(f.crossed(), now_us=d.NOW),
     "fairness-far": lambda: fairness(f.overview(f.town_log(), page=9), now_us=d.NOW),
     "fairness-begun": lambda: fairness(f.overview(f.plan_alone()), now_us=d.NOW),
     "fairness-unreleased": lambda: fairness(f.overview(f.unreleased()), now_us=d.NOW),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from msgspec.structs import replace
+from msgspec import structs
 from playwright.sync_api import Browser, sync_playwright
 
 from ringwork.fairness.audit import SOUND, Auditor, audited
@@ -47,6 +47,20 @@ def hostile() -> Auditor:
     trail.record(pause, time_us=1)
     trail.report(time_us=1)
     return audited(io.BytesIO(file.getvalue()))
+
+
+def test_the_releases_that_are_left_are_those_of_the_newest_segment() -> None:
+    """Two of three are made in each of two segments, which share one budget: not four of three."""
+    file, rng = io.BytesIO(), random.Random(1)
+    trail = begun(file)
+    for segment in (0, 1):
+        trail.record(ad("ad", segment), time_us=1)
+        trail.record(structs.replace(budget("ad"), events=3), time_us=1)
+        for episode in (1, 2):
+            trail.record(release("ad", 2 * segment + episode, 50 * episode, rng), time_us=1)
+    trail.report(time_us=1)
+    (row,) = document_of(audited(io.BytesIO(file.getvalue()))).privacy
+    assert (row.releases, row.releases_max, row.is_spent) == (2, 3, False)
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
@@ -265,14 +279,14 @@ def with_noise(noise_ppb: int, epsilon_micro: int) -> Auditor:
     """A log of one ad whose eligible shares have noise."""
     file = io.BytesIO()
     trail = begun(file)
-    told = replace(
+    told = structs.replace(
         plan(), period="2026-2", eligible_epsilon_micro=epsilon_micro, eligible_window_days=30
     )
     one = ad("a")
-    eligible = {name: replace(mix, noise_ppb=noise_ppb) for name, mix in one.eligible.items()}
+    eligible = {name: structs.replace(mix, noise_ppb=noise_ppb) for name, mix in one.eligible.items()}
     bodies = (
         told,
-        replace(one, eligible=eligible),
+        structs.replace(one, eligible=eligible),
         budget("a"),
         release("a", 1, 1000, random.Random(3)),
     )

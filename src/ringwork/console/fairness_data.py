@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from msgspec import UNSET, Struct
@@ -16,9 +16,13 @@ from msgspec.structs import replace
 from ringwork.console.fairness_facts import (
     AdFacts,
     AdLine,
+    AdStanding,
     Asked,
+    CampaignAd,
     FairnessFacts,
     LogFacts,
+    MeasuredAd,
+    MeasuredFacts,
     Priced,
 )
 from ringwork.console.views.fairness_history import blocks
@@ -39,6 +43,8 @@ ADS_PAGE: Final = 25
 PRICED_MAX: Final = 24
 """Ads in the plot of cost: those with the most impressions."""
 PRIVACY_MAX: Final = 10
+CAMPAIGN_ADS_MAX: Final = 25
+"""Ads on the page of their campaign."""
 LIVE_ADS_MAX: Final = 2_000
 """Coverage of more ads takes too long between two requests: then the newest report's stands."""
 
@@ -54,6 +60,15 @@ class FairnessSource(Protocol):
     @property
     def controlled(self) -> tuple[str, ...]:
         """Attributes whose groups have shifts, in the order that a vector of shifts has them."""
+        ...
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """What the plan covers of HOUSING, EMPLOYMENT and CREDIT."""
+        ...
+
+    def standing(self, ad: str) -> AdStanding:
+        """How the measuring of an ad stands; of one that nobody knows it has not begun."""
         ...
 
     async def durable(self) -> None:
@@ -226,6 +241,25 @@ class FairnessData:
         )
         return replace(facts, mixes=found)
 
+    def campaign(self, category: str, ads: Sequence[CampaignAd]) -> MeasuredFacts:
+        """What is measured of a campaign's ads, those with figures first."""
+        source, chronicle = self._from.source, self._chronicle()
+        plan = None if chronicle is None else chronicle.state.plan
+        facts = MeasuredFacts(
+            has_log=source is not None,
+            is_planned=source is not None and category in source.categories,
+            is_demo=chronicle is not None
+            and any(one.demo_tables for one in chronicle.state.tables),
+            threshold_ppm=None if plan is None else max(plan.thresholds_ppm, default=None),
+            ads=[],
+            more=max(0, len(ads) - CAMPAIGN_ADS_MAX),
+        )
+        if source is None or chronicle is None:
+            return facts
+        state = chronicle.state
+        order = sorted(ads, key=lambda one: not state.has_figures(one.ad))[:CAMPAIGN_ADS_MAX]
+        return replace(facts, ads=[_measured(source, state, one) for one in order])
+
     def log(self) -> LogFacts | None:
         """The log's end; None where there is no log."""
         chronicle = self._chronicle()
@@ -290,6 +324,22 @@ class FairnessData:
 
 
 _BYS: Final[tuple[By, By]] = ("impressions", "people")
+
+
+def _measured(source: FairnessSource, state: Recomputation, ad: CampaignAd) -> MeasuredAd:
+    flight, plan = state.flights.get(ad.ad), state.plan
+    figures = []
+    for attribute in () if plan is None else _by_size(plan):
+        figure = state.figure(ad.ad, attribute, "impressions")
+        if plan is not None and figure is not None:
+            figures.append(figure_row(state, plan, (ad.ad, attribute, "impressions"), figure))
+    return MeasuredAd(
+        ad=ad,
+        figures=figures,
+        is_logged=flight is not None,
+        is_released=flight is not None and flight.is_in_period,
+        standing=source.standing(ad.ad),
+    )
 
 
 def _fitting(asked: Asked, state: Recomputation, plan: Plan) -> Asked:

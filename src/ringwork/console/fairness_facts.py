@@ -124,6 +124,53 @@ class AdFacts(Struct, frozen=True, kw_only=True):
     file: str
 
 
+class AdStanding(Struct, frozen=True, kw_only=True):
+    """How the measuring of one ad stands beside what the log says of it."""
+
+    reason: str = ""
+    """Why nothing is measured now."""
+    impressions: int = 0
+    """Billed of its audience so far."""
+    next_at: int | None = None
+    """As many of these as its next release waits for; None: there is none, or it has not begun."""
+
+
+class CampaignAd(Struct, frozen=True, kw_only=True):
+    """One ad of a campaign for housing, employment or credit."""
+
+    ad: str
+    name: str
+    is_sold: bool
+    """It takes part in auctions now."""
+
+
+class MeasuredAd(Struct, frozen=True, kw_only=True):
+    """What is measured of whom an ad reaches."""
+
+    ad: CampaignAd
+    figures: list[AdFigure]
+    """Of its newest release, by impressions; none where there is none of the period."""
+    is_logged: bool
+    """The audit log knows it, so that it has a page."""
+    is_released: bool
+    """In the period."""
+    standing: AdStanding
+
+
+class MeasuredFacts(Struct, frozen=True, kw_only=True):
+    """What is measured of whom a campaign reaches."""
+
+    has_log: bool
+    is_planned: bool
+    """The plan covers its category."""
+    is_demo: bool
+    threshold_ppm: int | None
+    """The plan's widest; None before there is a plan."""
+    ads: list[MeasuredAd]
+    more: int
+    """Ads of the campaign beside these."""
+
+
 class LogFacts(Struct, frozen=True, kw_only=True):
     """The end of the audit log."""
 

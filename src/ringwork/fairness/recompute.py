@@ -107,6 +107,10 @@ class Recomputation:
         """The recomputed figure of an ad's newest release; None where none was stated for it."""
         return self._figures.get(ad, {}).get((attribute, by))
 
+    def has_figures(self, ad: str) -> bool:
+        """Whether the newest release of an ad in the period gave any."""
+        return ad in self._figures
+
     def figures(self) -> Iterator[tuple[str, str, By, Computed]]:
         """Those of the newest releases of the period's ads: ad, attribute, way of counting."""
         for ad, found in self._figures.items():

@@ -143,6 +143,7 @@ class Release(Body, frozen=True, kw_only=True):
     sums: Sums
     unit: dict[str, Count]
     final: bool = False
+    """The last one of its segment: the sums over people come with it. The ad may go on."""
     counted: Whole | UnsetType = UNSET
     """Only where the cap bites: noisy, and then the n of the correction."""
     people: Whole | UnsetType = UNSET

@@ -76,6 +76,7 @@ class Privacy(Struct, frozen=True, kw_only=True):
 
     ad: str
     releases: int
+    """Of its newest segment, as ``releases_max``: an ad costs what its dearest segment costs."""
     releases_max: int
     sigma: str
     epsilon: float
@@ -291,7 +292,7 @@ def privacy_rows(state: Recomputation) -> list[Privacy]:
         if budget is None:
             continue
         both = budget.epsilon_add_remove_micro
-        releases = sum(one.releases for one in flight.parts)
+        releases = flight.parts[-1].releases
         rows.append(
             Privacy(
                 ad=name,

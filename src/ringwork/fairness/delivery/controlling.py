@@ -26,6 +26,7 @@ from ringwork.fairness.control.model import (
 from ringwork.fairness.control.steering import AdTable, Steering
 from ringwork.fairness.delivery.events import FlightOpened
 from ringwork.fairness.delivery.flights import Flight
+from ringwork.fairness.delivery.releasing import has_ended_early
 from ringwork.fairness.delivery.stands import chances_of, eligible_of, fixed, release_of
 from ringwork.fairness.delivery.work import LiveAd, Work, record
 from ringwork.fairness.measure.eligible import noise_covariance, proxied_covariance, told_covariance
@@ -127,6 +128,21 @@ class Controlling:
         await work.commit(lambda command: record(command, control))
         self.swap()
 
+    def hold(self, live: LiveAd) -> None:
+        """After a start, the last prices of an ad that spent its releases hold as before it."""
+        memory = self._work.memory
+        last, flight = memory.log.control(live.ad), memory.flights.ads.get(live.ad)
+        if flight is None or not flight.segments or not flight.is_final or live.is_over:
+            return
+        if live.ad in self._ads or last is None or len(last.lambda_micro) != self.shares:
+            return
+        if has_ended_early(flight) or not memory.people.tables:
+            return
+        if not flight.open.opened.crossed_ppb or not memory.cells.scale_nanos(live.ad):
+            return
+        steered = self._ads[live.ad] = self._begun(live.ad, flight)
+        steered.shift = self._fixed(steered, np.array(last.lambda_micro, np.float64) / MICRO)
+
     def _begun(self, ad: str, flight: Flight) -> _Steered:
         work, opened = self._work, flight.open.opened
         (period,) = work.memory.people.tables
@@ -218,7 +234,7 @@ class Controlling:
         tables: dict[str, AdTable | None] = {}
         for ad, steered in self._ads.items():
             flight = self._work.memory.flights.ads.get(ad)
-            if flight is not None and steered.shift is not None and not flight.is_final:
+            if flight is not None and steered.shift is not None and not has_ended_early(flight):
                 tables[ad] = self._table(ad, flight, steered, now_us)
         chances = None if self._chances is None else self._chances[1]
         if chances is None:

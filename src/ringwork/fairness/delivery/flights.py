@@ -103,6 +103,7 @@ class Flight(Struct, kw_only=True):
     override: Override | None = None
     """The newest one that holds; None where the controller decides."""
     is_final: bool = False
+    """The open segment had its last release: nothing more of it is counted. The ad may go on."""
 
     @property
     def open(self) -> Segment:
@@ -119,7 +120,7 @@ class Flights:
     """The fold."""
 
     name: ClassVar[str] = "fairness_flights"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     hears: ClassVar[tuple[type[Event], ...]] = (
         SpecialAdRegistered,
         SpecialAdSold,

@@ -61,31 +61,57 @@ class _Counted(Struct, frozen=True, kw_only=True):
     people_sigma: Fraction = Fraction(0)
 
 
-def due_at(releases: int, expected_impressions: int, episodes: int) -> int | None:
-    """Impressions of a segment at which its next release is due; None after the last one."""
+def due_at(released: int, releases: int, expected_impressions: int, episodes: int) -> int | None:
+    """Impressions of a segment at which its next release is due; None after the last one.
+
+    ``released``: impressions that the newest of its ``releases`` is of. A batch may pass several
+    thresholds at once: the release after it stands for them all, and those that it saved are spread
+    over the rest of the forecast with the others.
+
+    >>> due_at(120, 3, 10_000, 64), due_at(122, 1, 10_000, 64)
+    (314, 310)
+    """
     if releases >= episodes:
         return None
-    if releases < len(FIRST_EPISODES):
-        return FIRST_EPISODES[releases]
-    rest = max(expected_impressions * HEADROOM_PERCENT // 100 - FIRST_EPISODES[-1], 0)
-    every = max(rest // max(episodes - len(FIRST_EPISODES), 1), EPISODE_MIN)
-    return FIRST_EPISODES[-1] + (releases - len(FIRST_EPISODES) + 1) * every
+    for first in FIRST_EPISODES:
+        if released < first and releases < episodes - 1:  # the last one is of all the flight
+            return first
+    rest = expected_impressions * HEADROOM_PERCENT // 100 - released
+    return released + max(rest // (episodes - releases), EPISODE_MIN)
+
+
+def next_at(flight: Flight) -> int | None:
+    """Impressions of the open segment that its next release waits for; None after its last one."""
+    segment, opened = flight.open, flight.open.opened
+    if flight.is_final:
+        return None
+    episodes = opened.declared.privacy.episodes
+    return due_at(segment.released, flight.releases, opened.expected_impressions, episodes)
 
 
 def is_due(flight: Flight) -> bool:
     """Whether an ad has as many impressions as its next release waits for."""
-    segment = flight.open
-    opened = segment.opened
-    at = due_at(flight.releases, opened.expected_impressions, opened.declared.privacy.episodes)
-    return not flight.is_final and at is not None and segment.impressions >= at
+    at = next_at(flight)
+    return at is not None and flight.open.impressions >= at
 
 
-def has_more(flight: Flight) -> bool:
-    """Whether a release can still be made, and there are impressions that are in none."""
-    segment = flight.open
-    released = flight.releases
-    most = segment.opened.declared.privacy.episodes
-    return not flight.is_final and released < most and segment.impressions > segment.released
+def has_last(flight: Flight) -> bool:
+    """Whether a segment that ends now has a last release to make.
+
+    Of impressions that are in none, or of the sums over people, which come with the last one: an ad
+    has figures by people only if each of its segments with a release has these sums. None where
+    nobody was shown the ad in it, or where all its releases are made: the last had them.
+    """
+    segment, privacy = flight.open, flight.open.opened.declared.privacy
+    if flight.is_final or flight.releases >= privacy.episodes:
+        return False
+    lacks_people = flight.releases > 0 and privacy.people_sigma is not None
+    return lacks_people or segment.impressions > segment.released
+
+
+def has_ended_early(flight: Flight) -> bool:
+    """Whether a segment had its last release with some left: what is shown after is in none."""
+    return flight.is_final and flight.releases < flight.open.opened.declared.privacy.episodes
 
 
 class Releasing:
@@ -97,7 +123,8 @@ class Releasing:
     async def release(self, ad: str, *, is_last: bool = False) -> list[Figure] | None:
         """The next release of an ad's open segment, with its figures, durable.
 
-        None where the enclave's key is gone: what was counted before cannot be gone on with.
+        ``is_last``: the segment ends with it, so that its sums over people come too. None where the
+        enclave's key is gone: what was counted before cannot be gone on with.
         """
         work, flight = self._work, self._work.memory.flights.ads[ad]
         segment = flight.open
