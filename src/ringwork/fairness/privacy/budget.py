@@ -81,6 +81,11 @@ class _Flight(Struct):
     releases: int = 0
     spent: Cost | None = None
 
+    @property
+    def paid(self) -> int:
+        """Releases that it has paid for: all of them once its last one is made, however early."""
+        return self.declared.privacy.episodes if self.spent == self.declared.cost else self.releases
+
 
 def _price(privacy: PrivacyPlan, vectors: int, releases: int) -> Cost:
     return accounting.cost(privacy, vectors, releases=releases)
@@ -198,17 +203,17 @@ class BudgetLedger:
 
         Composed by the accountant, at ``delta`` for all of it together: seconds for many ads.
         """
-        dearest = [max(flights, key=lambda one: one.releases) for flights in self._flights.values()]
+        dearest = [max(flights, key=lambda one: one.paid) for flights in self._flights.values()]
         spent = {
             replace: [
                 accounting.multiplier(
                     one.declared.privacy,
                     one.declared.vectors,
                     replace=replace,
-                    releases=one.releases,
+                    releases=one.paid,
                 )
                 for one in dearest
-                if one.releases
+                if one.paid
             ]
             for replace in (False, True)
         }
