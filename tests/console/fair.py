@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from ringwork.console.fairness_data import FairnessData, FairnessSources
 from ringwork.console.fairness_facts import AdFacts, Asked, FairnessFacts, LogFacts
-from ringwork.fairness import records
 from ringwork.fairness.audit import audited
 from ringwork.fairness.chronicle import Chronicle
 from ringwork.fairness.coverage import report_of
@@ -178,11 +177,6 @@ def flight_log() -> LogFile:
     )  # fmt: skip
     trail.record(by_hand, time_us=now + 1)
     report = report_of(trail.state, logs.plan(), logs.reach("ad-0"))
-    paid = report.cost
-    assert isinstance(paid, records.Cost)
-    assert paid.per_thousand_people_nanos is not None
-    control = paid.per_thousand_people_nanos * 10 // 11
-    report = replace(report, cost=replace(paid, without_control_nanos=control))
     trail.record(report, time_us=now + 2)
     return LogFile(file.getvalue())
 

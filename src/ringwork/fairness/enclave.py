@@ -226,6 +226,7 @@ class Enclave:
                     shares_ppb=weighed or once,
                     people_shares_ppb=once,
                     by="impressions" if weighed else "people",
+                    people=_known_people(people, block),
                 )
         if not found:
             raise Refused(
@@ -291,6 +292,12 @@ def _shares(sums: Whole, block: Block) -> tuple[int, ...]:
     """Shares of the known groups; empty where nobody is known."""
     known = sums[block.start : block.stop - (block.groups[-1] == UNKNOWN)]
     return measured.in_ppb(known.astype(np.float64)) if known.any() else ()
+
+
+def _known_people(sums: Whole, block: Block) -> int:
+    """People of a known group, as the sums that the shares are of say it."""
+    known = sums[block.start : block.stop - (block.groups[-1] == UNKNOWN)]
+    return max(round(int(known.sum()) / block.unit), 0)
 
 
 def _known(rows: NDArray[np.uint16], block: Block) -> Floats:

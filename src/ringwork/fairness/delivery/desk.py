@@ -96,7 +96,7 @@ class Desk:
             if (opened.audience, opened.tables) == (live.audience, tables):
                 return
             if has_more(flight):  # what it reached belongs to the audience that it had
-                await self._releasing.release(live.ad)
+                await self._releasing.release(live.ad, is_last=True)
         try:
             await self._opening.flight(live)
         except Refused as refused:

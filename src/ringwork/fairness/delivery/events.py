@@ -55,6 +55,9 @@ class Contest(Struct, frozen=True, array_like=True, gc=False):
     is_left_alone: bool
     """The opportunity is of the control arm."""
     has_won: bool
+    impression_id: bytes = b""
+    """Of a place that it won: the impression is of this cluster, and of the control arm or not,
+    whoever is shown it. Empty where another platform sells it."""
 
 
 class SpecialAdsCompeted(Event, frozen=True, array_like=True):
@@ -144,6 +147,8 @@ class FlightOpened(Event, frozen=True, array_like=True):
     category: Category
     tables: str
     """Hash of the census tables that its vectors come from: never two of them in one segment."""
+    arm_ppm: int = 0
+    """Share of the ad's opportunities that is left alone."""
 
 
 class SumsReleased(Event, frozen=True, array_like=True):
