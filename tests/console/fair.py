@@ -23,7 +23,7 @@ from ringwork.fairness.plan import PrivacyPlan
 from ringwork.fairness.privacy.accounting import Cost
 from ringwork.fairness.privacy.budget import FlightDeclared
 from ringwork.fairness.recompute import Recomputation
-from ringwork.fairness.records import Ad, Control, Genesis, Override, read_body
+from ringwork.fairness.records import Ad, Control, CountedIn, Genesis, Override, read_body
 from ringwork.fairness.report import Document, document_of
 from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.errors import NotFound
@@ -142,6 +142,14 @@ def unreleased() -> LogFile:
     file = io.BytesIO()
     trail = logs.begun(file)
     trail.record(logs.ad("ad-0"), time_us=logs.START_US + 9)
+    return LogFile(file.getvalue())
+
+
+@cache
+def arm_log(counted_in: CountedIn = "person-days") -> LogFile:
+    """Two ads whose control arms were released."""
+    file = io.BytesIO()
+    logs.arm_log(file, 2, counted_in=counted_in)
     return LogFile(file.getvalue())
 
 

@@ -192,7 +192,7 @@ def test_a_new_audience_begins_without_prices() -> None:
 def test_the_interval_is_all_that_the_ellipse_sees(
     lost: int, gained: int, of_lost: float, of_gained: float, correlation: float
 ) -> None:
-    """The index of every point of the 95 % ellipse; points that lose and gain nothing have none."""
+    """The index of every point of the ellipse; points that lose and gain nothing have none."""
     both = -correlation * of_lost * of_gained
     effect = Effect(
         now=(Fraction(-lost), Fraction(gained)), before=(Fraction(0), Fraction(0)),
@@ -209,7 +209,7 @@ def test_the_interval_is_all_that_the_ellipse_sees(
     x, y = np.array([[lost], [gained]]) + 1.96 * factor @ np.stack((np.cos(angles), np.sin(angles)))
     moved = (x > 0) | (y > 0)
     index = np.clip(x, 0, None)[moved] / (np.clip(x, 0, None) + np.clip(y, 0, None))[moved]
-    inside = (np.linalg.solve(factor, [lost, gained]) ** 2).sum() <= 1.96**2
+    inside = (np.linalg.solve(factor, [lost, gained]) ** 2).sum() <= 5.991
     low, high = (0.0, 1.0) if inside else (index.min(), index.max())
     assert found.index_interval is not None
     assert float(found.index_interval[0]) == pytest.approx(low, abs=2e-3)

@@ -15,7 +15,7 @@ noise that makes a group look over-served would make it look cut back too, so an
 own signs leans towards whatever it finds (docs/explanation/variance.md). Falls of over-served
 groups, L, and rises of under-served ones, G, are then linear in the sums, so they add up over ads
 and their noise cancels; only the index L / (L + G) is no sum. Its interval is of the ratio (Fieller
-1954): all rho whose ray from the origin meets the 95 % region of (L, G).
+1954): all rho whose ray from the origin comes within 1.96 standard deviations of (L, G).
 
 Points are rationals; covariances go through ``linear``, with the same bits on every machine.
 """
@@ -43,6 +43,8 @@ from ringwork.fairness.measure.observed import INVERSE_COVARIANCE_UNIT, Blur
 from ringwork.fairness.model import PPB, PPM
 
 Z: Final = 1.96
+MOVED: Final = 5.991
+"""95 % of chi-squared of two: what lies nearer to L = G = 0 may be nothing, which has no index."""
 CELLS_MIN: Final = 10
 """Cells of equal size (Kish: (sum n)^2 / sum n^2) that an arm has at least: of fewer, intervals by
 the normal distribution are too short (docs/explanation/variance.md has the figures)."""
@@ -245,6 +247,8 @@ def _index(
         return None, None  # the other way round: nothing that an index could divide
     point = max(lost, Fraction(0)) / (max(lost, Fraction(0)) + max(gained, Fraction(0)))
     x = (float(lost), float(gained))
+    if _distance(x, x, variances) <= MOVED:
+        return None, (Fraction(0), Fraction(1))
     at = round(point * PPM)
     low = _furthest(lambda rho: _is_met(rho, x, variances), at, 0)
     high = _furthest(lambda rho: _is_met(rho, x, variances), at, PPM)
@@ -265,21 +269,24 @@ def _furthest(holds: Callable[[int], bool], start: int, end: int) -> int:
 
 def _is_met(rho_ppm: int, x: tuple[float, float], variances: tuple[float, float, float]) -> bool:
     """Whether the ray (rho, 1 - rho) t, t >= 0, comes within ``Z`` standard deviations of x."""
+    u = (rho_ppm / PPM, 1.0 - rho_ppm / PPM)
+    along, distance = _distance(u, x, variances), _distance(x, x, variances)
+    if along > 0.0:
+        distance -= along * along / _distance(u, u, variances)
+    return distance <= Z * Z
+
+
+def _distance(
+    left: tuple[float, float], right: tuple[float, float], variances: tuple[float, float, float]
+) -> float:
+    """left^T V^-1 right (Mahalanobis); nothing where V has no inverse: nothing is known then."""
     a, b, c = variances
     determinant = a * c - b * b
     if determinant <= 0.0:
-        return False
-    u = (rho_ppm / PPM, 1.0 - rho_ppm / PPM)
-
-    def by_precision(left: tuple[float, float], right: tuple[float, float]) -> float:
-        first = (c * right[0] - b * right[1]) / determinant
-        second = (a * right[1] - b * right[0]) / determinant
-        return left[0] * first + left[1] * second
-
-    along, distance = by_precision(u, x), by_precision(x, x)
-    if along > 0.0:
-        distance -= along * along / by_precision(u, u)
-    return distance <= Z * Z
+        return 0.0
+    first = (c * right[0] - b * right[1]) / determinant
+    second = (a * right[1] - b * right[0]) / determinant
+    return left[0] * first + left[1] * second
 
 
 def _removed(parts: Sequence[Served]) -> tuple[Fraction | None, Interval | None]:
