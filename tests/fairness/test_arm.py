@@ -13,6 +13,11 @@ from msgspec import UNSET
 
 from ringwork.fairness import records
 from ringwork.fairness.audit import DIFFERS, SOUND, audited
+from ringwork.fairness.bench.contest import market, played
+from ringwork.fairness.bench.simulator import Privacy
+from ringwork.fairness.bench.worlds import maker
+from ringwork.fairness.control.dual import Dual
+from ringwork.fairness.control.model import AdContext, Measurement, Shift, incidence, spans
 from ringwork.fairness.coverage import report_of
 from ringwork.fairness.flights import blur_of
 from ringwork.fairness.measure.arm import (
@@ -530,3 +535,52 @@ def test_what_was_written_before_there_was_an_arm_reads_as_it_was() -> None:
     document = document_of(stated)
     assert not document.is_reach_recomputed
     assert [one.index_ppm for one in document.levelling_down] == [250_000]
+
+
+# ---- the bench's auctions, whose truth is known --------------------------------------------------
+
+
+class Remembered:
+    """The platform's controller, and what prices it gave."""
+
+    name = "dual"
+
+    def __init__(self) -> None:
+        self.blocks: tuple[int, ...] = ()
+        self.prices: list[list[np.ndarray]] = []
+        self._inner = Dual(paces=False)
+
+    def start(self, ad: AdContext) -> object:
+        self.blocks = ad.blocks
+        self.prices.append([])
+        return self._inner.start(ad)
+
+    def step(self, state: object, measured: Measurement) -> Shift:
+        shift = self._inner.step(state, measured)
+        self.prices[-1].append(shift.prices)
+        return shift
+
+
+def test_prices_tell_who_was_over_served_and_with_them_the_index_is_the_true_one() -> None:
+    """The same auctions with and without control; truth: who was, and who won and lost by it."""
+    remembered = Remembered()
+    where = market(maker("standard"), 1, ads=8)
+    played_ = played(where, {"none": None, "dual": remembered}, Privacy())
+    groups = incidence(remembered.blocks)
+    for span in spans(remembered.blocks):
+        by_truth, by_prices = np.zeros(2), np.zeros(2)
+        for none, dual, prices in zip(
+            played_["none"], played_["dual"], remembered.prices, strict=True
+        ):
+            before, now, eligible = (
+                (groups @ one)[span] for one in (none.truth, dual.truth, none.ad.eligible)
+            )
+            summed = np.rint(1e6 * np.sum(prices, axis=0)[span]).astype(int).tolist()
+            told_ = np.array(signs_of(summed, [Fraction(float(one)) for one in eligible]))
+            true = np.sign(before / before.sum() - eligible)
+            for into, signs in ((by_truth, true), (by_prices, told_)):
+                into[0] += (before - now)[signs > 0].sum()
+                into[1] += (now - before)[signs < 0].sum()
+        truth, found = (one[0] / one.sum() for one in (by_truth, by_prices))
+        assert found == pytest.approx(truth, abs=0.05)
+        assert by_prices.sum() > 0.8 * by_truth.sum()
