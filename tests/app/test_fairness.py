@@ -336,7 +336,7 @@ def test_a_share_of_opportunities_is_left_alone(lived):
         if kind == "special_ads_competed"
         for one in event[1]
     ]
-    left = [shift for _, _, _, shift, is_left_alone, _ in contests if is_left_alone]
+    left = [shift for _, _, _, shift, is_left_alone, *_ in contests if is_left_alone]
     assert set(left) <= {0}
     assert len(contests) > 500
 

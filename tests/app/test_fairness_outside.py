@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec import structs
 
 from ringwork.app.fairness_log import FILE_NAME
 from ringwork.fairness.audit import SOUND, audited
-from ringwork.fairness.plan import presets
+from ringwork.fairness.plan import preset, presets
 from ringwork.fairness.settings import FairnessSettings
 from ringwork.fairness.tables.demo import demo_people
 from ringwork.kernel.clock import ManualClock
@@ -427,6 +428,106 @@ def test_a_flight_that_is_over_makes_its_last_release_and_a_spent_budget_holds(r
         assert (await view(client))["release"] == last["release"]
 
     run(scenario)
+
+
+def test_reach_without_control_is_followed_from_impressions_to_the_report(run):
+    """Twelve days, eight cells of five a day: in the arm three women and two men, else one and four."""
+
+    async def scenario(client: Client) -> None:
+        await registered(client, described())
+        groups = [[one for one in range(240) if PEOPLE.sex[one] == sex] for sex in (0, 1)]
+        for day in range(12):
+            women, men = ([one[(16 * day + at) % len(one)] for at in range(24)] for one in groups)
+            cells = [
+                (4 * is_left_alone + cluster, is_left_alone, of_women + of_men)
+                for cluster in range(4)
+                for is_left_alone, of_women, of_men in (
+                    (True, women[3 * cluster :][:3], men[2 * cluster :][:2]),
+                    (False, women[12 + cluster :][:1], men[8 + 4 * cluster :][:4]),
+                )
+            ]
+            for cluster, is_left_alone, people in cells:
+                batch = [
+                    {
+                        "id": f"{day}/{one}", "ad": "ad", "cluster": cluster, "person": f"u{one}",
+                        "time_us": client.clock.wall_us(), "price_nanos": 1_000_000,
+                        "is_left_alone": is_left_alone,
+                    }
+                    for one in people
+                ]  # fmt: skip
+                batch[0].pop("person")  # who may not be measured is billed, and in no sum
+                await told(client, "impressions", {"impressions": batch})
+            client.clock.advance_us(86_400_000_000)
+        reached = client.app.platform.fairness.memory.flights.ads["ad"].reached
+        assert sum(one.is_left_alone for one in reached) == 96 + 96
+        await told(client, "ads", {"ad": "ad", "category": "HOUSING", "is_over": True,
+                                   "expected_impressions": 1000})  # fmt: skip
+        last = (await view(client))["release"]
+        assert (last["final"], last["impressions"]) == (True, 480)
+        # Of the arm 240 impressions in 48 cells of five, whoever they were shown to.
+        assert (last["arm_impressions"], last["arm_squares"]) == (240, 48 * 25)
+        assert last["arm_spend_nanos"] == 240_000_000
+        noise = 5 * float(preset("united-states").privacy.arm_sigma)
+        # Two of three women of each cell of the arm may be measured; all of the men.
+        assert last["arm_sums"]["sex"][0] == pytest.approx(96, abs=noise)
+        assert last["arm_sums"]["sex"][1] == pytest.approx(96, abs=noise)
+        assert set(last["arm_sums"]) == set(last["sums"])
+        report = (await client.admin.get("/v1/fairness/report")).json()
+        assert report["is_reach_recomputed"]
+        rows = {one["group"]: one for one in report["reach"] if one["attribute"] == "sex"}
+        for number, group in enumerate(SEXES):
+            row, eligible = rows[group], int((PEOPLE.sex == number).sum())
+            assert row["counted_in"] == "person-days"
+            # A share of 2 % by declaration, and half of all by this test.
+            arm = max(last["arm_sums"]["sex"][number], 0)
+            assert row["without_control_ppb"] == pytest.approx(
+                arm / 0.02 / eligible * 1e9, rel=1e-6
+            )
+            low, high = row["without_control_interval_ppb"]
+            assert low <= row["without_control_ppb"] <= high
+        assert all("deattenuated" in one for one in report["reach"] if one["attribute"] == "race")
+        costs = {one.get("group", ""): one for one in report["arm_costs"]}
+        assert costs[""]["counted_in"] == "person-days"
+
+    run(scenario)
+
+
+def test_an_audience_that_changes_closes_its_segment_with_a_last_release(run):
+    """What its people and its arm were is told then, or never."""
+
+    async def scenario(client: Client) -> None:
+        await registered(client, described(), audience={"regions": ["USA-TX"]})
+        await told(client, "impressions", shown(range(0, 80, 2), is_left_alone=True))
+        await registered(client, None, audience={"regions": ["USA-CA"]})
+        flight = client.app.platform.fairness.memory.flights.ads["ad"]
+        closed = (await view(client))["release"]
+        assert (len(flight.segments), flight.is_final) == (2, False)
+        assert (closed["final"], closed["arm_impressions"]) == (True, 40)
+        assert closed["people_sums"].keys() == closed["arm_sums"].keys()
+        await told(client, "impressions", shown(range(1, 81, 2)))
+        assert (await view(client))["release"]["episode"] == closed["episode"] + 1
+
+    run(scenario)
+
+
+def test_without_a_share_that_is_left_alone_nothing_is_paid_for_an_arm(tmp_path, monkeypatch):
+    monkeypatch.setattr("ringwork.app.fairness.LOOK_S", 3600.0)
+    plan = tmp_path / "plan.yaml"
+    plan.write_bytes(presets()["united-states"] + b"control: {control_arm_ppm: 0}\n")
+
+    async def scenario(client: Client) -> None:
+        await registered(client, described())
+        await told(client, "impressions", shown(range(10)))
+        await told(client, "ads", {"ad": "ad", "category": "HOUSING", "is_over": True,
+                                   "expected_impressions": 1000})  # fmt: skip
+        last = await view(client)
+        assert last["release"]["people_sums"]
+        assert "arm_sums" not in last["release"]
+        flight = client.app.platform.fairness.memory.flights.ads["ad"]
+        assert flight.open.opened.declared.privacy.arm_sigma is None
+
+    settings = {"fairness": msgspec.structs.replace(OWN, plan=str(plan))}
+    serve(tmp_path / "data", scenario, clock=ManualClock(EPOCH_US), settings=settings)
 
 
 def test_a_clock_that_goes_back_releases_nothing_twice(run):

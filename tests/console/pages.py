@@ -156,6 +156,7 @@ PAGES: dict[str, Callable[[], Page]] = {
     "person-broken": lambda: person(p.BROKEN_PERSON, key="k", trouble="It was refused."),
     "fairness": lambda: fairness(f.overview(f.town_log()), now_us=d.NOW),
     "fairness-flight": lambda: fairness(f.overview(f.flight_log()), now_us=d.NOW),
+    "fairness-arm": lambda: fairness(f.overview(f.arm_log()), now_us=d.NOW),
     "fairness-sex": lambda: fairness(
         f.overview(f.town_log(), attribute="sex", sort="figure", page=2), now_us=d.NOW
     ),
@@ -164,6 +165,7 @@ PAGES: dict[str, Callable[[], Page]] = {
     "fairness-begun": lambda: fairness(f.overview(f.plan_alone()), now_us=d.NOW),
     "fairness-unreleased": lambda: fairness(f.overview(f.unreleased()), now_us=d.NOW),
     "fairness-none": lambda: fairness(None, now_us=d.NOW, has_log=False),
+    "fairness_ad-arm": lambda: fairness_ad(f.one_ad(f.arm_log())),
     "fairness_ad": lambda: fairness_ad(f.one_ad(f.flight_log()), key="k", set_key="l"),
     "fairness_ad-wrong": lambda: fairness_ad(
         f.one_ad(f.flight_log(), "ad-1"),

@@ -75,6 +75,9 @@ def test_the_multiplier_by_hand() -> None:
     # With sums over people at sigma 4: squared, (2/4)**2 + (1/4)**2.
     plan = msgspec.structs.replace(plan, people_sigma=4.0)
     assert multiplier(plan, 1, replace=False) == pytest.approx(1 / sqrt(0.25 + 0.0625))
+    # And the control arm's at 8: both contributions may lie in it, (2/8)**2.
+    plan = msgspec.structs.replace(plan, arm_sigma=8.0)
+    assert multiplier(plan, 1, replace=False) == pytest.approx(1 / sqrt(0.25 + 0.0625 + 0.0625))
     assert zcdp_rho(2.0) == 1 / 8
 
 
@@ -84,6 +87,11 @@ def test_sums_over_people_are_paid_for_with_the_last_episode() -> None:
         NO_PEOPLE, 2, replace=True, releases=63
     )
     assert multiplier(with_people, 2, replace=True) < multiplier(NO_PEOPLE, 2, replace=True)
+    with_arm = PrivacyPlan(arm_sigma=10.0)
+    assert multiplier(with_arm, 2, replace=True, releases=63) == multiplier(
+        NO_PEOPLE, 2, replace=True, releases=63
+    )
+    assert multiplier(with_arm, 2, replace=True) < multiplier(with_people, 2, replace=True)
 
 
 def test_every_preset_pays_for_what_it_declares() -> None:
@@ -96,7 +104,7 @@ def test_every_preset_pays_for_what_it_declares() -> None:
 def test_the_united_states_have_four_vectors_at_the_price_of_two() -> None:
     plan = preset("united-states")
     assert vectors_of(plan) == 4
-    found = cost(msgspec.structs.replace(plan.privacy, people_sigma=None), 4)
+    found = cost(msgspec.structs.replace(plan.privacy, people_sigma=None, arm_sigma=None), 4)
     assert found.replace_micro / MICRO == pytest.approx(3.65, abs=0.005)
 
 

@@ -62,6 +62,13 @@ def test_with_the_accountant_the_last_release_spends_what_was_declared() -> None
     assert ledger.overall("1e-6").replace_micro > overall.replace_micro
 
 
+def test_what_a_person_lost_counts_the_sums_over_people_of_a_flight_that_ended_early() -> None:
+    ledger = BudgetLedger()
+    fact = declared(ledger, privacy=PrivacyPlan(episodes=3, people_sigma=9.0))
+    ledger.apply(ledger.charge("a", is_last=True))
+    assert ledger.overall("1e-6") == fact.cost
+
+
 def test_a_flight_that_ends_early_pays_all_that_it_declared() -> None:
     ledger = BudgetLedger(by_the_release)
     fact = declared(ledger)

@@ -283,7 +283,9 @@ def with_noise(noise_ppb: int, epsilon_micro: int) -> Auditor:
         plan(), period="2026-2", eligible_epsilon_micro=epsilon_micro, eligible_window_days=30
     )
     one = ad("a")
-    eligible = {name: structs.replace(mix, noise_ppb=noise_ppb) for name, mix in one.eligible.items()}
+    eligible = {
+        name: structs.replace(mix, noise_ppb=noise_ppb) for name, mix in one.eligible.items()
+    }
     bodies = (
         told,
         structs.replace(one, eligible=eligible),

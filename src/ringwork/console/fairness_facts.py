@@ -11,6 +11,7 @@ from ringwork.fairness.chronicle import Point, Shifted, Told
 from ringwork.fairness.flights import Flight
 from ringwork.fairness.log import Head
 from ringwork.fairness.mix import Mix
+from ringwork.fairness.reach import Told as ArmTold
 from ringwork.fairness.records import (
     By,
     Cost,
@@ -19,7 +20,6 @@ from ringwork.fairness.records import (
     Model,
     Override,
     Plan,
-    Report,
     Tables,
 )
 from ringwork.fairness.report import AdFigure, Privacy, Verdict
@@ -86,7 +86,10 @@ class FairnessFacts(Struct, frozen=True, kw_only=True):
     """When coverage was stated; 0: it is of now."""
     excluded: Excluded
     cost: Cost | None
-    report: tuple[int, Report] | None
+    arm: ArmTold
+    """Against the control arms of the period's ads."""
+    arm_us: int
+    """When it was reported; 0: now."""
     priced: list[Priced]
     privacy: list[Privacy]
     """Ads with the least left, first."""
@@ -120,6 +123,7 @@ class AdFacts(Struct, frozen=True, kw_only=True):
     audiences: Mapping[int, int]
     overrides: list[tuple[int, Override]]
     privacy: Privacy | None
+    arm: ArmTold
     currency: str
     file: str
 

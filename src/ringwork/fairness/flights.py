@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct
 
 from ringwork.fairness.measure import exact
 from ringwork.fairness.model import PPB
-from ringwork.fairness.records import Ad, Budget, By, Model, Release
+from ringwork.fairness.records import Ad, Budget, By, Control, Model, Override, Plan, Release
 
 GRID = 2**20
 STEPS_MAX = 4096
@@ -28,6 +28,10 @@ class Segment(Struct, kw_only=True):
     """None: no budget record said how large the noise is."""
     people_sigma: str | None = None
     """Of the sums over people; None: as of the others."""
+    arm_sigma: str | None = None
+    """Of the control arm's sums; None: not released."""
+    prices: dict[str, tuple[int, ...]] = {}
+    """Controlled attribute -> sums over the controller's steps of the prices that were in force."""
 
 
 class Flight(Struct, kw_only=True):
@@ -36,6 +40,8 @@ class Flight(Struct, kw_only=True):
     parts: list[Segment]
     is_in_period: bool = False
     budget: Budget | None = None
+    override: Override | None = None
+    """What holds in the controller's place."""
 
     @property
     def ad(self) -> Ad:
@@ -58,6 +64,35 @@ class Flight(Struct, kw_only=True):
     @property
     def spend_nanos(self) -> int:
         return sum(release.spend_nanos for _, release in self.released())
+
+
+def priced(flight: Flight, step: Control | Override, plan: Plan | None) -> None:
+    """Add the prices that a step of the controller, or a person in its place, put in force.
+
+    While a person's prices hold, each step of the controller counts them and not its own; while a
+    person has paused it, none. A vector that does not fit the plan's controlled attributes says
+    nothing.
+    """
+    if isinstance(step, Override):
+        flight.override = None if step.action == "resume" else step
+        if step.action != "set":
+            return
+    elif flight.override is not None and flight.override.action == "pause":
+        return
+    prices = step.lambda_micro if flight.override is None else flight.override.lambda_micro
+    controlled = () if plan is None else plan.controlled
+    sizes = [len(plan.attributes.get(one, ())) for one in controlled] if plan is not None else []
+    if sum(sizes) != len(prices):
+        return
+    open_, first = flight.parts[-1], 0
+    found = dict(open_.prices)
+    for name, size in zip(controlled, sizes, strict=True):
+        added, before = prices[first : first + size], found.get(name, (0,) * size)
+        if len(before) != size:
+            before = (0,) * size
+        found[name] = tuple(one + more for one, more in zip(before, added, strict=True))
+        first += size
+    open_.prices = found
 
 
 def observed_in(

@@ -40,6 +40,9 @@ class PrivacyPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Standard deviation of the noise of one step, on a sum whose impression counts one."""
     people_sigma: Annotated[float, Meta(gt=0, le=1e6)] | None = 8.0
     """Of the sums over unique people, released once, with the last episode; null: never."""
+    arm_sigma: Annotated[float, Meta(gt=0, le=1e6)] | None = None
+    """Of the control arm's part of the sums, released once, with the last episode: what delivery
+    would have been without steering; null: never."""
     delta: Annotated[str, Meta(pattern=r"^[0-9]+e-[0-9]+$")] = "1e-6"
     epsilon_max: Annotated[float, Meta(gt=0)] = 4.0
     """Replace adjacency; a flight whose declared releases cost more is refused (I9)."""

@@ -27,6 +27,7 @@ from ringwork.fairness.flights import (
     blur_of,
     is_inverse,
     observed_in,
+    priced,
 )
 from ringwork.fairness.measure import exact
 from ringwork.fairness.model import PPB
@@ -35,8 +36,10 @@ from ringwork.fairness.records import (
     AnyBody,
     Budget,
     By,
+    Control,
     Figure,
     Model,
+    Override,
     Plan,
     Prior,
     Release,
@@ -97,6 +100,8 @@ class Recomputation:
                 return self._prior(body)
             case Tables():
                 self.tables.append(body)
+            case Control() | Override():
+                self._price(body)
         return []
 
     def of_period(self) -> Iterator[tuple[str, Flight]]:
@@ -229,6 +234,8 @@ class Recomputation:
                 people_sigma = flight.budget.people_sigma
                 open_.sigma = flight.budget.sigma
                 open_.people_sigma = None if people_sigma is UNSET else people_sigma
+                arm_sigma = flight.budget.arm_sigma
+                open_.arm_sigma = None if arm_sigma is UNSET else arm_sigma
             self._figures.pop(release.ad, None)
         return wrong
 
@@ -250,6 +257,11 @@ class Recomputation:
             return [f"model of {model.attribute}: the inverse is not that of the matrix"]
         self.models[model.attribute] = model
         return []
+
+    def _price(self, step: Control | Override) -> None:
+        flight = self.flights.get(step.ad)
+        if flight is not None:
+            priced(flight, step, self.plan)
 
     def _prior(self, prior: Prior) -> list[str]:
         wrong = []

@@ -14,14 +14,17 @@ from msgspec.structs import replace
 
 from ringwork.fairness.audit import Auditor
 from ringwork.fairness.coverage import cost, coverage, excluded, is_counted, levelling_down
+from ringwork.fairness.reach import told
 from ringwork.fairness.recompute import Computed, Recomputation
 from ringwork.fairness.records import (
+    ArmCost,
     By,
     Cost,
     Coverage,
     Excluded,
     LevellingDown,
     Plan,
+    Pooled,
     Reach,
     Tables,
 )
@@ -136,6 +139,10 @@ class Document(Struct, frozen=True, kw_only=True):
     cost: Cost | None
     reach: tuple[Reach, ...]
     levelling_down: tuple[LevellingDown, ...]
+    levelling_down_pooled: tuple[Pooled, ...]
+    arm_costs: tuple[ArmCost, ...]
+    is_reach_recomputed: bool
+    """False: reach stands as the log's report states it."""
     figures: tuple[AdFigure, ...]
     privacy: tuple[Privacy, ...]
     interventions: tuple[Intervention, ...]
@@ -149,7 +156,8 @@ def document_of(auditor: Auditor) -> Document:
     plan, genesis = state.plan, auditor.genesis
     assert plan is not None
     assert genesis is not None
-    reach = auditor.report.reach if auditor.report is not None else ()
+    arm = told(state)
+    stated = auditor.report.reach if auditor.report is not None and not arm.is_told else ()
     paid = cost(state)
     return Document(
         log=genesis.log,
@@ -171,8 +179,11 @@ def document_of(auditor: Auditor) -> Document:
         coverage=tuple(coverage(state, plan)),
         excluded=excluded(state, plan),
         cost=None if paid is UNSET else paid,
-        reach=reach,
-        levelling_down=tuple(levelling_down(reach)),
+        reach=arm.reach or stated,
+        levelling_down=arm.levelling_down or tuple(levelling_down(stated)),
+        levelling_down_pooled=arm.levelling_down_pooled,
+        arm_costs=arm.arm_costs,
+        is_reach_recomputed=not stated,
         figures=tuple(_figures(state, plan)),
         privacy=tuple(privacy_rows(state)),
         interventions=tuple(

@@ -19,9 +19,11 @@ from ringwork.console.format import (
 )
 from ringwork.console.pages import Bold, Page, Sentence, say
 from ringwork.console.views.fairness_cost import (
+    CostRow,
     Frontier,
-    Levelled,
+    LevelledRow,
     ReachRow,
+    cost_row,
     frontier,
     levelled,
     reach_row,
@@ -41,7 +43,7 @@ from ringwork.console.views.fairness_words import (
     thresholds,
 )
 from ringwork.console.views.figures import Figure
-from ringwork.fairness.records import By
+from ringwork.fairness.records import By, LevellingDown, Pooled
 from ringwork.fairness.report import Privacy, Verdict
 
 ADDRESS: Final = "/console/fairness"
@@ -129,7 +131,8 @@ class Fairness(Struct, frozen=True, kw_only=True):
     excluded: str = ""
     frontier: Frontier | None = None
     reach: list[ReachRow] = []
-    levelled: list[Levelled] = []
+    levelled: list[LevelledRow] = []
+    costs: list[CostRow] = []
     reach_when: str = ""
     reach_more: int = 0
     privacy: list[PrivacyRow] = []
@@ -150,8 +153,11 @@ def fairness(facts: FairnessFacts | None, *, now_us: int, has_log: bool = True) 
     rows = [_row(one, facts, is_estimated=is_estimated) for one in facts.lines]
     lines = coverage_rows(facts)
     shown = [one.figure.estimate for one in rows if one.figure is not None]
-    reach = () if facts.report is None else facts.report[1].reach
-    levelling = () if facts.report is None else facts.report[1].levelling_down
+    reach = facts.arm.reach
+    levelling: list[LevellingDown | Pooled] = [
+        *facts.arm.levelling_down_pooled,
+        *facts.arm.levelling_down,
+    ]
     least = facts.privacy[0] if facts.privacy else None
     return Page(
         name="fairness",
@@ -182,7 +188,8 @@ def fairness(facts: FairnessFacts | None, *, now_us: int, has_log: bool = True) 
             reach=[reach_row(one) for one in reach[:LEVELLED_MAX]],
             reach_more=max(0, len(reach) - LEVELLED_MAX),
             levelled=[levelled(one) for one in levelling[:LEVELLED_MAX]],
-            reach_when="" if facts.report is None else stamp(facts.report[0]),
+            reach_when=f"as reported {stamp(facts.arm_us)}" if facts.arm_us else "",
+            costs=[cost_row(one, facts.currency) for one in facts.arm.arm_costs[:LEVELLED_MAX]],
             privacy=[_privacy(one) for one in facts.privacy],
             privacy_more=facts.budgets - len(facts.privacy),
             tables=[
@@ -276,7 +283,6 @@ def _answer(facts: FairnessFacts, lines: Sequence[CoverageRow]) -> Sentence:
 def _figures(facts: FairnessFacts, least: Privacy | None) -> list[Figure]:
     excluded, cost = facts.excluded, facts.cost
     each = None if cost is None else cost.per_thousand_people_nanos
-    control = None if cost is None else cost.without_control_nanos
     counted = facts.ads - excluded.ads
     return [
         Figure(
@@ -292,8 +298,7 @@ def _figures(facts: FairnessFacts, least: Privacy | None) -> list[Figure]:
         Figure(
             key="thousand", label="Per 1,000 people",
             value=MISSING if each is None else money(each, facts.currency),
-            note=f"{money(control, facts.currency)} in the control arm"
-            if isinstance(control, int) else "unique people, noisy; no control arm reported",
+            note="unique people, noisy",
         ),
         Figure(
             key="privacy", label="Least privacy left",

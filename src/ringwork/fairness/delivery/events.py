@@ -55,6 +55,9 @@ class Contest(Struct, frozen=True, array_like=True, gc=False):
     is_left_alone: bool
     """The opportunity is of the control arm."""
     has_won: bool
+    impression_id: bytes = b""
+    """Of a place that it won: the impression is of this cluster, and of the control arm or not,
+    whoever is shown it. Empty where another platform sells it."""
 
 
 class SpecialAdsCompeted(Event, frozen=True, array_like=True):
@@ -184,6 +187,8 @@ class FlightOpened(Event, frozen=True, array_like=True):
     known: tuple[tuple[int, int], ...] = ()
     """Of each controlled attribute: how many people's group is known, and of how many; as
     ``crossed_ppb``, and of people of equal weight. Empty in flights of before there was noise."""
+    arm_ppm: int = 0
+    """Share of the ad's opportunities that is left alone."""
 
 
 class SumsReleased(Event, frozen=True, array_like=True):

@@ -258,6 +258,7 @@ def _eligible(sums: AudienceSums, block: Block) -> Eligible | None:
         shares_ppb=shares[0],
         people_shares_ppb=once[0],
         by="people" if weighed is None else "impressions",
+        people=max(sum(_groups(sums.people[name], block)) // block.unit, 0),
         noise_ppb=shares[1],
         people_noise_ppb=once[1],
     )

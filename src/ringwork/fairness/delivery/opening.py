@@ -6,17 +6,18 @@ import asyncio
 from datetime import UTC, datetime
 
 from msgspec import UNSET
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from ringwork.fairness.coverage import report_of
 from ringwork.fairness.delivery.events import FlightOpened
+from ringwork.fairness.delivery.flights import privacy_of
 from ringwork.fairness.delivery.measuring import Measuring, Mix, terms_of
 from ringwork.fairness.delivery.work import LiveAd, Work, record
 from ringwork.fairness.flights import model_of
 from ringwork.fairness.measure import exact
 from ringwork.fairness.measure.confusion import implied_blur
-from ringwork.fairness.model import UNKNOWN
-from ringwork.fairness.plan import Plan
+from ringwork.fairness.model import PPM, UNKNOWN
+from ringwork.fairness.plan import Plan, PrivacyPlan
 from ringwork.fairness.privacy import accounting
 from ringwork.fairness.privacy.budget import FlightDeclared
 from ringwork.fairness.recompute import Recomputation
@@ -25,6 +26,7 @@ from ringwork.fairness.records import (
     AnyBody,
     Budget,
     Checkpoint,
+    CountedIn,
     Genesis,
     Model,
     Prior,
@@ -174,15 +176,25 @@ class Opening:
         """
         work = self._work
         mix = await self._measuring.mix(live.audience)
-        privacy, vectors = work.plan.privacy, len(work.enclave.layout.blocks)
+        privacy, vectors = self._terms(live), len(work.enclave.layout.blocks)
         await asyncio.to_thread(accounting.cost, privacy, vectors)  # remembered: it takes seconds
 
         def decide(command: Command) -> None:
             declared = work.memory.budgets.ledger.declare(live.ad, privacy=privacy, vectors=vectors)
-            command.record(self._opened(live, mix, declared))
-            record(command, _ad(live, mix, declared.segment), _budget(declared))
+            opened = self._opened(live, mix, declared)
+            command.record(opened)
+            record(command, _ad(opened, mix), _budget(declared))
 
         await work.commit(decide)
+
+    def _terms(self, live: LiveAd) -> PrivacyPlan:
+        """The plan's, or those that the ad's first segment was opened with: it keeps them."""
+        flight, plan = self._work.memory.flights.ads.get(live.ad), self._work.plan
+        if flight is not None and flight.segments:
+            return privacy_of(flight)
+        if plan.control.control_arm_ppm in (0, PPM):  # nothing to tell apart, nothing to pay for
+            return replace(plan.privacy, arm_sigma=None)
+        return plan.privacy
 
     def _opened(self, live: LiveAd, mix: Mix, declared: FlightDeclared) -> FlightOpened:
         return FlightOpened(
@@ -194,6 +206,7 @@ class Opening:
             live.category,
             self._work.enclave.tables.sha256,
             mix.known,
+            self._work.plan.control.control_arm_ppm,
         )
 
 
@@ -217,14 +230,23 @@ def _lacking(plan: PlanRecord, models: dict[str, Model]) -> list[str]:
     return [one for one in plan.estimated if one not in models]
 
 
-def _ad(live: LiveAd, mix: Mix, segment: int) -> Ad:
+def _ad(opened: FlightOpened, mix: Mix) -> Ad:
     return Ad(
-        ad=live.ad,
-        category=live.category,
-        advertiser=live.advertiser,
-        segment=segment,
+        ad=opened.declared.ad,
+        category=opened.category,
+        advertiser=opened.advertiser,
+        segment=opened.declared.segment,
         eligible=mix.eligible,
+        arm_ppm=opened.arm_ppm,
+        counted_in=_counted_in(opened.declared.privacy),
     )
+
+
+def _counted_in(privacy: PrivacyPlan) -> CountedIn:
+    """What one contribution is: a person, a day of one, or no more than one of some impressions."""
+    if privacy.contributions_max > 1:
+        return "capped impressions"
+    return "person-days" if privacy.unit == "person-ad-day" else "people"
 
 
 def _budget(declared: FlightDeclared) -> Budget:
@@ -237,4 +259,5 @@ def _budget(declared: FlightDeclared) -> Budget:
         delta=cost.delta,
         epsilon_add_remove_micro=cost.add_remove_micro,
         people_sigma=UNSET if privacy.people_sigma is None else str(privacy.people_sigma),
+        arm_sigma=UNSET if privacy.arm_sigma is None else str(privacy.arm_sigma),
     )

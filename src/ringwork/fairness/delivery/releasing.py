@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from ringwork.fairness.delivery.events import SumsReleased
 from ringwork.fairness.delivery.flights import Flight, Segment
@@ -46,6 +46,8 @@ class Exact(Struct, frozen=True, array_like=True):
     increment: list[int]
     first_touches: list[int]
     """Over people who are new to the segment."""
+    left_alone: list[int] = []
+    """The control arm's part of the increment."""
 
     def __repr__(self) -> str:
         return "Exact()"
@@ -56,9 +58,12 @@ class _Counted(Struct, frozen=True, kw_only=True):
 
     stream: ContinualSum
     exact: Exact
-    people: list[int] | None
+    people: list[int] | None = None
     """Over all people of the segment; None where they are not released."""
     people_sigma: Fraction = Fraction(0)
+    left_alone: list[int] | None = None
+    """Of all of the segment; None where it is not released."""
+    arm_sigma: Fraction = Fraction(0)
 
 
 def due_at(released: int, releases: int, expected_impressions: int, episodes: int) -> int | None:
@@ -134,19 +139,30 @@ class Releasing:
             return None
         until_seq = work.journal.seq
         reached = [one for one in flight.reached if one.seq <= until_seq]
-        exact = Exact(work.enclave.sums(reached), work.enclave.sums(reached, first_touches=True))
-        people, people_sigma = None, Fraction(0)
-        is_final = is_last or episode == privacy.episodes
-        if is_final and privacy.people_sigma is not None:
-            people_sigma = Fraction(str(privacy.people_sigma))
-            touched = [one.first_touches for one in (*before, exact)]
-            people = [sum(column) for column in zip(*touched, strict=True)]
-        counted = _Counted(
-            stream=self._stream(segment, before),
-            exact=exact,
-            people=people,
-            people_sigma=people_sigma,
+        exact = Exact(
+            work.enclave.sums(reached),
+            work.enclave.sums(reached, first_touches=True),
+            work.enclave.sums([one for one in reached if one.is_left_alone]),
         )
+        counted = _Counted(stream=self._stream(segment, before), exact=exact)
+        is_final = is_last or episode == privacy.episodes
+        has_arm = False
+        if is_final and privacy.people_sigma is not None:
+            counted = msgspec.structs.replace(
+                counted,
+                people=_total([one.first_touches for one in (*before, exact)]),
+                people_sigma=Fraction(str(privacy.people_sigma)),
+            )
+        # A share that was changed while the flight ran would weigh back nothing.
+        same_share = segment.opened.arm_ppm == work.plan.control.control_arm_ppm
+        if is_final and privacy.arm_sigma is not None and same_share:
+            has_arm = True
+            counted = msgspec.structs.replace(
+                counted,
+                left_alone=_total([one.left_alone for one in (*before, exact)]),
+                arm_sigma=Fraction(str(privacy.arm_sigma)),
+            )
+        arm = segment.left_alone
         release = Release(
             ad=ad,
             episode=sum(len(one.values) for one in flight.segments) + 1,
@@ -155,6 +171,9 @@ class Releasing:
             spend_nanos=segment.spend_nanos,
             sums={},
             unit={},
+            arm_impressions=arm.impressions if has_arm else UNSET,
+            arm_spend_nanos=arm.spend_nanos if has_arm else UNSET,
+            arm_squares=arm.squares if has_arm else UNSET,
         )
         state = work.memory.log.figures.of_ad(ad)
         drawn = await asyncio.to_thread(self._drawn, counted, release, state)
@@ -225,6 +244,13 @@ class Releasing:
                 people=layout.counted(people),
                 people_sums={one.attribute: tuple(people[one.start : one.stop]) for one in blocks},
             )
+        if counted.left_alone is not None:
+            arm = self._with_noise(counted.left_alone, counted.arm_sigma)
+            release = msgspec.structs.replace(
+                release,
+                arm_counted=layout.counted(arm),
+                arm_sums={one.attribute: tuple(arm[one.start : one.stop]) for one in blocks},
+            )
         wrong = state.apply(release)
         assert not wrong, wrong
         return Drawn(
@@ -233,12 +259,16 @@ class Releasing:
             figures=figures_of(state, release.ad),
         )
 
-    def _with_noise(self, people: list[int], sigma: Fraction) -> list[int]:
-        """Sums over people: released once, with noise of their own."""
-        layout, out = self._work.enclave.layout, list(people)
+    def _with_noise(self, sums: list[int], sigma: Fraction) -> list[int]:
+        """Sums that are released once, with noise of their own."""
+        layout, out = self._work.enclave.layout, list(sums)
         for block in layout.blocks:
             size = block.stop - block.start
             drawn = self._work.pool.discrete_gaussian(sigma * block.unit, size=size)
             for at, noise in zip(range(block.start, block.stop), drawn.tolist(), strict=True):
                 out[at] += noise
         return out
+
+
+def _total(increments: Sequence[Sequence[int]]) -> list[int]:
+    return [sum(column) for column in zip(*increments, strict=True)]

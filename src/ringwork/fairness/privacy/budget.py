@@ -85,7 +85,7 @@ class _Flight(Struct):
 
     @property
     def paid(self) -> int:
-        """Releases that it was charged for: all of them where it ended before the last."""
+        """Releases that it has paid for: all of them once its last one is made, however early."""
         return self.declared.privacy.episodes if self.spent == self.declared.cost else self.releases
 
 
