@@ -316,16 +316,16 @@ def release(episode: int, *, spent: int = 1_000_000, segment: int = 0) -> SumsRe
     return SumsReleased(charged, [1, 2], b"sealed", episode)
 
 
-def measured(*, segment: int = 0) -> AudienceMeasured:
+def audience(*, segment: int = 0) -> AudienceMeasured:
     declared, charged = flight(segment=segment).declared, release(1, segment=segment).charged
     sums = AudienceSums(unit={"sex": 1}, people={"sex": [3, 4, 0]}, people_sigma=12.0)
     return AudienceMeasured(Audience(), 7, "ab" * 16, declared, charged, sums)
 
 
 def test_an_audience_is_measured_once_in_a_window():
-    promise = read(measured()).promises["I9"]
+    promise = read(audience()).promises["I9"]
     assert (promise.checked, promise.violations) == (1, 0)
-    promise = read(measured(), measured(segment=1)).promises["I9"]
+    promise = read(audience(), audience(segment=1)).promises["I9"]
     assert promise.violations == 1
     assert "twice in a window" in promise.detail[0]
 
