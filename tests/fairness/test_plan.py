@@ -48,6 +48,7 @@ def test_a_plan_of_ones_own() -> None:
         ((b"[female, male]", b"[female, female]"), "expected groups that differ"),
         ((b"minimum_impressions: [300]", b"minimum_impressions: []"), "minimum_impressions"),
         ((b"minimum", b"intersections: [[sex, race]]\nminimum"), "expected two or more attributes"),
+        ((b"minimum", b"privacy: {arm_sigma: 0}\nminimum"), "arm_sigma"),
         ((b"minimum", b"periods: [[p, 2026-02-01, 2026-01-01]]\nminimum"), "periods"),
         ((b"name: mine", b"name: ["), "mine.yaml"),
         ((b"source", b"sauce"), "sauce"),
