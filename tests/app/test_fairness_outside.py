@@ -11,15 +11,16 @@ from msgspec import structs
 
 from ringwork.app.fairness_log import FILE_NAME
 from ringwork.fairness.audit import SOUND, audited
-from ringwork.fairness.plan import preset, presets
+from ringwork.fairness.plan import preset
 from ringwork.fairness.settings import FairnessSettings
 from ringwork.fairness.tables.demo import demo_people
 from ringwork.kernel.clock import ManualClock
 from tests.app.logged import unbroken
 from tests.app.served import EPOCH_US, Client, serve
 
+EXACT = Path(__file__).with_name("exact_eligible.yaml")
 OWN = FairnessSettings(
-    plan=str(Path(__file__).with_name("exact_eligible.yaml")),
+    plan=str(EXACT),
     clusters=8, cluster_people=100, cluster_sigma=2.0,
 )  # fmt: skip
 PEOPLE = demo_people(7, 240)
@@ -201,7 +202,7 @@ def test_an_audience_that_nobody_was_shown_the_ad_in_takes_no_figures_away(run):
 
 def test_a_segment_that_spent_all_its_releases_has_had_its_last_one(run, tmp_path):
     plan = tmp_path / "plan.yaml"
-    plan.write_bytes(presets()["united-states"] + b"  episodes: 2\n")
+    plan.write_bytes(EXACT.read_bytes() + b"  episodes: 2\n")
 
     async def scenario(client: Client) -> None:
         await registered(client, described(), audience=TEXAS, expected_impressions=50)
@@ -226,7 +227,7 @@ def test_a_segment_that_spent_all_its_releases_has_had_its_last_one(run, tmp_pat
 def test_when_all_releases_are_made_the_last_prices_hold_also_after_a_start(tmp_path, monkeypatch):
     monkeypatch.setattr("ringwork.app.fairness.LOOK_S", 3600.0)
     plan = tmp_path / "plan.yaml"
-    plan.write_bytes(presets()["united-states"] + b"  episodes: 2\n")
+    plan.write_bytes(EXACT.read_bytes() + b"  episodes: 2\n")
     own = structs.replace(OWN, plan=str(plan))
     clock, data, shifts = ManualClock(EPOCH_US), tmp_path / "data", {}
     seller: dict[str, str] = {}
@@ -513,7 +514,7 @@ def test_an_audience_that_changes_closes_its_segment_with_a_last_release(run):
 def test_without_a_share_that_is_left_alone_nothing_is_paid_for_an_arm(tmp_path, monkeypatch):
     monkeypatch.setattr("ringwork.app.fairness.LOOK_S", 3600.0)
     plan = tmp_path / "plan.yaml"
-    plan.write_bytes(presets()["united-states"] + b"control: {control_arm_ppm: 0}\n")
+    plan.write_bytes(EXACT.read_bytes() + b"control: {control_arm_ppm: 0}\n")
 
     async def scenario(client: Client) -> None:
         await registered(client, described())
