@@ -10,29 +10,27 @@ pair of the proxy and the de-attenuated figure, or left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from msgspec import UNSET, Struct, UnsetType
 
+from ringwork.fairness.arm_cost import Spent, clump_in, cost_of_everybody, cost_of_group, spent_in
 from ringwork.fairness.flights import Flight, Segment, blur_of, noise_variance
 from ringwork.fairness.measure.arm import (
     Arms,
     Effect,
     Levelling,
     Served,
-    clump_of,
     deattenuated,
     effect_of,
     interval_of,
     levelled,
-    ratio_interval,
     signs_of,
     together,
     unblurred,
 )
 from ringwork.fairness.measure.exact import CONDITION_MAX_MILLI
-from ringwork.fairness.measure.linear import dot
 from ringwork.fairness.measure.observed import Blur
 from ringwork.fairness.model import PPB, PPM
 from ringwork.fairness.recompute import Recomputation
@@ -47,7 +45,6 @@ from ringwork.fairness.records import (
     Release,
 )
 
-THOUSAND = 1000
 Row = tuple[Fraction, ...]
 
 
@@ -78,26 +75,15 @@ class _Part(Struct, frozen=True, kw_only=True):
     """De-attenuated; None of a declared attribute."""
     true_eligible: Row
     has_people: bool
-    spent: _Spent | None
+    spent: Spent | None
     """Of the segment."""
-
-
-class _Spent(Struct, frozen=True, kw_only=True):
-    """What a segment spent and counted, weighed back to all opportunities."""
-
-    now_nanos: Fraction
-    before_nanos: Fraction
-    now: Fraction
-    before: Fraction
-    now_variance: float
-    before_variance: float
 
 
 class _Told(Struct):
     """What is gathered of one attribute, or of one way of counting, over ads."""
 
     parts: list[_Part]
-    spent: list[_Spent]
+    spent: list[Spent]
     ads: int = 0
 
 
@@ -106,13 +92,13 @@ def told(state: Recomputation) -> Told:
     reach: list[Reach] = []
     levelling: list[LevellingDown] = []
     pools: dict[tuple[str, CountedIn], _Told] = {}
-    every: dict[CountedIn, list[_Spent]] = {}
+    every: dict[CountedIn, list[Spent]] = {}
     for ad, flight in state.of_period():
         segments = list(_with_arm(flight))
         counted_in = _counted_in(segments)
         if counted_in is None:
             continue
-        spent = [_spent(*one) for one in segments]
+        spent = [spent_in(*one) for one in segments]
         every.setdefault(counted_in, []).extend(one for one in spent if one is not None)
         for attribute in sorted(state.plan.attributes if state.plan is not None else ()):
             parts = _parts(state, attribute, segments)
@@ -155,16 +141,6 @@ def _counted_in(segments: Sequence[tuple[Segment, Release]]) -> CountedIn | None
     return None if first is UNSET else first
 
 
-def _clump(release: Release) -> Fraction | None:
-    impressions, squares = release.arm_impressions, release.arm_squares
-    if impressions is UNSET or squares is UNSET:
-        return None
-    counted = Fraction(1)
-    if release.counted is not UNSET and release.impressions:
-        counted = Fraction(max(release.counted, 0), release.impressions)
-    return clump_of(impressions, squares, counted)
-
-
 def _parts(
     state: Recomputation, attribute: str, segments: Sequence[tuple[Segment, Release]]
 ) -> list[_Part]:
@@ -185,7 +161,7 @@ def _parts(
 def _part(
     attribute: str, names: tuple[str, ...], blur: Blur | None, segment: Segment, release: Release
 ) -> _Part | None:
-    eligible, clump = segment.ad.eligible.get(attribute), _clump(release)
+    eligible, clump = segment.ad.eligible.get(attribute), clump_in(release)
     sums, arm = release.sums.get(attribute), release.arm_sums.get(attribute)
     arm_ppm, unit, size = segment.ad.arm_ppm, release.unit.get(attribute, 0), len(names)
     if eligible is None or clump is None or sums is None or arm is None or arm_ppm is UNSET:
@@ -217,30 +193,7 @@ def _part(
         true=None if blur is None else deattenuated(arms, blur),
         true_eligible=true,
         has_people=eligible.people is not UNSET,
-        spent=_spent(segment, release),
-    )
-
-
-def _spent(segment: Segment, release: Release) -> _Spent | None:
-    """None where the arm is too small, or a member is missing."""
-    arm_nanos, arm, clump = release.arm_spend_nanos, release.arm_counted, _clump(release)
-    arm_ppm = segment.ad.arm_ppm
-    if arm_nanos is UNSET or arm is UNSET or clump is None or arm_ppm is UNSET:
-        return None
-    share = Fraction(arm_ppm, PPM)
-    counted = release.impressions if release.counted is UNSET else release.counted
-    # Of its several attributes a count takes the best mean: no noisier than the narrowest.
-    buckets = min(map(len, release.arm_sums.values()))
-    noise = buckets * Fraction(segment.arm_sigma or "0") ** 2
-    of_all = buckets * noise_variance(segment.sigma or "0", segment.releases)
-    rest = counted - arm
-    return _Spent(
-        now_nanos=(release.spend_nanos - arm_nanos) / (1 - share),
-        before_nanos=arm_nanos / share,
-        now=rest / (1 - share),
-        before=arm / share,
-        now_variance=float((clump * max(rest, 0) * share + noise + of_all) / (1 - share) ** 2),
-        before_variance=float((clump * max(arm, 0) * (1 - share) + noise) / share**2),
+        spent=spent_in(segment, release),
     )
 
 
@@ -401,21 +354,14 @@ def _pooled(state: Recomputation, pools: dict[tuple[str, CountedIn], _Told]) -> 
 
 def _costs(
     state: Recomputation,
-    every: dict[CountedIn, list[_Spent]],
+    every: dict[CountedIn, list[Spent]],
     pools: dict[tuple[str, CountedIn], _Told],
 ) -> Iterator[ArmCost]:
     """For each 1,000 counted: of everybody, then all of the spend for those of one group."""
     for counted_in, spent in sorted(every.items()):
         if not spent:
             continue
-        now = sum((one.now for one in spent), Fraction(0))
-        before = sum((one.before for one in spent), Fraction(0))
-        variances = (
-            _added([one.now_variance for one in spent]),
-            _added([one.before_variance for one in spent]),
-        )
-        cost = _for_thousand(spent, now, before, variances)
-        yield ArmCost(counted_in=counted_in, cost=cost)
+        yield ArmCost(counted_in=counted_in, cost=cost_of_everybody(spent))
     for (attribute, counted_in), pool in sorted(pools.items()):
         if not pool.spent:
             continue
@@ -428,49 +374,8 @@ def _costs(
                 counted_in=counted_in,
                 attribute=attribute,
                 group=group,
-                cost=_of_group(pool.spent, effect, at),
+                cost=cost_of_group(pool.spent, effect, at),
                 deattenuated=UNSET
                 if true is None
-                else _of_group(pool.spent, true, at, has_points=has_points),
+                else cost_of_group(pool.spent, true, at, has_points=has_points),
             )
-
-
-def _added(values: Sequence[float]) -> float:
-    return dot(values, [1.0] * len(values))
-
-
-def _of_group(
-    spent: Sequence[_Spent], effect: Effect, at: int, *, has_points: bool = True
-) -> Against:
-    variances = effect.now_covariance[at][at], effect.before_covariance[at][at]
-    return _for_thousand(spent, effect.now[at], effect.before[at], variances, has_points=has_points)
-
-
-def _for_thousand(
-    spent: Sequence[_Spent],
-    now: Fraction,
-    before: Fraction,
-    variances: tuple[float, float],
-    *,
-    has_points: bool = True,
-) -> Against:
-    """Spend against what was counted; all chance is taken to be in the count."""
-    nanos: Callable[[str], Fraction] = lambda name: sum(  # noqa: E731
-        (getattr(one, name) for one in spent), Fraction(0)
-    )
-    tops = THOUSAND * nanos("now_nanos"), THOUSAND * nanos("before_nanos")
-    ends = [
-        ratio_interval(top, bottom, variance)
-        for top, bottom, variance in zip(tops, (now, before), variances, strict=True)
-    ]
-    points = [
-        round(top / bottom) if end is not None and has_points else None
-        for top, bottom, end in zip(tops, (now, before), ends, strict=True)
-    ]
-    intervals = [UNSET if end is None else (round(end[0]), round(end[1])) for end in ends]
-    return Against(
-        controlled=points[0],
-        uncontrolled=points[1],
-        controlled_interval=intervals[0],
-        uncontrolled_interval=intervals[1],
-    )
