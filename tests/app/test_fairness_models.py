@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import chain
 
 import msgspec
 import numpy as np
@@ -66,6 +67,10 @@ def run(tmp_path, monkeypatch):
     return play
 
 
+def flat(rows: list[list[int]]) -> list[int]:
+    return list(chain.from_iterable(rows))
+
+
 def released(data) -> list[list]:
     return [event for kind, event in events_of(data) if kind == ModelMeasured.TYPE]
 
@@ -121,7 +126,7 @@ def test_without_noise_the_same_difference_is_her_posterior_and_the_log_says_the
     before, after = [one["sums"] for one in models_in(data) if one["attribute"] == "race"]
     moved = [b - a for one, other in zip(before, after, strict=True)
              for a, b in zip(one, other, strict=True)]  # fmt: skip
-    expected = sum(gram(np.array(found), np.ones((4, 4), bool)), [])
+    expected = flat(gram(np.array(found), np.ones((4, 4), bool)))
     assert moved == expected
     assert not released(data)
     auditor = audited(io.BytesIO((data / FILE_NAME).read_bytes()))
@@ -139,7 +144,7 @@ def test_the_noise_is_as_stated_and_a_new_window_or_restart_alone_draws_nothing(
             await client.app.platform.fairness.look()
             client.clock.advance_us(DAY_US)
         pool = client.app.platform.fairness.desk._work.enclave.pool("race")
-        truth.append(sum(gram(pool.rows, pool.possible), []))
+        truth.append(flat(gram(pool.rows, pool.possible)))
 
     periods = ", ".join(
         f"{{name: p{number}, start: {day}, end: {day}}}"
@@ -147,7 +152,7 @@ def test_the_noise_is_as_stated_and_a_new_window_or_restart_alone_draws_nothing(
         for day in [np.datetime64(EPOCH_US + number * DAY_US, "us").astype("datetime64[D]")]
     )
     data = run(scenario, *NOISY, "eligible_window_days: 1", f"periods: [{periods}]")
-    events = [sum(one[-1], []) for one in released(data)]
+    events = [flat(one[-1]) for one in released(data)]
     assert len(events) == 20
     off = (np.array(events) - truth[0]) / 256**2
     diagonal = [0, 4, 7, 9]
