@@ -46,7 +46,7 @@ FAIR = FairnessSettings(
     plan=str(Path(__file__).with_name("few_people.yaml")),
     clusters=4, cluster_people=2, cluster_sigma=4.0, audience_still_s=0,
 )  # fmt: skip
-DESCRIBED = 24
+DESCRIBED = 104
 
 
 def outside() -> dict[str, object]:

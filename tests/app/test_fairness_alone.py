@@ -22,6 +22,7 @@ from ringwork.cli.main import BUSY, USAGE, run
 from ringwork.fairness.audit import SOUND, audited
 from ringwork.fairness.tables.demo import demo_people
 from tests.app.logged import events_of, unbroken
+from tests.app.plans import plan_with
 from tests.crash.server import Server, is_running
 
 ALONE = ("fairness", "serve")
@@ -72,7 +73,9 @@ class Asking:
     """The engineer's side: a server, and clients with the roles that her systems have."""
 
     def __init__(self, data: Path, command: tuple[str, ...] = ALONE) -> None:
-        self.server = Server(data, FEW, command)
+        # A thousand people are too few for noise on how the proxy blurs sex x race.
+        plan = {"RINGWORK_FAIRNESS__PLAN": plan_with(data.parent, "12", "model_sigma: null")}
+        self.server = Server(data, {**FEW, **plan}, command)
         self.server.start()
         self.http = httpx.Client(base_url=self.server.url, timeout=30)
         settings = Settings(data=str(data))

@@ -12,7 +12,7 @@ import numpy as np
 
 from ringwork.fairness.flights import model_of
 from ringwork.fairness.log import LogWriter, Signer
-from ringwork.fairness.measure.confusion import implied_blur
+from ringwork.fairness.measure.confusion import moments_blur
 from ringwork.fairness.records import (
     Ad,
     Budget,
@@ -29,7 +29,7 @@ from ringwork.fairness.records import (
     Tables,
 )
 from ringwork.fairness.trail import Trail
-from ringwork.kernel.entropy import SeededEntropy
+from tests.fairness.calibrated_world import noisy_moments
 
 SEED = bytes(range(32))
 OTHER_SEED = bytes(range(1, 33))
@@ -75,8 +75,9 @@ def plan(period: str = "2026-1") -> Plan:
 @cache
 def model() -> Model:
     """How a calibrated proxy blurs: learned on an invented pool, as specification 4.6 has it."""
-    pool = np.random.default_rng(5).dirichlet(np.array(RACE_MIX) / 1e9 * 1.6, 4000)
-    return model_of("race", implied_blur(pool, SeededEntropy(5)))
+    rng = np.random.default_rng(5)
+    moments = noisy_moments(rng.dirichlet(np.array(RACE_MIX) / 1e9 * 1.6, 4000), "17", rng)
+    return model_of("race", moments_blur(moments), moments)
 
 
 def default_prior(period: str = "2026-1") -> Prior:

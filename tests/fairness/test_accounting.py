@@ -7,6 +7,7 @@ from math import erf, exp, sqrt
 import msgspec
 import pytest
 
+from ringwork.fairness.delivery import modelling
 from ringwork.fairness.delivery.measuring import terms_of
 from ringwork.fairness.measure.sums import Layout
 from ringwork.fairness.plan import PrivacyPlan, preset, presets
@@ -142,3 +143,17 @@ def test_an_audience_costs_what_the_page_says_whichever_sums_are_released(
         alone = 12 / sqrt(2 * blocks)
         assert delta_of(found.replace_micro / MICRO, alone) == pytest.approx(1e-6, rel=0.02)
     assert terms_of(msgspec.structs.replace(plan, eligible_sigma=None), weighed=True) is None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "add_remove", "replace"), [(1, 0.23, 0.33), (2, 0.33, 0.47)]
+)
+def test_models_cost_what_the_page_says(attributes, add_remove, replace) -> None:
+    """Of one attribute a person moves the sums by sqrt 2 at most: Balle, Wang."""
+    plan = preset("united-states")
+    found = cost(modelling.terms_of(plan), attributes)
+    assert found.replace_micro / MICRO == pytest.approx(replace, abs=0.006)
+    assert found.add_remove_micro / MICRO == pytest.approx(add_remove, abs=0.006)
+    alone = 17 / sqrt(2 * attributes)
+    assert delta_of(found.replace_micro / MICRO, alone) == pytest.approx(1e-6, rel=0.02)
+    assert modelling.terms_of(msgspec.structs.replace(plan, model_sigma=None)) is None

@@ -403,6 +403,12 @@ def test_where_the_blur_cannot_be_inverted_there_is_an_interval_and_no_point() -
     "change",
     [
         {"draws_sha256": "00" * 32},
+        {"pool_size": model().pool_size + 1},
+        {"sums": (tuple(one + 1000 for one in model().sums[0]), *model().sums[1:])},
+        {"sums": model().sums[1:]},
+        {"sigma": "16.0"},
+        {"sigma": UNSET},
+        {"unit": 0},
         {"within_ppb": ((1,),)},
         {"inverse_ppb": tuple((a + 100, *rest) for a, *rest in model().inverse_ppb)},
     ],

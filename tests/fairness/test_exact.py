@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringwork.fairness.measure import draws, evidence, exact, linear, shrink
-from ringwork.fairness.measure.confusion import implied_blur
+from ringwork.fairness.measure.confusion import implied_blur, moments_blur
 from ringwork.fairness.measure.draws import DRAWS_SHA256, normal_draws
 from ringwork.fairness.measure.exact import (
     Blur,
@@ -30,7 +30,8 @@ from ringwork.fairness.measure.lattice import made
 from ringwork.fairness.measure.observed import shares as exact_shares
 from ringwork.fairness.model import PPB
 from ringwork.kernel.entropy import SeededEntropy
-from tests.fairness.calibrated_world import MIX, ads, people, ppb
+from ringwork.kernel.errors import Refused
+from tests.fairness.calibrated_world import MIX, ads, noisy_moments, people, ppb
 
 PRIOR = default_prior(4, 60_000)
 
@@ -435,6 +436,32 @@ def test_the_interval_of_a_declared_attribute_covers_though_the_eligible_shares_
             held[told] += low <= truth <= high
     assert 0.93 <= held[True] / 1_500 <= 0.97
     assert held[False] / 1_500 < 0.91
+
+
+@pytest.mark.parametrize(("pool", "ratio"), [(3_000, 0.45), (50_000, 0.42)])
+def test_intervals_cover_though_the_blur_was_learned_with_noise(pool: int, ratio: float) -> None:
+    """Worlds of ads at 1,000 impressions, each with a model of its own: sigma 17 on its moments."""
+    spread = np.full((4, 4), -(0.06**2) / 4) + np.eye(4) * 0.06**2
+    table = tuple(tuple(int(one) for one in row) for row in np.rint(spread * PPB))
+    prior = Prior(covariance_ppb=table, ads=500)
+    rng = np.random.default_rng(17)
+    covered, errors, naive = [], [], []
+    for _ in range(36):
+        posterior, group = people(rng, pool)
+        try:
+            blur = moments_blur(noisy_moments(posterior, "17", rng))
+        except Refused:  # so small a pool has no model then
+            continue
+        observed, truth = ads(rng, posterior, group, count=25, impressions=1_000, noise=5.8)
+        found = shrink.deattenuated(observed, blur, prior=prior)
+        low, high = np.array([one.interval_ppb for one in found]).T / PPB
+        covered.append(np.mean((low <= truth) & (truth <= high)))
+        figure = np.array([one.deattenuated_ppb for one in found]) / PPB
+        errors.append(np.mean((figure - truth) ** 2))
+        naive.append(np.mean((np.array([proxy_ppb(one) for one in observed]) / PPB - truth) ** 2))
+    assert len(covered) >= 32
+    assert 0.93 <= np.mean(covered) <= 0.97
+    assert np.sqrt(np.mean(errors) / np.mean(naive)) <= ratio
 
 
 def test_small_effects_are_not_blown_up() -> None:

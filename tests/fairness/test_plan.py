@@ -54,6 +54,8 @@ def test_a_plan_of_ones_own() -> None:
         ((b"source", b"sauce"), "sauce"),
         ((b"minimum", b"eligible_sigma: 0\nminimum"), "eligible_sigma"),
         ((b"minimum", b"eligible_sigma: 501\nminimum"), "eligible_sigma"),
+        ((b"minimum", b"model_sigma: 0\nminimum"), "model_sigma"),
+        ((b"minimum", b"model_sigma: 501\nminimum"), "model_sigma"),
         ((b"minimum", b"eligible_impressions_max: 0\nminimum"), "eligible_impressions_max"),
     ],
 )

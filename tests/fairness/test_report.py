@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from msgspec import structs
+from msgspec import UNSET, structs
 from playwright.sync_api import Browser, sync_playwright
 
 from ringwork.fairness.audit import SOUND, Auditor, audited
@@ -23,7 +23,7 @@ from ringwork.fairness.records import Ad, Eligible, Override, Tables
 from ringwork.fairness.rendering import COLUMNS, answer_of, differences, to_csv, to_html, to_json
 from ringwork.fairness.report import document_of
 from ringwork.kernel.errors import Refused
-from tests.fairness.logs import RACE_MIX, START_US, ad, begun, budget, made, plan, release
+from tests.fairness.logs import RACE_MIX, START_US, ad, begun, budget, made, model, plan, release
 
 LOG = made(6, episodes=2)
 DOCUMENT = document_of(audited(io.BytesIO(LOG)))
@@ -300,6 +300,27 @@ def with_noise(noise_ppb: int, epsilon_micro: int) -> Auditor:
     auditor = audited(file)
     assert auditor.found.verdict == SOUND, auditor.found.findings
     return auditor
+
+
+@pytest.mark.parametrize(
+    ("epsilon_micro", "changes", "says"),
+    [
+        (472_203, {}, ["epsilon 0.47 (replace)"]),
+        (0, {"sums": (), "unit": 0, "sigma": UNSET}, ["race is stated without privacy noise"]),
+    ],
+)
+def test_a_report_says_what_protects_those_whom_the_blur_was_learned_from(
+    epsilon_micro, changes, says
+):
+    file = io.BytesIO()
+    trail = begun(file, with_model=False)
+    told = structs.replace(plan(), period="2026-2", model_epsilon_micro=epsilon_micro)
+    for number, body in enumerate((told, structs.replace(model(), **changes))):
+        trail.record(body, time_us=START_US + 5 + number)
+    trail.report(time_us=START_US + 9)
+    file.seek(0)
+    found = [one for one in document_of(audited(file)).assumptions if "proxy blurs" in one]
+    assert [told in one for told, one in zip(says, found, strict=True)] == [True]
 
 
 def test_a_report_says_what_protects_those_who_were_eligible():

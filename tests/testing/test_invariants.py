@@ -19,6 +19,7 @@ from ringwork.fairness.delivery.events import (
     AudienceMeasured,
     AudienceSums,
     FlightOpened,
+    ModelMeasured,
     SumsReleased,
 )
 from ringwork.fairness.plan import PrivacyPlan
@@ -322,10 +323,16 @@ def audience(*, segment: int = 0) -> AudienceMeasured:
     return AudienceMeasured(Audience(), 7, "ab" * 16, declared, charged, sums)
 
 
-def test_an_audience_is_measured_once_in_a_window():
-    promise = read(audience()).promises["I9"]
+def model(*, segment: int = 0) -> ModelMeasured:
+    declared, charged = flight(segment=segment).declared, release(1, segment=segment).charged
+    return ModelMeasured("race", 7, "ab" * 16, declared, charged, 256, [[9, 1], [5]])
+
+
+@pytest.mark.parametrize("made", [audience, model])
+def test_an_audience_or_a_model_is_measured_once_in_a_window(made):
+    promise = read(made()).promises["I9"]
     assert (promise.checked, promise.violations) == (1, 0)
-    promise = read(audience(), audience(segment=1)).promises["I9"]
+    promise = read(made(), made(segment=1)).promises["I9"]
     assert promise.violations == 1
     assert "twice in a window" in promise.detail[0]
 

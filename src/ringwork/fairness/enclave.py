@@ -2,7 +2,7 @@
 
 Vectors are computed in batches, in memory, and written nowhere: who is described stands sealed in
 the log, and after a start everybody is opened and estimated again. What leaves are sums over many
-people, mixes of whole audiences, and how the proxy blurs groups; the sums only with noise.
+people: of whom an ad reached, of whole audiences, and of how the proxy blurs groups; with noise.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ CROSSED_MAX: Final = 16
 """Groups that are controlled at most: attributes are crossed while their product stays below."""
 OPENED_AT_ONCE: Final = 250
 """Descriptions unsealed before requests get their turn: a few milliseconds."""
-Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
 
@@ -48,6 +47,19 @@ class Counted(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Counted({self.members} people)"
+
+
+class Pool(Struct, frozen=True, kw_only=True):
+    """Vectors of one estimated attribute: their moments become public with noise alone."""
+
+    rows: NDArray[np.uint16]
+    """[n, K], each adds up to ``unit``."""
+    possible: NDArray[np.bool_]
+    """[K, K] pairs of groups that one person can have."""
+    unit: int
+
+    def __repr__(self) -> str:
+        return f"Pool({len(self.rows)} people)"
 
 
 def controlled_by(plan: Plan) -> tuple[str, ...]:
@@ -235,12 +247,13 @@ class Enclave:
         """Of ``counted``: as ``layout``, and the controlled attributes crossed."""
         return self._whole.blocks
 
-    def posteriors(self, attribute: str) -> Floats:
-        """[n, K] of everybody whose cell may be known: what the blur is learned from."""
+    def pool(self, attribute: str) -> Pool:
+        """The vectors of everybody whose cell may be known: what the blur is learned from."""
         (block,) = (one for one in self._whole.blocks if one.attribute == attribute)
-        rows = self._rows[self._members(Audience())[1]]
-        known = _known(rows, block) / block.unit
-        return np.asarray(known[known.sum(axis=1) > 0])
+        known = _known(self._rows[self._members(Audience())[1]], block)
+        return Pool(
+            rows=known[known.any(axis=1)], possible=self._whole.together(block), unit=block.unit
+        )
 
     def by_cluster(self, clusters: Mapping[bytes, int], count: int) -> Whole:
         """[C, G + 1] exact sums of the crossed groups (and unknown) by cluster, in 256ths.
@@ -266,10 +279,9 @@ class Enclave:
         return list(found), np.fromiter(found.values(), np.int64, len(found))
 
 
-def _known(rows: NDArray[np.uint16], block: Block) -> Floats:
+def _known(rows: NDArray[np.uint16], block: Block) -> NDArray[np.uint16]:
     """[n, K] a block without its unknown; rows of zeros are unknown."""
-    stop = block.stop - (block.groups[-1] == UNKNOWN)
-    return rows[:, block.start : stop].astype(np.float64)
+    return rows[:, block.start : block.stop - (block.groups[-1] == UNKNOWN)]
 
 
 def _is_in(audience: Audience, region: str) -> bool:

@@ -10,6 +10,7 @@ from operator import mul
 from msgspec import UNSET, Struct
 
 from ringwork.fairness.measure import exact
+from ringwork.fairness.measure.moments import Moments
 from ringwork.fairness.model import PPB
 from ringwork.fairness.records import Ad, Budget, By, Control, Model, Override, Plan, Release
 
@@ -175,8 +176,11 @@ def blur_of(model: Model) -> exact.Blur:
     )
 
 
-def model_of(attribute: str, blur: exact.Blur) -> Model:
-    """A learned blur as the record that figures are recomputed from."""
+def model_of(attribute: str, blur: exact.Blur, moments: Moments | None = None) -> Model:
+    """A learned blur as the record that figures are recomputed from.
+
+    With the ``moments`` that it follows from, an audit recomputes the blur too.
+    """
     return Model(
         attribute=attribute,
         M_ppb=blur.matrix_ppb,
@@ -187,4 +191,14 @@ def model_of(attribute: str, blur: exact.Blur) -> Model:
         source=blur.source,
         condition_milli=blur.condition_milli,
         draws_sha256=blur.draws_sha256,
+        sums=() if moments is None else moments.sums,
+        unit=0 if moments is None else moments.unit,
+        sigma=UNSET if moments is None else str(moments.sigma),
     )
+
+
+def moments_of(model: Model) -> Moments:
+    """The sums of a model record that has some. ValueError where they are none."""
+    if model.sigma is UNSET:
+        raise ValueError("sums: expected the sigma of their noise beside them")
+    return Moments(sums=model.sums, unit=model.unit, sigma=Fraction(model.sigma))

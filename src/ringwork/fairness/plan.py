@@ -90,6 +90,11 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Of four vectors 12 costs epsilon 1.00 (replace) at a delta of 1e-6."""
     eligible_impressions_max: Annotated[int, Meta(ge=1, le=1000)] = 30
     """Of the window's impressions of one person, as many weigh in an audience: one a day."""
+    model_sigma: Annotated[float, Meta(gt=0, le=500)] | None = 17.0
+    """Standard deviation of the noise on the sums that say how the proxy blurs groups (products of
+    posteriors, over everybody, once in a window for each estimated attribute); null: none, and
+    whoever knows all others' posteriors can tell one person's. Of two attributes 17 costs epsilon
+    .47 (replace) at a delta of 1e-6, of one .33."""
     kappa_ppm: tuple[Ppm, ...] = (0, 50_000, 100_000, 150_000)
     """Degrees of miscalibration that the band covers, each below one."""
     prior_deviation_ppm: Annotated[int, Meta(ge=1, le=PPM)] = 60_000

@@ -26,10 +26,12 @@ from ringwork.fairness.flights import (
     Segment,
     blur_of,
     is_inverse,
+    moments_of,
     observed_in,
     priced,
 )
 from ringwork.fairness.measure import exact
+from ringwork.fairness.measure.moments import learned
 from ringwork.fairness.model import PPB
 from ringwork.fairness.records import (
     Ad,
@@ -255,6 +257,8 @@ class Recomputation:
             return [f"model of {model.attribute}: made with other normal draws than these"]
         if not is_inverse(model.inverse_ppb, model.M_ppb):
             return [f"model of {model.attribute}: the inverse is not that of the matrix"]
+        if model.sums and (wrong := _not_of_sums(model)):
+            return [f"model of {model.attribute}: {wrong}"]
         self.models[model.attribute] = model
         return []
 
@@ -383,6 +387,27 @@ _Dumped = tuple[
     list[tuple[str, str, Prior]],
     list[tuple[str, str, By, Computed]],
 ]
+
+
+def _not_of_sums(model: Model) -> str:
+    """What of a model does not follow from its sums; empty: all does."""
+    try:
+        found = learned(moments_of(model))
+    except ValueError as error:
+        return str(error)
+    if found is None:
+        return "its sums tell groups apart not at all"
+    stated = (
+        ("M_ppb", found.matrix_ppb),
+        ("inverse_ppb", found.inverse_ppb),
+        ("within_ppb", found.within_ppb),
+        ("inverse_covariance", found.inverse_covariance),
+        ("pool_size", found.pool_size),
+    )
+    for member, expected in stated:
+        if getattr(model, member) != expected:
+            return f"{member}: not what its sums give"
+    return ""
 
 
 def stated_by(figure: Figure) -> Computed:

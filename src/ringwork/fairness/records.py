@@ -10,7 +10,8 @@ Beyond the words of 4.10, all optional, since some figures could not be recomput
 ``release.people_sums``, ``eligible.people_shares_ppb`` and ``budget.people_sigma`` (variance by
 people), ``eligible.by``, ``eligible.noise_ppb`` and ``people_noise_ppb``, ``by`` and the two
 weighted shares of a coverage row; for delivery without control ``eligible.people``, ``ad.arm_ppm``,
-``ad.counted_in``, ``budget.arm_sigma`` and the members of a release that begin with ``arm_``.
+``ad.counted_in``, ``budget.arm_sigma`` and the members of a release that begin with ``arm_``; for
+the blur of the proxy ``model.sums``, ``unit`` and ``sigma``, and ``plan.model_epsilon_micro``.
 """
 
 from __future__ import annotations
@@ -87,6 +88,9 @@ class Plan(Body, frozen=True, kw_only=True):
     """What measuring an audience costs, once in a window (replace, at ``delta``). 0, and left out:
     eligible shares have no noise."""
     eligible_window_days: Count = 0
+    model_epsilon_micro: Count = 0
+    """What learning how the proxy blurs all estimated attributes costs, at most once in such a
+    window (replace, at ``delta``). 0, and left out: it is learned without noise."""
 
 
 class Tables(Body, frozen=True, kw_only=True):
@@ -111,6 +115,12 @@ class Model(Body, frozen=True, kw_only=True):
     draws_sha256: Hex32
     inverse_covariance: tuple[Vector, ...] = ()
     """In 1e-12: of what is not known of the inverse, row i K + k for its entry (i, k)."""
+    sums: tuple[Vector, ...] = ()
+    """Of an implied model the sums that all tables above follow from, and nothing else does: over
+    people of the products of a posterior's entries, row i from (i, i) on, in ``unit`` squared."""
+    unit: Count = 0
+    sigma: Number | UnsetType = UNSET
+    """Of the noise on ``sums`` (i, i), in people; of (i, j) by sqrt 2 less. "0": none."""
 
 
 class Eligible(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -7,6 +7,7 @@ three forms.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Final, Literal
 
 from msgspec import UNSET, Struct, UnsetType
@@ -202,7 +203,7 @@ def document_of(auditor: Auditor) -> Document:
             )
             for one in state.models.values()
         ),
-        assumptions=(*ASSUMPTIONS, *_of_eligible(state, plan)),
+        assumptions=(*ASSUMPTIONS, *_of_eligible(state, plan), *_of_models(state, plan)),
     )
 
 
@@ -224,6 +225,29 @@ def _of_eligible(state: Recomputation, plan: Plan) -> list[str]:
         found.append(
             f"Of {exact} ads who was eligible is stated without privacy noise: whoever knows that "
             "two audiences differ by one person learns that person's groups."
+        )
+    return found
+
+
+def _of_models(state: Recomputation, plan: Plan) -> list[str]:
+    """What protects those whom the proxy's blur was learned from, or that nothing does."""
+    found = []
+    if plan.model_epsilon_micro:
+        found.append(
+            "How the proxy blurs groups is a noisy release about everybody who is described, at "
+            f"most once in {plan.eligible_window_days} days: at most epsilon "
+            f"{plan.model_epsilon_micro / MICRO:.2f} (replace), beside what audiences and ads "
+            "cost. Intervals hold its noise."
+        )
+    exact = sorted(
+        name
+        for name, one in state.models.items()
+        if one.source == "implied" and (one.sigma is UNSET or Fraction(one.sigma) == 0)
+    )
+    if exact:
+        found.append(
+            f"How the proxy blurs {', '.join(exact)} is stated without privacy noise: whoever knows"
+            " the posteriors of all others learns one person's."
         )
     return found
 

@@ -267,6 +267,14 @@ class _Audience(Struct, array_like=True):
     charged: _Charged
 
 
+class _Model(Struct, array_like=True):
+    attribute: str
+    window: int
+    key: str
+    declared: _Declared
+    charged: _Charged
+
+
 class _Sold(Struct):
     price_nanos: int
     pricing: str
@@ -293,6 +301,7 @@ _VIEWS: Final[dict[str, msgspec.msgpack.Decoder[Struct]]] = {
         ("fairness_sums_released", _Released),
         ("fairness_clusters_released", _Clusters),
         ("fairness_audience_measured", _Audience),
+        ("fairness_model_measured", _Model),
     )
 }
 
@@ -332,7 +341,8 @@ class LogReading:
             "fairness_flight_opened": self._flight,
             "fairness_sums_released": self._released,
             "fairness_clusters_released": self._clusters,
-            "fairness_audience_measured": self._audience,
+            "fairness_audience_measured": self._measured_once,
+            "fairness_model_measured": self._measured_once,
         }
         self.promises["I2"].unit = "keys"
         self.promises["I5"].unit = "postings"
@@ -600,8 +610,8 @@ class LogReading:
         self._declare(view.declared)
         self._charge(view.charged)
 
-    def _audience(self, view: Struct, envelope: Envelope) -> None:
-        assert isinstance(view, _Audience)
+    def _measured_once(self, view: Struct, envelope: Envelope) -> None:
+        assert isinstance(view, (_Audience, _Model))
         self.promises["I9"].require(
             view.declared.segment == 0, lambda: f"{view.declared.ad} is measured twice in a window"
         )

@@ -34,6 +34,13 @@ def measured(event: fair.AudienceMeasured) -> str:
     return f"the audience of {regions} is measured for window {event.window}, with noise"
 
 
+def learned(event: fair.ModelMeasured) -> str:
+    """How the proxy blurs an attribute, until the window is over."""
+    return (
+        f"how the proxy blurs {event.attribute} is measured for window {event.window}, with noise"
+    )
+
+
 def opened(event: fair.FlightOpened) -> str:
     """From when on an ad is measured."""
     declared = event.declared

@@ -1,4 +1,4 @@
-"""What every flight, audience and table of clusters declared and spent of privacy (I9); a fold."""
+"""What every flight, audience, model and table of clusters declared and spent (I9); a fold."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ringwork.fairness.delivery.events import (
     AudienceMeasured,
     ClustersReleased,
     FlightOpened,
+    ModelMeasured,
     SumsReleased,
 )
 from ringwork.fairness.privacy.budget import BudgetLedger
@@ -24,6 +25,7 @@ class Budgets:
         SumsReleased,
         ClustersReleased,
         AudienceMeasured,
+        ModelMeasured,
     )
 
     def __init__(self) -> None:
@@ -35,7 +37,7 @@ class Budgets:
             self.ledger.apply(event.declared)
         elif isinstance(event, SumsReleased):
             self.ledger.apply(event.charged)
-        elif isinstance(event, (ClustersReleased, AudienceMeasured)):
+        elif isinstance(event, (ClustersReleased, AudienceMeasured, ModelMeasured)):
             self.ledger.apply(event.declared)
             self.ledger.apply(event.charged)
 

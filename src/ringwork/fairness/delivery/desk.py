@@ -15,6 +15,7 @@ from ringwork.fairness.control.steering import Steering
 from ringwork.fairness.delivery.controlling import Controlling
 from ringwork.fairness.delivery.events import ClustersReleased
 from ringwork.fairness.delivery.measuring import Measuring
+from ringwork.fairness.delivery.modelling import Modelling
 from ringwork.fairness.delivery.opening import Opening
 from ringwork.fairness.delivery.releasing import Releasing, has_ended_early, has_last, is_due
 from ringwork.fairness.delivery.work import LiveAd, Work, record
@@ -48,7 +49,11 @@ class Desk:
         ``audience_still_s``: an audience that has grown since is not measured yet.
         """
         self._work = work
-        self._opening = Opening(work, Measuring(work, still_s=audience_still_s))
+        self._opening = Opening(
+            work,
+            Measuring(work, still_s=audience_still_s),
+            Modelling(work, still_s=audience_still_s),
+        )
         self._releasing = Releasing(work)
         self.controlling = Controlling(work, tables, cluster_sigma=cluster_sigma)
         self.controlled = work.enclave.controlled

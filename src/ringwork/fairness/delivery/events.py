@@ -170,6 +170,23 @@ class AudienceMeasured(Event, frozen=True, array_like=True):
     sums: AudienceSums
 
 
+class ModelMeasured(Event, frozen=True, array_like=True):
+    """How the proxy blurs an attribute, with noise: drawn once for a window and set of tables."""
+
+    TYPE: ClassVar[str] = "fairness_model_measured"
+    RETENTION: ClassVar[str] = OF_FLIGHT
+    attribute: str
+    window: int
+    key: str
+    """What the sums are of but for the window: attribute, tables, groups, days."""
+    declared: FlightDeclared
+    charged: ReleaseCharged
+    unit: int
+    """What one person's posterior adds up to."""
+    sums: list[list[int]]
+    """Over people, of the products of two entries of the posterior: row i from (i, i) on."""
+
+
 class FlightOpened(Event, frozen=True, array_like=True):
     """An ad is measured from here on, for this audience; what its releases will cost is fixed."""
 
@@ -242,6 +259,7 @@ EVENTS: tuple[type[Event], ...] = (
     PersonClustered,
     PersonShownAds,
     AudienceMeasured,
+    ModelMeasured,
     FlightOpened,
     SumsReleased,
     ClustersReleased,

@@ -20,6 +20,7 @@ from msgspec import Struct
 from ringwork.fairness.delivery.audiences import PREFIX, key_of, window_of
 from ringwork.fairness.delivery.events import Audience, AudienceMeasured, AudienceSums
 from ringwork.fairness.delivery.recent import DAY_US
+from ringwork.fairness.delivery.settled import Settled
 from ringwork.fairness.delivery.work import Work
 from ringwork.fairness.enclave import Counted
 from ringwork.fairness.measure.eligible import NOISE_MAX, in_ppb, noisy_shares, raked
@@ -40,8 +41,6 @@ WEIGHED_NOISE_MAX: Final = 0.01
 so."""
 MEASURED_NOISE_MAX: Final = NOISE_MAX / 2
 """Of a share by people: an audience of fewer people waits until it has more."""
-GROWN: Final = 1.1
-"""An audience that has become so many times larger has to be still anew."""
 
 
 class Mix(Struct, frozen=True, kw_only=True):
@@ -84,9 +83,7 @@ class Measuring:
     def __init__(self, work: Work, *, still_s: int) -> None:
         """``still_s``: for so long an audience must not have grown by a tenth."""
         self._work = work
-        self._still_us = still_s * 1_000_000
-        self._seen: dict[str, tuple[int, int]] = {}
-        """Of what is waited for: key -> people when it was last seen to grow, and when that was."""
+        self._settled = Settled(still_s)
 
     async def mix(self, audience: Audience) -> Mix:
         """What stands in the log of an audience; where nothing does, it is measured now, durably.
@@ -126,18 +123,13 @@ class Measuring:
                 f"expected {least} people or more, so that noise of {plan.eligible_sigma:g} leaves "
                 f"something to see, got {people}",
             )
-        grown, since_us = self._seen.get(key, (0, now_us))
-        if people > GROWN * grown:
-            grown, since_us = people, now_us
-        self._seen[key] = grown, since_us
-        if abs(now_us - since_us) < self._still_us:
+        if not self._settled.has(key, people, now_us):
             raise _refused(
                 "audience-unsettled",
-                f"expected an audience that has been of a size for {self._still_us // 1_000_000} s;"
+                f"expected an audience that has been of a size for {self._settled.still_s} s;"
                 f" {people} people are described, and it is measured once in "
                 f"{plan.eligible_window_days} days",
             )
-        del self._seen[key]
 
     async def _measure(self, key: str, audience: Audience, window: int, now_us: int) -> None:
         work, plan = self._work, self._work.plan

@@ -7,6 +7,7 @@ from ringwork.fairness.delivery.audit_log import AuditLog
 from ringwork.fairness.delivery.budgets import Budgets
 from ringwork.fairness.delivery.cells import Cells
 from ringwork.fairness.delivery.flights import Flights
+from ringwork.fairness.delivery.models import Models
 from ringwork.fairness.delivery.people import People
 
 
@@ -16,6 +17,7 @@ class FairnessMemory:
     def __init__(self) -> None:
         self.people = People()
         self.audiences = Audiences()
+        self.models = Models()
         self.flights = Flights()
         self.cells = Cells()
         self.budgets = Budgets()
@@ -23,6 +25,7 @@ class FairnessMemory:
         self.folds = (
             self.people,
             self.audiences,
+            self.models,
             self.flights,
             self.cells,
             self.budgets,

@@ -12,10 +12,10 @@ from ringwork.fairness.coverage import report_of
 from ringwork.fairness.delivery.events import FlightOpened
 from ringwork.fairness.delivery.flights import privacy_of
 from ringwork.fairness.delivery.measuring import Measuring, Mix, terms_of
+from ringwork.fairness.delivery.modelling import Modelling
+from ringwork.fairness.delivery.modelling import terms_of as model_terms
 from ringwork.fairness.delivery.work import LiveAd, Work, record
-from ringwork.fairness.flights import model_of
 from ringwork.fairness.measure import exact
-from ringwork.fairness.measure.confusion import implied_blur
 from ringwork.fairness.model import PPM, UNKNOWN
 from ringwork.fairness.plan import Plan, PrivacyPlan
 from ringwork.fairness.privacy import accounting
@@ -28,18 +28,13 @@ from ringwork.fairness.records import (
     Checkpoint,
     CountedIn,
     Genesis,
-    Model,
     Prior,
     Tables,
 )
 from ringwork.fairness.records import Plan as PlanRecord
 from ringwork.fairness.trail import figures_of
-from ringwork.kernel.entropy import SeededEntropy
-from ringwork.kernel.errors import Refused
 from ringwork.kernel.journal import Command
 
-POOL_MIN = 100
-"""People from whom the proxy's blur is learned at least."""
 MONTHS = 4
 """Of a period, where the plan names none."""
 
@@ -81,6 +76,7 @@ def plan_record(work: Work, period: str) -> PlanRecord:
         controlled=work.enclave.controlled,
         eligible_epsilon_micro=_audience_epsilon_micro(work),
         eligible_window_days=plan.eligible_window_days,
+        model_epsilon_micro=_models_epsilon_micro(plan, len(proxied)),
     )
 
 
@@ -91,12 +87,23 @@ def _audience_epsilon_micro(work: Work) -> int:
     return max((one.replace_micro for one in costs), default=0)
 
 
+def _models_epsilon_micro(plan: Plan, attributes: int) -> int:
+    """Of the models of all estimated attributes; 0 without noise, or without any."""
+    privacy = model_terms(plan)
+    if privacy is None or not attributes:
+        return 0
+    return accounting.cost(privacy, attributes).replace_micro
+
+
 class Opening:
     """Records what releases need before them."""
 
-    def __init__(self, work: Work, measuring: Measuring) -> None:
+    def __init__(self, work: Work, measuring: Measuring, modelling: Modelling) -> None:
         self._work = work
         self._measuring = measuring
+        self._modelling = modelling
+        self._due: set[str] = set()
+        """Attributes whose model is of before the newest period, plan or tables."""
 
     async def period(self) -> str:
         """Begin the log and the period where they have not begun; returns the period's name."""
@@ -124,10 +131,13 @@ class Opening:
         # What is read back has lost the order of the attributes, which means nothing here.
         if state.plan is None or asdict(state.plan) != asdict(plan):
             bodies.append(plan)
-        for attribute in plan.estimated if bodies else _lacking(plan, state.models):
-            bodies += await self._model(attribute, name)
         if bodies:
+            self._due.update(plan.estimated)
+            bodies += self._priors(plan, name)
             await work.commit(lambda command: record(command, *bodies))
+        for attribute in plan.estimated:
+            if attribute in self._due or attribute not in state.models:
+                await self._model(attribute)
         return name
 
     async def _close_period(self, plan: PlanRecord) -> None:
@@ -145,27 +155,23 @@ class Opening:
 
         await work.commit(decide)
 
-    async def _model(self, attribute: str, period: str) -> list[AnyBody]:
-        """How the proxy blurs an attribute, and what its estimates are drawn towards.
-
-        Nothing where too few people are known, or the proxy tells its groups apart not at all.
-        """
-        work, state = self._work, self._work.memory.log.figures
+    def _priors(self, plan: PlanRecord, period: str) -> list[AnyBody]:
+        """What estimates are drawn towards before the ads of a period have told."""
         found: list[AnyBody] = []
-        pool = work.enclave.posteriors(attribute)
-        groups = pool.shape[1]
-        if attribute not in state.priors:
-            default = exact.default_prior(groups, work.plan.prior_deviation_ppm)
-            table = default.covariance_ppb
-            found.append(Prior(period=period, attribute=attribute, T_ppb=table, ads=0))
-        if len(pool) < POOL_MIN:
-            return found
-        drawn = SeededEntropy(work.entropy.take(32).hex())  # of its own: a thread takes from it
-        try:
-            blur = await asyncio.to_thread(implied_blur, pool, drawn)
-        except Refused:
-            return found
-        return [*found, model_of(attribute, blur)]
+        for attribute in plan.estimated:
+            if attribute not in self._work.memory.log.figures.priors:
+                groups = len(plan.attributes[attribute])
+                default = exact.default_prior(groups, self._work.plan.prior_deviation_ppm)
+                table = default.covariance_ppb
+                found.append(Prior(period=period, attribute=attribute, T_ppb=table, ads=0))
+        return found
+
+    async def _model(self, attribute: str) -> None:
+        """Record how the proxy blurs an attribute, where that is known."""
+        model = await self._modelling.model(attribute)
+        if model is not None:
+            await self._work.commit(lambda command: record(command, model))
+            self._due.discard(attribute)
 
     async def flight(self, live: LiveAd) -> None:
         """Open an ad's flight, or a new segment of it, with what its audience was measured to be.
@@ -224,10 +230,6 @@ def _closing(state: Recomputation, plan: PlanRecord) -> list[AnyBody]:
                 state.take(figure)
             bodies += figures
     return [*bodies, report_of(state, plan)]
-
-
-def _lacking(plan: PlanRecord, models: dict[str, Model]) -> list[str]:
-    return [one for one in plan.estimated if one not in models]
 
 
 def _ad(opened: FlightOpened, mix: Mix) -> Ad:
