@@ -76,7 +76,7 @@ def plan(period: str = "2026-1") -> Plan:
 def model() -> Model:
     """How a calibrated proxy blurs: learned on an invented pool, as specification 4.6 has it."""
     rng = np.random.default_rng(5)
-    moments = noisy_moments(rng.dirichlet(np.array(RACE_MIX) / 1e9 * 1.6, 4000), "17", rng)
+    moments = noisy_moments(rng.dirichlet(np.array(RACE_MIX) / 1e9 * 1.6, 40_000), "17", rng)
     return model_of("race", moments_blur(moments), moments)
 
 

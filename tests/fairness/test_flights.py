@@ -46,7 +46,7 @@ class Told:
             ad="ad", segment=len(self.flights.ads["ad"].segments) if self.flights.ads else 0,
             privacy=PrivacyPlan(arm_sigma=10.0), vectors=2, cost=cost,
         )  # fmt: skip
-        self.tell(FlightOpened(declared, Audience(), (), 100, "", "HOUSING", "t", 20_000))
+        self.tell(FlightOpened(declared, Audience(), (), 100, "", "HOUSING", "t", (), 20_000))
 
     def sell(self, name: str, subject: bytes | None, *, cluster: int, is_left_alone: bool) -> None:
         won = Contest("ad", 5, 1, 0, is_left_alone, True, id_of(name))
