@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from math import inf
 from typing import Final
@@ -25,16 +25,12 @@ from ringwork.gate.limits.model import PS_PER_NS, PS_PER_S, Gcra, Key
 from ringwork.gate.plan import Compiled, Plan
 from ringwork.gate.policy.load import digest_of
 from ringwork.gate.policy.model import Over, Policy, VolumeLimit
+from ringwork.gate.respond.challenge import STATUS as CHALLENGED
+from ringwork.gate.respond.ladder import Witness
 from ringwork.gate.respond.ratelimit import Left
+from ringwork.gate.response import Response
 from ringwork.kernel.ports import Clock, Entropy
 
-SEVERITY: Final[dict[Action, int]] = {
-    "allow": 0,
-    "slow": 1,
-    "degrade": 2,
-    "challenge": 3,
-    "block": 4,
-}
 ENDS_HERE: Final = frozenset({"challenge", "block"})
 """Actions after which nothing of the request is done, so nothing is charged."""
 TOO_LARGE: Final = 400
@@ -48,7 +44,28 @@ _Asked = tuple[Compiled, Key, int]
 class Gate:
     """Decides. One per process; not safe for threads."""
 
-    def __init__(self, policy: Policy, *, clock: Clock, entropy: Entropy) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        secret: bytes | None = None,
+        witnesses: Sequence[Witness] = (),
+        is_good: Callable[[Facts], bool] | None = None,
+    ) -> None:
+        """``witnesses``, ``is_good``: see ``response.Response``.
+
+        ``secret``: 32 bytes or more that clearances are signed with, by default fresh ones, which
+        end with the process.
+        """
+        self.response = Response(
+            policy,
+            entropy.take(32) if secret is None else secret,
+            clock=clock,
+            witnesses=witnesses,
+            is_good=is_good,
+        )
         self._now_ns = clock.monotonic_ns
         self._prefix = entropy.take(8).hex()
         self._numbers = count(1)
@@ -70,6 +87,7 @@ class Gate:
     def reload(self, policy: Policy) -> None:
         """Decide by another policy from now on; counters of rules that have not changed go on."""
         self._plan = Plan(policy, self._plan.tables)
+        self.response.reload(policy)
         self._set(policy)
 
     # ---- before the answer ----------------------------------------------------------------------
@@ -80,12 +98,14 @@ class Gate:
         actor = actor_of(facts)
         if banned_ps := self._ban_left_ps(actor, now_ps):
             return self._banned_decision(banned_ps)
-        asked, shadowed = self._asked(facts)
+        asked, shadowed = self._asked(facts, actor)
         taken, refusing, wait_ps = _take(asked, now_ps)
         reasons = [Reason(one.rule.name, "over its limit") for one in refusing]
         if shadowed:
             reasons += _shadows(shadowed, now_ps)
-        over = _severest(refusing)
+        rules = [one[0] for one in asked]
+        over, wait_ps, more = self.response.over(facts, actor, rules, refusing, wait_ps, now_ps)
+        reasons += more
         action: Action = "allow" if over is None else over.action
         charged: Sequence[Charged] = ()
         if action in ENDS_HERE:
@@ -101,13 +121,14 @@ class Gate:
             delay_s=over.delay_s if over is not None and action == "slow" else 0.0,
             reasons=reasons,
             limits=_left(asked, facts, now_ps),
+            challenge=self.response.challenge(actor) if action == "challenge" else "",
             over=over,
             trace_id=f"{self._prefix}{next(self._numbers):012x}",
             policy=self._digest,
             charged=charged,
         )
 
-    def _asked(self, facts: Facts) -> tuple[list[_Asked], list[_Asked]]:
+    def _asked(self, facts: Facts, actor: Key) -> tuple[list[_Asked], list[_Asked]]:
         """(rule, key, cost) of all that count this request: those enforced, those in shadow."""
         asked: list[_Asked] = []
         shadowed: list[_Asked] = []
@@ -116,7 +137,8 @@ class Gate:
             if key is not None:
                 if one.table.is_full:
                     key = one.table.slot(key)
-                (shadowed if one.rule.shadow else asked).append((one, key, one.cost_of(facts)))
+                is_shadow = self.response.is_shadow(one.rule, actor)
+                (shadowed if is_shadow else asked).append((one, key, one.cost_of(facts)))
         return asked, shadowed
 
     # ---- asking on after a refusal --------------------------------------------------------------
@@ -214,16 +236,11 @@ def _charged(rule: Compiled, key: Key, cost: int) -> Charged:
     return Charged(rule, key, cost, leases)
 
 
-def _severest(refusing: Sequence[Compiled]) -> Over | None:
-    """How it is answered: by the rule with the severest action, the first of equals."""
-    if not refusing:
-        return None
-    return max((one.rule.over for one in refusing), key=lambda over: SEVERITY[over.action])
-
-
 def _status(over: Over | None, wait_ps: int) -> int:
     if over is None or over.action in ("slow", "degrade"):
         return 200
+    if over.action == "challenge":
+        return CHALLENGED
     return TOO_LARGE if wait_ps >= FOREVER_PS else over.status
 
 

@@ -39,6 +39,10 @@ class RequestFacts:
                 self._headers[source.lower().encode()] = name
             elif kind == "cookie":
                 self._cookies[source] = name
+        if policy.ladder is not None or any(one.over.action == "challenge" for one in policy.rules):
+            # Only where somebody may be challenged: reading cookies costs every request.
+            self._headers[policy.challenge.header.encode()] = "clearance"
+            self._cookies[policy.challenge.cookie] = "clearance"
 
     def of(
         self,
