@@ -1,6 +1,8 @@
 
 "use strict";
 (() => {
+  // Shown until a script runs: <noscript> says nothing where scripts are blocked one by one.
+  document.getElementById("off").hidden = true;
   const main = document.querySelector("main");
   const [status, work, progress, more, again] =
     ["status", "work", "progress", "more", "again"].map((id) => document.getElementById(id));
@@ -38,7 +40,7 @@
     more.hidden = false;
     again.focus();
   };
-  const failed = (text) => stop(text, "Try again", () => location.reload());
+  const failed = (text) => stop(text, "Try again", () => { remembered("0"); location.reload(); });
   const remembered = (value) => {
     try {
       const before = Number(sessionStorage.getItem("gate-solved"));
