@@ -104,8 +104,7 @@ class Gate:
         if shadowed:
             reasons += _shadows(shadowed, now_ps)
         rules = [one[0] for one in asked]
-        over, wait_ps, more = self.response.over(facts, actor, rules, refusing, wait_ps, now_ps)
-        reasons += more
+        over, wait_ps = self.response.over(facts, actor, rules, refusing, reasons, wait_ps, now_ps)
         action: Action = "allow" if over is None else over.action
         charged: Sequence[Charged] = ()
         if action in ENDS_HERE:

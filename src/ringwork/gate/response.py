@@ -117,16 +117,18 @@ class Response:
         actor: Key,
         asked: Sequence[Compiled],
         refusing: Sequence[Compiled],
+        reasons: list[Reason],
         wait_ps: int,
         now_ps: int,
-    ) -> tuple[Over | None, int, list[Reason]]:
-        """How it is answered (None: as usual), the wait to be told, and reasons beyond the limits'.
+    ) -> tuple[Over | None, int]:
+        """How it is answered (None: as usual) and the wait to be told.
 
-        ``asked`` are the rules that are enforced, ``refusing`` those of them that refuse.
+        ``asked`` are the rules that are enforced, ``refusing`` those of them that refuse;
+        ``reasons``, the limits', is added to.
         """
-        reasons: list[Reason] = []
         if self._tried:
             self._watch(facts, actor, asked, refusing, now_ps)
+            reasons += self._back_again(reasons)
         overs = [one.rule.over for one in refusing if one.rule.evidence is None]
         if self._overs and self._asked_of:
             rung = self._laddered(facts, actor, refusing, reasons, now_ps)
@@ -143,7 +145,7 @@ class Response:
         ):
             reasons.append(Reason("challenge", "solved before"))
             found = _severest([one for one in overs if one.action != "challenge"])
-        return found, wait_ps, reasons
+        return found, wait_ps
 
     def _laddered(
         self,
@@ -212,6 +214,18 @@ class Response:
                 now_ps=now_ps,
                 at_us=self._clock.wall_us(),
             )
+
+    def _back_again(self, reasons: Sequence[Reason]) -> list[Reason]:
+        """Why rules are in shadow that were not."""
+        found = []
+        for one in reasons:
+            if one.is_shadow and (back := self.trials.rolled_back(one.rule)) is not None:
+                said = (
+                    f"back in shadow: it refused {back.refused} of {back.good} good actors, budget "
+                    f"{back.budget:g}"
+                )
+                found.append(Reason(one.rule, said, is_shadow=True))
+        return found
 
     def _watch_rungs(self, actor: Key, found: Judgement, now_ps: int) -> None:
         """Each rung against its own budget."""

@@ -63,7 +63,7 @@ class FrictionWatch:
         """Count a request of a good actor; whether that is one refusal too many.
 
         An actor's first request of the window is a draw. A refusal later in it makes that draw a
-        refusal, once.
+        refusal, once; that the draw was counted as none before errs on the side of fewer alarms.
         """
         self._seen.turn(now_ps)
         before = self._seen.get(actor)
@@ -71,13 +71,14 @@ class FrictionWatch:
             if self._seen.is_full:
                 return False
             self.good += 1
-            self.score = max(0.0, self.score + self._behind)
+            if not is_refused:
+                self.score = max(0.0, self.score + self._behind)
         elif before or not is_refused:
             return False
         self._seen.put(actor, is_refused)
         if is_refused:
             self.refused += 1
-            self.score += self._ahead - self._behind
+            self.score += self._ahead
         return self.score >= self._limit
 
 
