@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
+from ringwork.cli.gate_serve import secret_of
 from ringwork.gate.facts import Facts
 from ringwork.gate.gate import Gate
 from ringwork.gate.policy.load import parse_policy
@@ -130,6 +132,16 @@ def test_a_clearance_is_its_actors_alone_ends_and_passes_that_rung_only() -> Non
     assert [restarted.admit(cleared).action for _ in range(4)] == ["allow"] * 4
     clock.advance_us(7_201_000_000)
     assert restarted.admit(cleared).action == "challenge", "the clearance has ended"
+
+
+@given(
+    st.text(max_size=120)
+    | st.builds("{}.{}".format, st.integers(0, 10**13), st.text("0123456789abcdef", max_size=64))
+)
+def test_no_clearance_of_somebodys_own_making_passes(clearance: str) -> None:
+    gate = gate_of(POLICY.replace("limit: 2", "limit: 1"))
+    ask = Facts.of(ip="192.0.2.1", path="/", clearance=clearance)
+    assert [gate.admit(ask).action for _ in range(2)] == ["allow", "challenge"]
 
 
 def test_a_solution_for_one_actor_is_foreign_to_another() -> None:
@@ -410,3 +422,13 @@ def test_an_answer_that_is_not_taken_is_told_and_can_be_tried_again(browser: Bro
 def test_a_policy_that_asks_for_nonsense_is_refused(line: str, says: str) -> None:
     with pytest.raises(Refused, match=says):
         parse_policy(line.encode(), where="gate.yaml")
+
+
+def test_a_secret_is_read_from_a_file_that_holds_enough(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(SECRET)
+    assert secret_of(file) == SECRET
+    assert secret_of(None) is None
+    file.write_bytes(SECRET[:31])
+    with pytest.raises(Refused, match="32 bytes or more, got 31"):
+        secret_of(file)

@@ -103,8 +103,11 @@ class Gate:
         reasons = [Reason(one.rule.name, "over its limit") for one in refusing]
         if shadowed:
             reasons += _shadows(shadowed, now_ps)
-        rules = [one[0] for one in asked]
-        over, wait_ps = self.response.over(facts, actor, rules, refusing, reasons, wait_ps, now_ps)
+        over: Over | None = None
+        if refusing or self.response.looks:
+            over, wait_ps = self.response.over(
+                facts, actor, asked, refusing, reasons, wait_ps, now_ps
+            )
         action: Action = "allow" if over is None else over.action
         charged: Sequence[Charged] = ()
         if action in ENDS_HERE:
@@ -136,7 +139,11 @@ class Gate:
             if key is not None:
                 if one.table.is_full:
                     key = one.table.slot(key)
-                is_shadow = self.response.is_shadow(one.rule, actor)
+                rule = one.rule
+                is_shadow = rule.shadow or (
+                    rule.rollout is not None
+                    and not self.response.trials.is_in(rule.name, rule.rollout, actor)
+                )
                 (shadowed if is_shadow else asked).append((one, key, one.cost_of(facts)))
         return asked, shadowed
 

@@ -14,7 +14,7 @@ from ringwork.gate.decision import Action, Reason
 from ringwork.gate.facts import Facts
 from ringwork.gate.limits.model import PS_PER_S, Key
 from ringwork.gate.plan import Compiled
-from ringwork.gate.policy.model import Over, Policy, Rule
+from ringwork.gate.policy.model import Over, Policy
 from ringwork.gate.respond.ladder import RUNGS, Evidence, Judgement, Rung, Witness, about, judge
 from ringwork.gate.respond.pow import Checked, ProofOfWork, Work
 from ringwork.gate.respond.trials import Trials
@@ -102,20 +102,17 @@ class Response:
                 )
                 for rung in RUNGS
             }
+        self._is_laddered = bool(self._overs) and self._asked_of > 0
+        self.looks = self._tried or self._is_laddered
+        """Whether it has to be asked although no limit refuses."""
 
     # ---- deciding -------------------------------------------------------------------------------
-
-    def is_shadow(self, rule: Rule, actor: Key) -> bool:
-        """Whether a rule is only counted and told, for this actor."""
-        if rule.shadow:
-            return True
-        return rule.rollout is not None and not self.trials.is_in(rule.name, rule.rollout, actor)
 
     def over(
         self,
         facts: Facts,
         actor: Key,
-        asked: Sequence[Compiled],
+        asked: Sequence[tuple[Compiled, Key, int]],
         refusing: Sequence[Compiled],
         reasons: list[Reason],
         wait_ps: int,
@@ -130,7 +127,7 @@ class Response:
             self._watch(facts, actor, asked, refusing, now_ps)
             reasons += self._back_again(reasons)
         overs = [one.rule.over for one in refusing if one.rule.evidence is None]
-        if self._overs and self._asked_of:
+        if self._is_laddered:
             rung = self._laddered(facts, actor, refusing, reasons, now_ps)
             if rung is not None:
                 overs.append(self._overs[rung])
@@ -197,12 +194,14 @@ class Response:
         self,
         facts: Facts,
         actor: Key,
-        asked: Sequence[Compiled],
+        asked: Sequence[tuple[Compiled, Key, int]],
         refusing: Sequence[Compiled],
         now_ps: int,
     ) -> None:
         """Count good actors for the rules on trial. A short wait is no friction."""
-        tried = [one for one in asked if one.rule.rollout is not None and one.rule.evidence is None]
+        tried = [
+            one for one, _, _ in asked if one.rule.rollout is not None and one.rule.evidence is None
+        ]
         if not tried or not self._knows_good(facts):
             return
         for one in tried:

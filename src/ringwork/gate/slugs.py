@@ -13,5 +13,6 @@ SLUGS: Final[Mapping[str, tuple[int, str]]] = {
     "openapi-invalid": (422, "What should be audited is no OpenAPI description of version 3."),
     "policy-invalid": (422, "The gate's policy is not valid; `errors` points at every fault."),
     "ranges-invalid": (422, "A list of address ranges is not valid; the detail names the prefix."),
+    "secret-invalid": (422, "A secret of the gate is too short; the detail names its file."),
     "simulation-invalid": (422, "A simulation of that size, rules or attack cannot be run."),
 }

@@ -101,7 +101,7 @@ UNCACHED: Final[Fields] = (("cache-control", "no-store"), ("vary", "accept, cook
 def _parts() -> tuple[str, str, str]:
     folder = files("ringwork.gate.respond") / "page"
     style, script, template = (
-        (folder / f"challenge.{kind}").read_text() for kind in ("css", "js", "html")
+        (folder / f"challenge.{kind}").read_text("utf-8") for kind in ("css", "js", "html")
     )
     return style, script, template
 
