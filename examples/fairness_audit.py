@@ -18,7 +18,7 @@ def variance(segments, attribute, way):  # in 1e-9: half the sum of |delivered -
         known, weight = [one - excess for one in sums[: len(shares)]], weight + n
         for k, share in enumerate(shares):
             total[k] += n * (known[k] / sum(known) - Fraction(share, 10**9))
-    return round(sum(map(abs, total)) / weight * 10**9 / 2)
+    return min(round(sum(map(abs, total)) / weight * 10**9 / 2), 10**9)
 
 
 def within(row, segments, figures):  # [how likely, in 1e-6], or nothing: too few impressions

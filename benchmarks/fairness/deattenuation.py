@@ -3,8 +3,9 @@
 A world: the people are halved; the blur is learned on one half, ads are delivered from the other,
 each with a skew of its own (6 points of standard deviation a group), and the truth is the mix of
 who was reached. Sums are released with Gaussian noise on each: none, the default plan's (5.8), and
-8. Error is against the naive proxy's in the same ads. Ads of one world share its errors of M, so
-figures are means over worlds, by seed.
+8; the blur is learned from moments with the default plan's noise (17). Error is against the naive
+proxy's in the same ads. Ads of one world share its errors of M, so figures are means over worlds,
+by seed.
 
 ``calibrated`` people are measured with both forms of BISG: the exact posterior, and the regulator's,
 whose two tables have different margins. ``regional`` people make every form over-confident: there
@@ -13,6 +14,7 @@ the interval needs a survey of 2,000, or the band over kappa.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -21,10 +23,12 @@ from numpy.typing import NDArray
 from benchmarks.fairness.population import People, people
 from benchmarks.foundation.event_log import result
 from ringwork.fairness.measure import exact, shrink
-from ringwork.fairness.measure.confusion import implied_blur, survey_blur, surveyed
+from ringwork.fairness.measure.confusion import gram, moments_blur, survey_blur, surveyed
 from ringwork.fairness.measure.eligible import eligible
 from ringwork.fairness.measure.exact import Blur, Estimated, Observed
 from ringwork.fairness.measure.linear import sum_zero_basis
+from ringwork.fairness.measure.moments import Moments
+from ringwork.fairness.measure.sums import SOFT_UNIT, quantised
 from ringwork.fairness.model import PPB
 from ringwork.kernel.entropy import SeededEntropy
 
@@ -40,6 +44,8 @@ STRETCH: Final = {300: 0.50, 1_000: 0.35, 5_000: 0.20}
 KAPPA_PPM: Final = (0, 50_000, 100_000, 150_000)
 SKEW: Final = 0.06
 SURVEY: Final = 2_000
+MODEL_SIGMA: Final = Fraction(17)
+"""Of the noise on what an implied blur is learned from."""
 COVERED: Final = (93.0, 97.0)
 
 
@@ -74,7 +80,7 @@ def world(found: People, seed: int, size: int, noise: float, ads: int, *, survey
             found.posterior[asked], found.group[asked], SeededEntropy(seed), pool=pool
         )
     else:
-        blur = implied_blur(pool, SeededEntropy(seed))
+        blur = moments_blur(released(pool, rng))
     groups = audience.shape[1]
     mix = np.bincount(group, minlength=groups) / len(group)
     members = [np.flatnonzero(group == one) for one in range(groups)]
@@ -99,6 +105,17 @@ def world(found: People, seed: int, size: int, noise: float, ads: int, *, survey
         )
         truth.append(np.abs(counts / size - mix).sum() / 2)
     return World(blur, observed, np.array(truth), People(audience, group), noise)
+
+
+def released(pool: Floats, rng: np.random.Generator) -> Moments:
+    """What the platform learns a blur from: the pool's moments, with the default plan's noise."""
+    rows, groups = quantised(pool), pool.shape[1]
+    sums = []
+    for row in gram(rows, np.ones((groups, groups), np.bool_)):
+        halved = np.sqrt([1.0] + [2.0] * (len(row) - 1))
+        noise = np.rint(rng.normal(0, float(MODEL_SIGMA) * SOFT_UNIT**2 / halved))
+        sums.append(tuple((np.array(row) + noise.astype(np.int64)).tolist()))
+    return Moments(sums=tuple(sums), unit=SOFT_UNIT, sigma=MODEL_SIGMA)
 
 
 def score(one: World, kappa_ppm: tuple[int, ...]) -> Score:

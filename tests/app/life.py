@@ -42,7 +42,11 @@ PROOF_RUN = {
 }  # fmt: skip
 
 
-FAIR = FairnessSettings(clusters=4, cluster_people=2, cluster_sigma=4.0)
+FAIR = FairnessSettings(
+    plan=str(Path(__file__).with_name("few_people.yaml")),
+    clusters=4, cluster_people=2, cluster_sigma=4.0, audience_still_s=0,
+)  # fmt: skip
+DESCRIBED = 104
 
 
 def outside() -> dict[str, object]:
@@ -235,10 +239,10 @@ async def fairness(client: Client) -> None:
     platform = client.app.platform
     people = [
         {"person": f"f{number}", "surname": "X", "zip": "00001", "sex": ("female", "male")[number % 2]}
-        for number in range(4)
+        for number in range(DESCRIBED)
     ]  # fmt: skip
-    assert (await post(client, "/v1/fairness/people", {"people": people}))["total"] == 4
-    for one in people:
+    assert (await post(client, "/v1/fairness/people", {"people": people}))["total"] == DESCRIBED
+    for one in people[:4]:
         said = {
             "person": one["person"],
             "action": "grant",

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import resource
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -25,6 +28,7 @@ from ringwork.fairness.log import LogWriter, Signer, is_signed
 from ringwork.fairness.records import AnyBody, Checkpoint, Genesis, Key, Override
 from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.entropy import SeededEntropy
+from ringwork.kernel.errors import Refused
 from ringwork.kernel.events import EventTypes
 from ringwork.web.keys import ROLES
 from tests.app.logged import unbroken
@@ -250,6 +254,51 @@ def test_whatever_is_rotated_and_torn_the_file_is_that_of_one_writer(
         file.follow(fresh, until=min(until, len(fresh)) - 1, event_seq=0)
     assert file.path.read_bytes() == expected
     assert audited(io.BytesIO(expected)).found.verdict == SOUND
+
+
+@given(steps=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 900)), min_size=1, max_size=5))
+@settings(max_examples=40)
+def test_half_a_line_that_a_full_disk_left_is_cut_before_the_next(tmp_path_factory, steps):
+    """The system itself ends the writes, anywhere in a line; the same process goes on after it."""
+    folder = tmp_path_factory.mktemp("full")
+    keys = LogKeys(folder, load_or_make(folder, SeededEntropy(7)), SeededEntropy(8))
+    expected, fresh = written_by_one(keys, ["key", "checkpoint", "override", "key"] * 2)
+    file = AuditFile(folder / FILE_NAME, keys=keys, rows=tuple, types=EventTypes(()))
+    for until, room in steps:
+        with suppress(OSError), writes_up_to(size_of(file.path) + room):
+            file.follow(fresh, until=until - 1, event_seq=0)
+        assert b"".join(file.read(-1, 100)) == b"".join(
+            expected.splitlines(keepends=True)[: file.next_seq]
+        )
+    file.follow(fresh, until=len(fresh) - 1, event_seq=0)
+    assert file.path.read_bytes() == expected
+
+
+def test_a_file_that_lost_what_was_written_is_not_appended_to(tmp_path):
+    keys = LogKeys(tmp_path, load_or_make(tmp_path, SeededEntropy(7)), SeededEntropy(8))
+    _, fresh = written_by_one(keys, ["override", "checkpoint"])
+    file = AuditFile(tmp_path / FILE_NAME, keys=keys, rows=tuple, types=EventTypes(()))
+    file.follow(fresh, until=1, event_seq=0)
+    left = file.path.read_bytes()[:-9]
+    file.path.write_bytes(left)
+    with pytest.raises(Refused, match=f"log-broken.* got {len(left)}: start again"):
+        file.follow(fresh, until=2, event_seq=0)
+    assert file.path.read_bytes() == left
+
+
+def size_of(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+@contextmanager
+def writes_up_to(size: int) -> Iterator[None]:
+    """No file of this process grows beyond it, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def written_by_one(keys: LogKeys, kinds: list[str]) -> tuple[bytes, list[Fresh]]:

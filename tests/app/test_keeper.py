@@ -15,7 +15,7 @@ from ringwork.kernel.ports import Head, Snapshots
 from ringwork.storage.memory import MemorySnapshots
 from ringwork.storage.snapshot_file import FileSnapshots
 from ringwork.storage.sqlite.reader import SqliteLogReader
-from tests.app.life import live, opened
+from tests.app.life import FAIR, live, opened
 from tests.app.served import Client, serve
 from tests.app.test_restart import dumps
 
@@ -31,7 +31,7 @@ def lived(tmp_path_factory):
     async def afternoon(client: Client) -> None:
         await live(client, Random(3))
 
-    serve(data, afternoon)
+    serve(data, afternoon, settings={"fairness": FAIR})
     platform = opened(data, seed=6)
     head, states = platform.log.head, dumps(platform)
     platform.close()

@@ -78,6 +78,11 @@ def assert_special_ads_were_sold_steered_and_shown(platform) -> None:
     contests = [one for it in seen if isinstance(it, SpecialAdsCompeted) for one in it.contests]
     assert len({one.shift_nanos for one in contests}) > 20, "in every cluster another one"
     assert any(isinstance(one, PersonClustered) for one in seen)
+    # Where an impression was sold is known of everybody: the contest that was won says it.
+    assert len(shown) > len(
+        {one.impression_id for one in shown} & {one.impression_id for one in sold}
+    )
+    assert all(one.cluster >= 0 for one in shown)
 
 
 def test_ids_do_not_tell_who_is_measured_and_would_if_they_were_drawn(tmp_path):

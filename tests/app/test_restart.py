@@ -16,7 +16,7 @@ from ringwork.app.platform import Platform
 from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.journal import appliers_of, replay
 from ringwork.world.payment_provider import SimulatedPaymentProvider
-from tests.app.life import live, move, opened, outside
+from tests.app.life import FAIR, live, move, opened, outside
 from tests.app.logged import unbroken
 from tests.app.served import EPOCH_US, Client, serve, until
 from tests.app.subscribers import Network, selling, subscribe
@@ -104,8 +104,8 @@ def test_a_life_that_was_cut_off_goes_on_from_snapshot_and_log(tmp_path, is_savi
         lived.update(dumps(client.app.platform))
         shutil.copytree(data, crashed, ignore=shutil.ignore_patterns("admin.sock"))
 
-    serve(data, first, clock=clock)
-    serve(data, second, clock=clock, seed=6)
+    serve(data, first, clock=clock, settings={"fairness": FAIR})
+    serve(data, second, clock=clock, seed=6, settings={"fairness": FAIR})
     if is_saving:
         die_while_saving(crashed)
     again = opened(crashed, seed=7)

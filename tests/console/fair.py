@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import random
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -12,7 +13,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ringwork.console.fairness_data import FairnessData, FairnessSources
-from ringwork.console.fairness_facts import AdFacts, Asked, FairnessFacts, LogFacts
+from ringwork.console.fairness_facts import (
+    AdFacts,
+    AdStanding,
+    Asked,
+    CampaignAd,
+    FairnessFacts,
+    LogFacts,
+)
+from ringwork.console.views.measured import MeasuredSection, measured_section
 from ringwork.fairness import records
 from ringwork.fairness.audit import audited
 from ringwork.fairness.chronicle import Chronicle
@@ -24,7 +33,7 @@ from ringwork.fairness.plan import PrivacyPlan
 from ringwork.fairness.privacy.accounting import Cost
 from ringwork.fairness.privacy.budget import FlightDeclared
 from ringwork.fairness.recompute import Recomputation
-from ringwork.fairness.records import Ad, Control, Genesis, Override, read_body
+from ringwork.fairness.records import Ad, Control, CountedIn, Genesis, Override, read_body
 from ringwork.fairness.report import Document, document_of
 from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.errors import NotFound
@@ -41,6 +50,14 @@ NAMES = {
 }
 
 
+STANDINGS = {
+    "waits": AdStanding(impressions=18, next_at=30),
+    "due": AdStanding(impressions=30, next_at=30),
+    "alone": AdStanding(reason="expected somebody of a known group among 0 people"),
+    "ad-2": AdStanding(reason="nobody is described"),
+}
+
+
 class LogFile:
     """A log that lies somewhere: the live reading of it, and its audit."""
 
@@ -52,6 +69,13 @@ class LogFile:
     def controlled(self) -> tuple[str, ...]:
         plan = self.chronicle.state.plan
         return () if plan is None else tuple(sorted(plan.attributes))
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        return ("HOUSING",)
+
+    def standing(self, ad: str) -> AdStanding:
+        return STANDINGS.get(ad, AdStanding())
 
     async def durable(self) -> None:
         """It is."""
@@ -147,6 +171,27 @@ def unreleased() -> LogFile:
 
 
 @cache
+def without_a_figure() -> LogFile:
+    """A release of nobody who is known: its sums are what the noise is."""
+    file = io.BytesIO()
+    trail = logs.begun(file)
+    trail.record(logs.ad("ad-0"), time_us=logs.START_US + 9)
+    made = logs.release("ad-0", 1, 40, random.Random(1))
+    nobody = {name: (0,) * len(sums) for name, sums in made.sums.items()}
+    trail.record(replace(made, sums=nobody, counted=0), time_us=logs.START_US + 9)
+    trail.figures("ad-0", time_us=logs.START_US + 9)
+    return LogFile(file.getvalue())
+
+
+@cache
+def arm_log(counted_in: CountedIn = "person-days") -> LogFile:
+    """Two ads whose control arms were released."""
+    file = io.BytesIO()
+    logs.arm_log(file, 2, counted_in=counted_in)
+    return LogFile(file.getvalue())
+
+
+@cache
 def flight_log() -> LogFile:
     """Nine days of three ads, a release a day; one is steered by hand in the end."""
     file, rng = io.BytesIO(), random.Random(3)
@@ -178,11 +223,6 @@ def flight_log() -> LogFile:
     )  # fmt: skip
     trail.record(by_hand, time_us=now + 1)
     report = report_of(trail.state, logs.plan(), logs.reach("ad-0"))
-    paid = report.cost
-    assert isinstance(paid, records.Cost)
-    assert paid.per_thousand_people_nanos is not None
-    control = paid.per_thousand_people_nanos * 10 // 11
-    report = replace(report, cost=replace(paid, without_control_nanos=control))
     trail.record(report, time_us=now + 2)
     return LogFile(file.getvalue())
 
@@ -191,6 +231,31 @@ def overview(source: LogFile, **asked: object) -> FairnessFacts:
     found = data_of(source).overview(Asked(**asked))  # type: ignore[arg-type]  # by name
     assert found is not None
     return found
+
+
+def crossed() -> FairnessFacts:
+    """The widest coverage table there is: a crossed attribute as well, and thousands of ads."""
+    facts = overview(town_log())
+    both = [
+        replace(one, attribute="sex x race", ads=12_345)
+        for one in facts.coverage
+        if one.attribute == "race"
+    ]
+    ways: list[tuple[str, records.By]] = [*facts.ways, ("sex x race", "impressions")]
+    return replace(facts, coverage=[*facts.coverage, *both], ways=ways)
+
+
+CAMPAIGN = tuple(
+    CampaignAd(ad=ad, name=NAMES.get(ad, ad), is_sold=ad != "idle")
+    for ad in ("waits", "ad-0", "due", "ad-2", "alone", "new", "idle")
+)
+"""Ads in every state: measured, measured no more, waiting, not measurable, new, not shown."""
+
+
+def of_campaign(
+    source: LogFile | None, ads: Sequence[CampaignAd] = CAMPAIGN, category: str = "HOUSING"
+) -> MeasuredSection:
+    return measured_section(data_of(source).campaign(category, ads), category)
 
 
 def one_ad(source: LogFile, ad: str = "ad-0") -> AdFacts:

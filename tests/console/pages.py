@@ -72,6 +72,10 @@ PAGES: dict[str, Callable[[], Page]] = {
     "campaigns": lambda: campaigns(d.CAMPAIGN_LIST),
     "campaigns-none": lambda: campaigns(replace(d.CAMPAIGN_LIST, campaigns=[])),
     "campaign": lambda: campaign(d.foreseen(d.PLAN)),
+    "campaign-measured": lambda: campaign(
+        d.foreseen(d.PLAN), measured=f.of_campaign(f.flight_log())
+    ),
+    "campaign-unmeasured": lambda: campaign(d.foreseen(d.PLAN), measured=f.of_campaign(None)),
     "campaign-unforeseen": lambda: campaign(d.paced(d.PLAN)),
     "campaign-starved": lambda: campaign(d.foreseen(d.STARVED)),
     "campaign-early": lambda: campaign(d.paced(d.PLAN[:1])),
@@ -152,13 +156,16 @@ PAGES: dict[str, Callable[[], Page]] = {
     "person-broken": lambda: person(p.BROKEN_PERSON, key="k", trouble="It was refused."),
     "fairness": lambda: fairness(f.overview(f.town_log()), now_us=d.NOW),
     "fairness-flight": lambda: fairness(f.overview(f.flight_log()), now_us=d.NOW),
+    "fairness-arm": lambda: fairness(f.overview(f.arm_log()), now_us=d.NOW),
     "fairness-sex": lambda: fairness(
         f.overview(f.town_log(), attribute="sex", sort="figure", page=2), now_us=d.NOW
     ),
+    "fairness-crossed": lambda: fairness(f.crossed(), now_us=d.NOW),
     "fairness-far": lambda: fairness(f.overview(f.town_log(), page=9), now_us=d.NOW),
     "fairness-begun": lambda: fairness(f.overview(f.plan_alone()), now_us=d.NOW),
     "fairness-unreleased": lambda: fairness(f.overview(f.unreleased()), now_us=d.NOW),
     "fairness-none": lambda: fairness(None, now_us=d.NOW, has_log=False),
+    "fairness_ad-arm": lambda: fairness_ad(f.one_ad(f.arm_log())),
     "fairness_ad": lambda: fairness_ad(f.one_ad(f.flight_log()), key="k", set_key="l"),
     "fairness_ad-wrong": lambda: fairness_ad(
         f.one_ad(f.flight_log(), "ad-1"),

@@ -22,10 +22,12 @@ from ringwork.console.http_fairness import LAMBDA_MAX, micro_of
 from ringwork.console.render import json_of
 from ringwork.console.views.fairness import fairness
 from ringwork.console.views.fairness_ad import fairness_ad
+from ringwork.console.views.fairness_cost import reach_row
 from ringwork.console.views.fairness_history import MICRO, blocks, plain_micro
 from ringwork.console.views.fairness_words import in_words, scale_end
 from ringwork.fairness.audit import audited
 from ringwork.fairness.log import head_of
+from ringwork.fairness.records import Against, Reach
 from ringwork.fairness.report import AdFigure, Span, document_of
 from ringwork.kernel.errors import Invalid, NotFound
 from tests.console import fair as f
@@ -157,11 +159,65 @@ def test_with_too_many_ads_the_reported_coverage_stands(monkeypatch: pytest.Monk
 
 
 def test_the_control_arm_stands_beside_what_steering_cost() -> None:
-    frontier = data("fairness-flight")["data"]["frontier"]
-    assert frontier["change"].startswith("+10.0")
-    assert len(frontier["rows"]) == 3
-    assert frontier["without"][1].startswith("control arm")
-    assert data("fairness")["data"]["frontier"]["control"] == ""
+    body = data("fairness-arm")["data"]
+    everybody, *groups = body["costs"]
+    spent = 110_100 * 2_000_000 - 11_000 * 1_500_000
+    assert everybody["of"] == "1,000 person-days"
+    assert everybody["steered"][0].startswith(
+        f"\N{EURO SIGN}{NO_BREAK}{spent / 99_100 / 1e6:.2f} ("
+    )
+    assert everybody["control"][0].startswith(f"\N{EURO SIGN}{NO_BREAK}1.50 (")
+    for row in groups:
+        assert (len(row["control"]) == 2) == (row["attribute"] == "race and ethnicity")
+        assert len(row["control"]) == len(row["steered"])
+    assert body["frontier"]["without"] is None, "days are no people: not in the same plot"
+    people = fairness(f.overview(f.arm_log("people")), now_us=NOW)
+    without = msgspec.json.decode(json_of(people))["data"]["frontier"]["without"]
+    assert without[1].startswith("control arm")
+    assert data("fairness-flight")["data"]["costs"] == []
+
+
+def test_the_index_of_all_ads_stands_before_that_of_each() -> None:
+    body = data("fairness-arm")["data"]
+    of_sex = [row for row in body["levelled"] if row["attribute"] == "sex"]
+    assert [row["ad"] for row in of_sex] == ["All 2", "ad-0", "ad-1"]
+    assert all(row["index"][0].startswith("50.0 (") for row in of_sex)
+    assert of_sex[1]["held_back"] == "male"
+    assert of_sex[1]["removed"][0].startswith("66.7 (")
+    of_race = [row for row in body["levelled"] if row["attribute"] != "sex"]
+    assert all("proxy" in row["index"][0] and "de-attenuated" in row["index"][1] for row in of_race)
+    alone = data("fairness_ad-arm")["data"]
+    assert alone["levelled"] == [row for row in body["levelled"] if row["ad"] == "ad-0"]
+    assert len(alone["reach"]) == 2 + 4
+
+
+def test_reach_says_fewer_only_where_the_arm_can_tell() -> None:
+    men, women = (
+        next(row for row in data("fairness-arm")["data"]["reach"] if row["group"] == group)
+        for group in ("male", "female")
+    )
+    assert (men["verdict"], men["text"], women["verdict"]) == ("fewer", ["0.86"], "not fewer")
+    row = Reach(
+        ad="a", attribute="sex", group="female", eligible_ppb=500_000_000, reach_ppb=400_000_000,
+        without_control_ppb=500_000_000, counted_in="people",
+        reach_interval_ppb=(390_000_000, 410_000_000),
+        without_control_interval_ppb=(400_000_000, 600_000_000),
+    )  # fmt: skip
+    assert reach_row(row).verdict == "not clearly different"
+    none = msgspec.structs.replace(row, without_control_ppb=0)
+    assert (reach_row(none).verdict, reach_row(none).ratio) == ("nothing to compare", None)
+    true = Against(controlled=5, uncontrolled=4)
+    pair = reach_row(msgspec.structs.replace(row, deattenuated=true))
+    assert (pair.text, pair.ratio) == (("0.80 proxy", "1.25 de-attenuated"), None)
+
+
+def test_arms_of_many_ads_stand_as_they_were_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ringwork.console.fairness_data.LIVE_ARMS_MAX", 1)
+    assert f.overview(f.arm_log()).arm.reach == (), "nothing was reported yet"
+    file = io.BytesIO()
+    report = logs.arm_log(file, 2).report(time_us=logs.START_US + 20)
+    facts = f.overview(f.LogFile(file.getvalue()))
+    assert (facts.arm.reach, facts.arm_us) == (report.reach, logs.START_US + 20)
 
 
 def test_an_ad_s_page_has_its_history_shifts_and_people() -> None:

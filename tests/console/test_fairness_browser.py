@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.console import fair as f
-from tests.console.test_browser import FLAGS, WIDTHS, overflow, signed_in
+from tests.console.test_browser import FLAGS, ORIGIN, WIDTHS, overflow, serve_pages, signed_in
 from tests.console.test_fairness_http import AD
 from tests.console.town import Town
 
@@ -68,6 +68,24 @@ def test_enter_in_a_field_of_a_shift_sets_and_never_pauses(browser: Browser, tow
     page.get_by_label("λ, sex: female").press("Enter")
     expect(page.get_by_role("status")).to_contain_text("These shifts hold")
     context.close()
+
+
+@pytest.mark.parametrize("name", ["fairness", "fairness-flight", "fairness-crossed"])
+@pytest.mark.parametrize("face", ["", "system-ui"])
+def test_coverage_is_seen_whole_on_a_usual_window(browser: Browser, name: str, face: str) -> None:
+    """No scrolling sideways at 1,280 pixels, in the widest face of a bare system either."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.route("**/*", serve_pages)
+    page.goto(f"{ORIGIN}/console/{name}")
+    if face:
+        page.evaluate(f"document.documentElement.style.setProperty('--sans', '{face}')")
+    table = page.get_by_role("region", name="Coverage against the plan, table")
+    assert table.evaluate("box => box.scrollWidth - box.clientWidth") == 0
+    heads = table.get_by_role("columnheader").all_inner_texts()
+    assert "By impressions, %" in [" ".join(one.split()) for one in heads], "no word is cut"
+    rows = table.get_by_role("row").all_inner_texts()
+    assert "≤ 10 %\n≥ 1,000 impressions" in rows[2], "threshold and minimum in one cell"
+    page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -194,7 +194,7 @@ def test_the_page_about_fairness_alone_runs_as_printed(tmp_path: Path) -> None:
     output = run_as_printed(
         commands_of(DOCS / "how-to" / "fairness-beside-your-auction.md"), tmp_path
     )
-    assert '{"described":240,"total":240}' in output
+    assert '{"described":1000,"total":4000}' in output
     assert re.search(r'"counted":(\d+),"repeated":0,.*\n.*"counted":0,"repeated":\1,', output)
     assert re.findall(r'"kind": "(pair|direct)"', output).count("pair") >= 1
     assert '"shift_nanos":0,' in output, "nothing was known before"

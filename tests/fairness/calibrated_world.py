@@ -1,8 +1,13 @@
 """An invented world whose posteriors are exact by construction, as the reference's self-test has it."""
 
+from fractions import Fraction
+
 import numpy as np
 
+from ringwork.fairness.measure.confusion import gram
 from ringwork.fairness.measure.exact import Observed
+from ringwork.fairness.measure.moments import Moments
+from ringwork.fairness.measure.sums import quantised
 from ringwork.fairness.model import PPB
 
 MIX = np.array([0.62, 0.16, 0.15, 0.07])
@@ -46,3 +51,16 @@ def ads(rng, posterior, group, *, count, impressions, noise=0.0, spread=0.06):
         )
         truth.append(np.abs(counts / impressions - mix).sum() / 2)
     return observed, np.array(truth)
+
+
+def noisy_moments(pool, sigma: str, rng, possible=None) -> Moments:
+    """What is released of a pool, with noise of NumPy's."""
+    rows = quantised(pool)
+    size = rows.shape[1]
+    together = np.ones((size, size), bool) if possible is None else possible
+    sums = []
+    for at, row in enumerate(gram(rows, together)):
+        scale = float(sigma) * 256**2 / np.sqrt([1] + [2] * (len(row) - 1))
+        noise = np.rint(rng.normal(0, scale)) * together[at, at:]
+        sums.append(tuple(int(one) for one in np.array(row) + noise))
+    return Moments(sums=tuple(sums), unit=256, sigma=Fraction(sigma))

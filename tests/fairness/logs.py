@@ -7,15 +7,17 @@ import random
 from functools import cache
 from typing import BinaryIO
 
+import msgspec
 import numpy as np
 
 from ringwork.fairness.flights import model_of
 from ringwork.fairness.log import LogWriter, Signer
-from ringwork.fairness.measure.confusion import implied_blur
+from ringwork.fairness.measure.confusion import moments_blur
 from ringwork.fairness.records import (
     Ad,
     Budget,
     Control,
+    CountedIn,
     Eligible,
     Genesis,
     Model,
@@ -27,7 +29,7 @@ from ringwork.fairness.records import (
     Tables,
 )
 from ringwork.fairness.trail import Trail
-from ringwork.kernel.entropy import SeededEntropy
+from tests.fairness.calibrated_world import noisy_moments
 
 SEED = bytes(range(32))
 OTHER_SEED = bytes(range(1, 33))
@@ -73,8 +75,9 @@ def plan(period: str = "2026-1") -> Plan:
 @cache
 def model() -> Model:
     """How a calibrated proxy blurs: learned on an invented pool, as specification 4.6 has it."""
-    pool = np.random.default_rng(5).dirichlet(np.array(RACE_MIX) / 1e9 * 1.6, 4000)
-    return model_of("race", implied_blur(pool, SeededEntropy(5)))
+    rng = np.random.default_rng(5)
+    moments = noisy_moments(rng.dirichlet(np.array(RACE_MIX) / 1e9 * 1.6, 40_000), "17", rng)
+    return model_of("race", moments_blur(moments), moments)
 
 
 def default_prior(period: str = "2026-1") -> Prior:
@@ -194,3 +197,75 @@ def reach(name: str) -> list[Reach]:
             without_control_ppb=30_000_000,
         ),
     ]
+
+
+def arm_plan(period: str = "2026-1") -> Plan:
+    """As ``plan``, with both attributes under control."""
+    return msgspec.structs.replace(plan(period), controlled=("sex", "race"))
+
+
+def arm_ad(name: str, *, counted_in: CountedIn = "person-days", arm_ppm: int = 100_000) -> Ad:
+    """200,000 people are eligible, half of them women; a tenth of cluster days is left alone."""
+    found = ad(name, female_ppb=500_000_000)
+    eligible = {
+        attribute: msgspec.structs.replace(one, people=200_000)
+        for attribute, one in found.eligible.items()
+    }
+    return msgspec.structs.replace(found, eligible=eligible, arm_ppm=arm_ppm, counted_in=counted_in)
+
+
+def arm_budget(name: str) -> Budget:
+    return msgspec.structs.replace(budget(name), sigma="2.0", people_sigma="2.0", arm_sigma="2.0")
+
+
+def arm_release(name: str, **members: object) -> Release:
+    """Of a tenth that was left alone, 4,000 women and 7,000 men; of the others 45,000 and 54,000.
+
+    So 40,000 and 70,000 without control, 50,000 and 60,000 with it. Of races only white and black
+    were moved, and what stands here is what a proxy shows of it (M^T of the true counts).
+    """
+    rest = (64_000, 18_000, 12_000, 5_000)
+    arm = (7_500, 1_400, 1_500, 600)
+    matrix = np.array(model().M_ppb) / 1e9
+    seen, seen_arm = (
+        tuple(int(one) for one in np.rint(256 * matrix.T @ np.array(true))) for true in (rest, arm)
+    )
+    found = Release(
+        ad=name,
+        episode=1,
+        final=True,
+        impressions=110_100,
+        counted=110_100,
+        people=80_000,
+        spend_nanos=110_100 * 2_000_000,
+        sums={
+            "sex": (49_000, 61_000, 100),
+            "race": tuple(a + b for a, b in zip(seen, seen_arm, strict=True)),
+        },
+        unit={"sex": 1, "race": 256},
+        arm_impressions=11_000,
+        arm_spend_nanos=11_000 * 1_500_000,
+        arm_squares=11_000,
+        arm_counted=11_000,
+        arm_sums={"sex": (4_000, 7_000, 0), "race": seen_arm},
+    )
+    return msgspec.structs.replace(found, **members)
+
+
+ARM_PRICES = (-30_000, 30_000, 20_000, -20_000, 0, 0)
+"""Men cost more, and white people."""
+
+
+def arm_log(file: BinaryIO, ads: int = 1, *, counted_in: CountedIn = "person-days") -> Trail:
+    """A log of ads whose control arms were released."""
+    trail = begun(file)
+    trail.record(arm_plan(), time_us=START_US + 5)
+    for number in range(ads):
+        name = f"ad-{number}"
+        trail.record(arm_ad(name, counted_in=counted_in), time_us=START_US + 6)
+        trail.record(arm_budget(name), time_us=START_US + 6)
+        step = Control(ad=name, episode=0, lambda_micro=ARM_PRICES)
+        trail.record(step, time_us=START_US + 7)
+        trail.record(arm_release(name), time_us=START_US + 8)
+        trail.figures(name, time_us=START_US + 9)
+    return trail

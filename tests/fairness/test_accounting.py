@@ -7,6 +7,9 @@ from math import erf, exp, sqrt
 import msgspec
 import pytest
 
+from ringwork.fairness.delivery import modelling
+from ringwork.fairness.delivery.measuring import terms_of
+from ringwork.fairness.measure.sums import Layout
 from ringwork.fairness.plan import PrivacyPlan, preset, presets
 from ringwork.fairness.privacy import accounting
 from ringwork.fairness.privacy.accounting import (
@@ -73,6 +76,9 @@ def test_the_multiplier_by_hand() -> None:
     # With sums over people at sigma 4: squared, (2/4)**2 + (1/4)**2.
     plan = msgspec.structs.replace(plan, people_sigma=4.0)
     assert multiplier(plan, 1, replace=False) == pytest.approx(1 / sqrt(0.25 + 0.0625))
+    # And the control arm's at 8: both contributions may lie in it, (2/8)**2.
+    plan = msgspec.structs.replace(plan, arm_sigma=8.0)
+    assert multiplier(plan, 1, replace=False) == pytest.approx(1 / sqrt(0.25 + 0.0625 + 0.0625))
     assert zcdp_rho(2.0) == 1 / 8
 
 
@@ -82,6 +88,11 @@ def test_sums_over_people_are_paid_for_with_the_last_episode() -> None:
         NO_PEOPLE, 2, replace=True, releases=63
     )
     assert multiplier(with_people, 2, replace=True) < multiplier(NO_PEOPLE, 2, replace=True)
+    with_arm = PrivacyPlan(arm_sigma=10.0)
+    assert multiplier(with_arm, 2, replace=True, releases=63) == multiplier(
+        NO_PEOPLE, 2, replace=True, releases=63
+    )
+    assert multiplier(with_arm, 2, replace=True) < multiplier(with_people, 2, replace=True)
 
 
 def test_every_preset_pays_for_what_it_declares() -> None:
@@ -94,7 +105,7 @@ def test_every_preset_pays_for_what_it_declares() -> None:
 def test_the_united_states_have_four_vectors_at_the_price_of_two() -> None:
     plan = preset("united-states")
     assert vectors_of(plan) == 4
-    found = cost(msgspec.structs.replace(plan.privacy, people_sigma=None), 4)
+    found = cost(msgspec.structs.replace(plan.privacy, people_sigma=None, arm_sigma=None), 4)
     assert found.replace_micro / MICRO == pytest.approx(3.65, abs=0.005)
 
 
@@ -111,3 +122,38 @@ def test_importing_the_part_imports_no_heavy_library() -> None:
         "sys.exit(any(one in sys.modules for one in ('numba', 'scipy', 'dp_accounting', 'pyarrow')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks", "add_remove", "replace"),
+    [("united-states", 4, 0.69, 1.00), ("us-v-meta", 3, 0.59, 0.85), ("canada", 3, 0.59, 0.85)],
+)
+def test_an_audience_costs_what_the_page_says_whichever_sums_are_released(
+    name, blocks, add_remove, replace
+) -> None:
+    """Both kinds of sums at sqrt 2 times the noise cost what one costs, rounded up."""
+    plan = preset(name)
+    assert len(Layout.of(plan).blocks) + (name != "united-states") == blocks, "both crossed"
+    for weighed in (False, True):
+        found = cost(terms_of(plan, weighed=weighed), blocks)
+        assert found.replace_micro <= MICRO
+        assert found.replace_micro / MICRO == pytest.approx(replace, abs=0.006)
+        assert found.add_remove_micro / MICRO == pytest.approx(add_remove, abs=0.006)
+        # One Gaussian release: Balle, Wang, with sums by impressions in units of their own noise.
+        alone = 12 / sqrt(2 * blocks)
+        assert delta_of(found.replace_micro / MICRO, alone) == pytest.approx(1e-6, rel=0.02)
+    assert terms_of(msgspec.structs.replace(plan, eligible_sigma=None), weighed=True) is None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "add_remove", "replace"), [(1, 0.23, 0.33), (2, 0.33, 0.47)]
+)
+def test_models_cost_what_the_page_says(attributes, add_remove, replace) -> None:
+    """Of one attribute a person moves the sums by sqrt 2 at most: Balle, Wang."""
+    plan = preset("united-states")
+    found = cost(modelling.terms_of(plan), attributes)
+    assert found.replace_micro / MICRO == pytest.approx(replace, abs=0.006)
+    assert found.add_remove_micro / MICRO == pytest.approx(add_remove, abs=0.006)
+    alone = 17 / sqrt(2 * attributes)
+    assert delta_of(found.replace_micro / MICRO, alone) == pytest.approx(1e-6, rel=0.02)
+    assert modelling.terms_of(msgspec.structs.replace(plan, model_sigma=None)) is None

@@ -28,6 +28,7 @@ from ringwork.kernel.errors import Refused
 from tests.fairness.logs import (
     OTHER_SEED,
     SEED,
+    START_US,
     ad,
     begun,
     budget,
@@ -195,7 +196,10 @@ def test_who_has_the_key_can_change_no_number_without_a_figure_differing(
 ) -> None:
     """What figures and coverage are and are made of, re-hashed and signed again."""
     record = json.loads(SMALL_ROWS[at])
-    holder, key = data.draw(st.sampled_from(list(numbers_of(record["body"]))))
+    # Reach that no control arm was released for is stated, and nothing in the log says it is so.
+    stated = record["body"].get("reach", [])
+    places = [at for at in numbers_of(record["body"]) if not any(at[0] is one for one in stated)]
+    holder, key = data.draw(st.sampled_from(places))
     holder[key] += by
     rows = [*SMALL_ROWS[:at], canonical(record) + b"\n", *SMALL_ROWS[at + 1 :]]
     assert found_in(rehashed(rows, at, seed=SEED)).word != "sound", (record["kind"], key)
@@ -399,6 +403,12 @@ def test_where_the_blur_cannot_be_inverted_there_is_an_interval_and_no_point() -
     "change",
     [
         {"draws_sha256": "00" * 32},
+        {"pool_size": model().pool_size + 1},
+        {"sums": (tuple(one + 1000 for one in model().sums[0]), *model().sums[1:])},
+        {"sums": model().sums[1:]},
+        {"sigma": "16.0"},
+        {"sigma": UNSET},
+        {"unit": 0},
         {"within_ppb": ((1,),)},
         {"inverse_ppb": tuple((a + 100, *rest) for a, *rest in model().inverse_ppb)},
     ],
@@ -539,6 +549,26 @@ def test_a_script_of_sixty_lines_without_our_imports_gets_the_same_coverage() ->
     ours = [json.loads(canonical(wire(row))) for row in coverage(auditor.state, plan)]
     assert rows[-len(ours) :] == ours
     assert len(rows) == auditor.found.coverage_rows
+
+
+def test_the_script_agrees_where_noise_is_more_than_all_impressions() -> None:
+    """A first release whose sums are noise: half the sum of differences is above one, and cut."""
+    file = io.BytesIO()
+    trail = begun(file)
+    eligible = {
+        name: msgspec.structs.replace(mix, noise_ppb=20_000_000)
+        for name, mix in ad("a").eligible.items()
+    }
+    only_sex = Release(ad="a", episode=1, impressions=2, sums={"sex": (10, -9, 1)}, unit={"sex": 1})
+    bodies = (msgspec.structs.replace(ad("a"), eligible=eligible), budget("a"), only_sex)
+    for number, body in enumerate(bodies):
+        trail.record(body, time_us=START_US + 5 + number)
+    (figure,) = trail.figures("a", time_us=START_US + 8)
+    assert figure.proxy_ppb == 10**9
+    trail.report(time_us=START_US + 9)
+    assert found_in(file.getvalue()).word == "sound"
+    done = independent(file.getvalue())
+    assert done.returncode == 0, done.stderr
 
 
 def wire(row: Coverage) -> object:

@@ -62,11 +62,30 @@ def test_with_the_accountant_the_last_release_spends_what_was_declared() -> None
     assert ledger.overall("1e-6").replace_micro > overall.replace_micro
 
 
+def test_what_a_person_lost_counts_the_sums_over_people_of_a_flight_that_ended_early() -> None:
+    ledger = BudgetLedger()
+    fact = declared(ledger, privacy=PrivacyPlan(episodes=3, people_sigma=9.0))
+    ledger.apply(ledger.charge("a", is_last=True))
+    assert ledger.overall("1e-6") == fact.cost
+
+
 def test_a_flight_that_ends_early_pays_all_that_it_declared() -> None:
     ledger = BudgetLedger(by_the_release)
     fact = declared(ledger)
     released(ledger)
     assert ledger.charge("a", is_last=True).spent == fact.cost
+
+
+def test_a_segment_that_ended_early_has_cost_all_of_it_whatever_comes_after() -> None:
+    """Its sums over people are out: who was in every ad has lost them too."""
+    ledger = BudgetLedger()
+    fact = declared(ledger, privacy=msgspec.structs.replace(PRIVACY, people_sigma=8.0))
+    ledger.apply(ledger.charge("a", is_last=True))
+    declared(ledger, privacy=fact.privacy)
+    released(ledger)
+    released(ledger)
+    assert ledger.standing("a").spent_micro == fact.cost.replace_micro
+    assert ledger.overall(fact.cost.delta) == fact.cost
 
 
 def test_a_release_that_was_not_declared_is_refused() -> None:

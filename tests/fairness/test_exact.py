@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringwork.fairness.measure import draws, evidence, exact, linear, shrink
-from ringwork.fairness.measure.confusion import implied_blur
+from ringwork.fairness.measure.confusion import implied_blur, moments_blur
 from ringwork.fairness.measure.draws import DRAWS_SHA256, normal_draws
 from ringwork.fairness.measure.exact import (
     Blur,
@@ -27,9 +27,11 @@ from ringwork.fairness.measure.exact import (
     proxy_ppb,
 )
 from ringwork.fairness.measure.lattice import made
+from ringwork.fairness.measure.observed import shares as exact_shares
 from ringwork.fairness.model import PPB
 from ringwork.kernel.entropy import SeededEntropy
-from tests.fairness.calibrated_world import MIX, ads, people, ppb
+from ringwork.kernel.errors import Refused
+from tests.fairness.calibrated_world import MIX, ads, noisy_moments, people, ppb
 
 PRIOR = default_prior(4, 60_000)
 
@@ -192,6 +194,28 @@ def test_without_noise_what_was_delivered_is_known() -> None:
     assert (high - low) / PPB == pytest.approx(2 * 1.96 * (0.24 / 400) ** 0.5, rel=0.01)
 
 
+def test_noise_of_the_eligible_shares_by_hand() -> None:
+    """Two shares of a half, s = 2 points: s / sqrt 2 on their difference, 1.96 of it 2.77 points."""
+    figure, low, high = direct_ppb(seen((240, 160), 400, (0.5, 0.5), eligible_noise_ppb=20_000_000))
+    assert figure == 100_000_000
+    assert (high - figure) / PPB == pytest.approx(1.96 * 0.02 / 2**0.5, rel=0.01)
+    assert figure - low == high - figure
+
+
+@pytest.mark.parametrize(
+    ("mixes", "times"), [(((0.5, 0.5),) * 2, 1), (((0.5, 0.5), (0.4, 0.6)), 0.5)]
+)
+def test_segments_whose_audience_was_measured_once_err_together(mixes, times) -> None:
+    """The same release in both: its error stays; of two releases half the variance is left."""
+    first, second = (
+        seen((100, 100), 200, mix, segment=at, eligible_noise_ppb=20_000_000)
+        for at, mix in enumerate(mixes)
+    )
+    found = evidence.noise([(one, exact_shares(one)) for one in (first, second)], None, 0.0)
+    assert found[0][0] == pytest.approx(0.02**2 / 2 * times, rel=0.05)
+    assert found[0][1] == pytest.approx(-found[0][0])
+
+
 @pytest.mark.parametrize("unknown", [0.0, 0.3])
 def test_the_interval_covers_with_and_without_an_unknown_bucket(unknown: float) -> None:
     rng = np.random.default_rng(2)
@@ -251,6 +275,7 @@ def test_numpy_agrees_where_ads_have_segments_unknown_and_noisy_counts() -> None
                     noise=9_000_000,
                     people=(0, 90, 500)[ad % 3],
                     impressions_noise_variance=9_000_000 * (ad % 2),
+                    eligible_noise_ppb=6_000_000 * (ad % 3),
                 )
             )
     observed.append(seen((0, 0, 0, 0), 0, MIX, ad="none"))
@@ -332,6 +357,111 @@ def test_less_error_than_the_proxy_and_intervals_that_cover() -> None:
     assert ratios[1] < 0.45
     assert ratios[2] < 0.25
     assert min(covered) > 0.90
+
+
+@cache
+def ads_of_audiences_with_noise(told: bool):
+    """(ads, truth): 1,000 impressions each, to an audience of 2,000 people measured at sigma 12.
+
+    ``told``: whether the log says that the eligible shares have noise.
+    """
+    posterior, group, _ = world()
+    rng = np.random.default_rng(21)
+    found, truth = [], []
+    for ad in range(1_000):
+        at = rng.choice(len(group), 2_000, replace=False)
+        audience, groups = posterior[at], group[at]
+        (one,), (variance,) = ads(rng, audience, groups, count=1, impressions=1_000, noise=8.0)
+        noisy = np.maximum(audience.sum(0) + rng.normal(0, 12, 4), 0)
+        found.append(
+            msgspec.structs.replace(
+                one,
+                ad=f"ad{ad}",
+                eligible_ppb=ppb(noisy / noisy.sum()),
+                eligible_noise_ppb=round(12 / noisy.sum() * PPB) if told else 0,
+            )
+        )
+        truth.append(variance * PPB)
+    return found, truth
+
+
+def test_intervals_cover_though_the_eligible_shares_have_noise_and_not_where_it_is_not_said() -> (
+    None
+):
+    """Of race, drawn towards a prior of many ads: T is that of ads in general, not of these.
+
+    A T that is learned from ads whose noise is not said takes that noise for differences of ads,
+    and hides it from the count.
+    """
+    spread = np.full((4, 4), -(0.06**2) / 4) + np.eye(4) * 0.06**2
+    table = tuple(tuple(int(one) for one in row) for row in np.rint(spread * PPB))
+    prior = Prior(covariance_ppb=table, ads=500)
+    held = {}
+    for told in (True, False):
+        observed, truth = ads_of_audiences_with_noise(told)
+        found = [
+            one
+            for start in range(0, 1_000, 25)
+            for one in shrink.deattenuated(observed[start : start + 25], world()[2], prior=prior)
+        ]
+        within = [
+            low <= true <= high
+            for (low, high), true in zip([one.interval_ppb for one in found], truth, strict=True)
+        ]
+        held[told] = np.mean(within)
+    assert 0.93 <= held[True] <= 0.97
+    assert held[False] < held[True] - 0.02
+
+
+def test_the_interval_of_a_declared_attribute_covers_though_the_eligible_shares_have_noise() -> (
+    None
+):
+    """1,000 impressions at a noise of 8, to an audience of 2,000 people measured at sigma 12."""
+    rng = np.random.default_rng(5)
+    held = {True: 0, False: 0}
+    for _ in range(1_500):
+        people = rng.binomial(2_000, 0.45)
+        measured = np.array([people, 2_000 - people]) + np.rint(rng.normal(0, 12, 2))
+        delivered = rng.binomial(1_000, 0.60)
+        exactly = np.array([delivered, 1_000 - delivered])
+        sums = np.rint(exactly + rng.normal(0, 8, 2)).astype(int).tolist()
+        truth = abs(delivered / 1_000 - people / 2_000) * PPB
+        error = round(12 / measured.sum() * PPB)
+        for told in held:
+            one = seen(
+                sums, 1_000, measured / measured.sum(), noise=64_000_000,
+                eligible_noise_ppb=error if told else 0,
+            )  # fmt: skip
+            _, low, high = direct_ppb(one)
+            held[told] += low <= truth <= high
+    assert 0.93 <= held[True] / 1_500 <= 0.97
+    assert held[False] / 1_500 < 0.91
+
+
+@pytest.mark.parametrize(("pool", "ratio"), [(3_000, 0.45), (50_000, 0.42)])
+def test_intervals_cover_though_the_blur_was_learned_with_noise(pool: int, ratio: float) -> None:
+    """Worlds of ads at 1,000 impressions, each with a model of its own: sigma 17 on its moments."""
+    spread = np.full((4, 4), -(0.06**2) / 4) + np.eye(4) * 0.06**2
+    table = tuple(tuple(int(one) for one in row) for row in np.rint(spread * PPB))
+    prior = Prior(covariance_ppb=table, ads=500)
+    rng = np.random.default_rng(17)
+    covered, errors, naive = [], [], []
+    for _ in range(36):
+        posterior, group = people(rng, pool)
+        try:
+            blur = moments_blur(noisy_moments(posterior, "17", rng))
+        except Refused:  # so small a pool has no model then
+            continue
+        observed, truth = ads(rng, posterior, group, count=25, impressions=1_000, noise=5.8)
+        found = shrink.deattenuated(observed, blur, prior=prior)
+        low, high = np.array([one.interval_ppb for one in found]).T / PPB
+        covered.append(np.mean((low <= truth) & (truth <= high)))
+        figure = np.array([one.deattenuated_ppb for one in found]) / PPB
+        errors.append(np.mean((figure - truth) ** 2))
+        naive.append(np.mean((np.array([proxy_ppb(one) for one in observed]) / PPB - truth) ** 2))
+    assert len(covered) >= 32
+    assert 0.93 <= np.mean(covered) <= 0.97
+    assert np.sqrt(np.mean(errors) / np.mean(naive)) <= ratio
 
 
 def test_small_effects_are_not_blown_up() -> None:

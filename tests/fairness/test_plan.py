@@ -48,9 +48,15 @@ def test_a_plan_of_ones_own() -> None:
         ((b"[female, male]", b"[female, female]"), "expected groups that differ"),
         ((b"minimum_impressions: [300]", b"minimum_impressions: []"), "minimum_impressions"),
         ((b"minimum", b"intersections: [[sex, race]]\nminimum"), "expected two or more attributes"),
+        ((b"minimum", b"privacy: {arm_sigma: 0}\nminimum"), "arm_sigma"),
         ((b"minimum", b"periods: [[p, 2026-02-01, 2026-01-01]]\nminimum"), "periods"),
         ((b"name: mine", b"name: ["), "mine.yaml"),
         ((b"source", b"sauce"), "sauce"),
+        ((b"minimum", b"eligible_sigma: 0\nminimum"), "eligible_sigma"),
+        ((b"minimum", b"eligible_sigma: 501\nminimum"), "eligible_sigma"),
+        ((b"minimum", b"model_sigma: 0\nminimum"), "model_sigma"),
+        ((b"minimum", b"model_sigma: 501\nminimum"), "model_sigma"),
+        ((b"minimum", b"eligible_impressions_max: 0\nminimum"), "eligible_impressions_max"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(change: tuple[bytes, bytes], says: str) -> None:

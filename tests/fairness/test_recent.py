@@ -1,7 +1,6 @@
 """How often people were shown ads lately: what the eligible ratio weighs them by."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,7 +8,7 @@ from ringwork.fairness.delivery import showing as module
 from ringwork.fairness.delivery.people import People
 from ringwork.fairness.delivery.recent import A_DAY_MAX, DAY_US, WINDOW_DAYS, RecentImpressions
 from ringwork.fairness.delivery.showing import COUNTED_EVERY_US, Showing
-from ringwork.fairness.measure.eligible import effective_people, recent_impressions
+from ringwork.fairness.measure.eligible import recent_impressions
 
 PEOPLE = [letter * 16 for letter in (b"A", b"B", b"C", b"D", b"E")]
 ANNA, BERTA, CLARA, *_ = PEOPLE
@@ -90,13 +89,6 @@ def test_no_person_weighs_more_than_a_bound():
     recent.add(ANNA, 1, 10**9)
     recent.add(ANNA, 1, 10**9)
     assert recent.of([ANNA], today=1, window_days=1).tolist() == [A_DAY_MAX]
-
-
-def test_effective_people_by_hand():
-    """Four alike are four; one with nine impressions and one with one are 100 / 82."""
-    assert effective_people(np.array([3, 3, 3, 3, 0])) == 4
-    assert effective_people(np.array([9, 1])) == pytest.approx(100 / 82)
-    assert effective_people(np.zeros(3, np.int64)) == 0
 
 
 # ---- counted until an event says so --------------------------------------------------------------

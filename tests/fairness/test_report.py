@@ -14,15 +14,16 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from msgspec import UNSET, structs
 from playwright.sync_api import Browser, sync_playwright
 
-from ringwork.fairness.audit import Auditor, audited
+from ringwork.fairness.audit import SOUND, Auditor, audited
 from ringwork.fairness.dossier import archive_of, bundle, changes, provider_of, risks
 from ringwork.fairness.records import Ad, Eligible, Override, Tables
 from ringwork.fairness.rendering import COLUMNS, answer_of, differences, to_csv, to_html, to_json
 from ringwork.fairness.report import document_of
 from ringwork.kernel.errors import Refused
-from tests.fairness.logs import RACE_MIX, ad, begun, budget, made, release
+from tests.fairness.logs import RACE_MIX, START_US, ad, begun, budget, made, model, plan, release
 
 LOG = made(6, episodes=2)
 DOCUMENT = document_of(audited(io.BytesIO(LOG)))
@@ -46,6 +47,20 @@ def hostile() -> Auditor:
     trail.record(pause, time_us=1)
     trail.report(time_us=1)
     return audited(io.BytesIO(file.getvalue()))
+
+
+def test_the_releases_that_are_left_are_those_of_the_newest_segment() -> None:
+    """Two of three are made in each of two segments, which share one budget: not four of three."""
+    file, rng = io.BytesIO(), random.Random(1)
+    trail = begun(file)
+    for segment in (0, 1):
+        trail.record(ad("ad", segment), time_us=1)
+        trail.record(structs.replace(budget("ad"), events=3), time_us=1)
+        for episode in (1, 2):
+            trail.record(release("ad", 2 * segment + episode, 50 * episode, rng), time_us=1)
+    trail.report(time_us=1)
+    (row,) = document_of(audited(io.BytesIO(file.getvalue()))).privacy
+    assert (row.releases, row.releases_max, row.is_spent) == (2, 3, False)
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
@@ -258,3 +273,81 @@ def test_the_page_is_readable_by_all_and_fits_a_narrow_screen(
     assert [(one["id"], one["nodes"][0]["html"]) for one in violations] == []
     page.close()
     assert set(COLUMNS) >= {"proxy_ppb", "deattenuated_ppb"}
+
+
+def with_noise(noise_ppb: int, epsilon_micro: int) -> Auditor:
+    """A log of one ad whose eligible shares have noise."""
+    file = io.BytesIO()
+    trail = begun(file)
+    told = structs.replace(
+        plan(), period="2026-2", eligible_epsilon_micro=epsilon_micro, eligible_window_days=30
+    )
+    one = ad("a")
+    eligible = {
+        name: structs.replace(mix, noise_ppb=noise_ppb) for name, mix in one.eligible.items()
+    }
+    bodies = (
+        told,
+        structs.replace(one, eligible=eligible),
+        budget("a"),
+        release("a", 1, 1000, random.Random(3)),
+    )
+    for number, body in enumerate(bodies):
+        trail.record(body, time_us=START_US + 5 + number)
+    trail.figures("a", time_us=START_US + 9)
+    trail.report(time_us=START_US + 10)
+    file.seek(0)
+    auditor = audited(file)
+    assert auditor.found.verdict == SOUND, auditor.found.findings
+    return auditor
+
+
+@pytest.mark.parametrize(
+    ("epsilon_micro", "changes", "says"),
+    [
+        (472_203, {}, ["epsilon 0.47 (replace)"]),
+        (0, {"sums": (), "unit": 0, "sigma": UNSET}, ["race is stated without privacy noise"]),
+    ],
+)
+def test_a_report_says_what_protects_those_whom_the_blur_was_learned_from(
+    epsilon_micro, changes, says
+):
+    file = io.BytesIO()
+    trail = begun(file, with_model=False)
+    told = structs.replace(plan(), period="2026-2", model_epsilon_micro=epsilon_micro)
+    for number, body in enumerate((told, structs.replace(model(), **changes))):
+        trail.record(body, time_us=START_US + 5 + number)
+    trail.report(time_us=START_US + 9)
+    file.seek(0)
+    found = [one for one in document_of(audited(file)).assumptions if "proxy blurs" in one]
+    assert [told in one for told, one in zip(says, found, strict=True)] == [True]
+
+
+def test_a_report_says_what_protects_those_who_were_eligible():
+    (noisy,), (exact,) = (
+        [one for one in document_of(with_noise(*given)).assumptions if "eligible" in one]
+        for given in ((6_000_000, 995_438), (0, 0))
+    )
+    assert "epsilon 1.00 (replace)" in noisy
+    assert "once in 30 days" in noisy
+    assert "Of 1 ads who was eligible is stated without privacy noise" in exact
+    assert exact in to_html(document_of(with_noise(0, 0))).replace("&#39;", "'")
+
+
+def test_an_audit_recomputes_intervals_with_the_noise_of_who_was_eligible():
+    """A log that leaves it out states other intervals than its audit finds."""
+    for attribute in ("sex", "race"):
+        narrow, wide = (
+            with_noise(noise, 995_438).state.direct("a", attribute) for noise in (0, 20_000_000)
+        )
+        assert wide[1] - wide[0] > 1.5 * (narrow[1] - narrow[0])
+    narrow, wide = (
+        with_noise(noise, 995_438).state.figure("a", "race", "impressions")
+        for noise in (0, 20_000_000)
+    )
+    assert narrow.proxy_ppb == wide.proxy_ppb
+    assert (
+        wide.interval_ppb[1] - wide.interval_ppb[0]
+        > narrow.interval_ppb[1] - narrow.interval_ppb[0]
+    )
+    assert wide.within_ppm != narrow.within_ppm

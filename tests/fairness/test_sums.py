@@ -242,6 +242,39 @@ def test_a_strict_cap_holds_over_days_and_segments() -> None:
     assert first.people + second.people == 1
 
 
+def test_a_day_in_two_segments_is_of_the_people_of_the_first() -> None:
+    """By hand: on day 0 the audience changes; who is shown the ad again is new to it on day 1."""
+    meter = Meter(SMALL, PrivacyPlan(contributions_max=2))
+    for number, (segment, day) in enumerate(((0, 0), (1, 0), (1, 1), (1, 2))):
+        meter.add(impression(number, segment=segment, day=day), row(0))
+        taken = meter.take("a", segment, until_us=0)
+        assert (taken.vector[0], taken.people) == (1, (1, 0, 1, 0)[number])
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), max_size=12),
+    st.integers(0, 2),
+    st.integers(1, 4),
+    st.sampled_from(["person-ad", "person-ad-day"]),
+)
+def test_a_unit_is_once_in_the_sums_over_people_of_an_ad(shown, day, cap, unit) -> None:
+    """What the sums over people cost rests on it: without a unit, one vector is gone at most."""
+
+    def touches(events) -> Counter:
+        meter = Meter(SMALL, PrivacyPlan(unit=unit, contributions_max=cap))
+        for number, (when, segment) in enumerate(events):
+            meter.add(impression(number, day=when, segment=segment), row(0))
+        return Counter(one for one in range(4) if meter.take("a", one, until_us=0).people)
+
+    whole = touches(shown)
+    if unit == "person-ad":
+        assert whole.total() <= 1
+        return
+    without = touches([one for one in shown if one[0] != day])
+    assert without <= whole
+    assert (whole - without).total() <= 1
+
+
 def test_late_impressions_go_to_the_next_release_and_are_counted() -> None:
     meter = Meter(SMALL, PrivacyPlan())
     meter.add(impression(1, person=0), row(0))
@@ -286,7 +319,8 @@ def brute(events, privacy) -> dict:
         units[unit] += 1
         if units[unit] <= privacy.contributions_max:
             sums[one.ad, one.segment] += row(one.person[0])
-            people.add((one.ad, one.segment if daily else 0, one.person))
+            if units[unit] == 1:
+                people.add((one.ad, one.segment if daily else 0, one.person))
     return sums, people
 
 

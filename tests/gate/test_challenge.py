@@ -121,9 +121,9 @@ def test_a_clearance_is_its_actors_alone_ends_and_passes_that_rung_only() -> Non
     cleared = Facts.of(ip="192.0.2.1", path="/", clearance=checked.clearance)
     passed = gate.admit(cleared)
     assert passed.action == "allow"
-    assert [(one.rule, one.detail) for one in passed.reasons] == [
-        ("pages", "over its limit"),
-        ("challenge", "solved before"),
+    assert [(one.rule, one.detail, one.is_shadow) for one in passed.reasons] == [
+        ("pages", "over its limit", True),
+        ("challenge", "solved before", False),
     ]
     assert [gate.admit(cleared).action for _ in range(3)] == ["allow", "block", "block"]
     other = Facts.of(ip="192.0.2.7", path="/", clearance=checked.clearance)

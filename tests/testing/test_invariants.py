@@ -14,7 +14,14 @@ from ringwork.ads.events import (
 )
 from ringwork.ads.exchange.events import BidderHeard, BidsGathered, ExternalBidWon
 from ringwork.ads.model import Campaign, Context
-from ringwork.fairness.delivery.events import Audience, FlightOpened, SumsReleased
+from ringwork.fairness.delivery.events import (
+    Audience,
+    AudienceMeasured,
+    AudienceSums,
+    FlightOpened,
+    ModelMeasured,
+    SumsReleased,
+)
 from ringwork.fairness.plan import PrivacyPlan
 from ringwork.fairness.privacy.accounting import Cost
 from ringwork.fairness.privacy.budget import FlightDeclared, ReleaseCharged
@@ -308,6 +315,26 @@ def release(episode: int, *, spent: int = 1_000_000, segment: int = 0) -> SumsRe
     cost = Cost(add_remove_micro=1, replace_micro=spent, delta="1e-6")
     charged = ReleaseCharged(ad="x", segment=segment, episode=episode, spent=cost)
     return SumsReleased(charged, [1, 2], b"sealed", episode)
+
+
+def audience(*, segment: int = 0) -> AudienceMeasured:
+    declared, charged = flight(segment=segment).declared, release(1, segment=segment).charged
+    sums = AudienceSums(unit={"sex": 1}, people={"sex": [3, 4, 0]}, people_sigma=12.0)
+    return AudienceMeasured(Audience(), 7, "ab" * 16, declared, charged, sums)
+
+
+def model(*, segment: int = 0) -> ModelMeasured:
+    declared, charged = flight(segment=segment).declared, release(1, segment=segment).charged
+    return ModelMeasured("race", 7, "ab" * 16, declared, charged, 256, [[9, 1], [5]])
+
+
+@pytest.mark.parametrize("made", [audience, model])
+def test_an_audience_or_a_model_is_measured_once_in_a_window(made):
+    promise = read(made()).promises["I9"]
+    assert (promise.checked, promise.violations) == (1, 0)
+    promise = read(made(), made(segment=1)).promises["I9"]
+    assert promise.violations == 1
+    assert "twice in a window" in promise.detail[0]
 
 
 @pytest.mark.parametrize(

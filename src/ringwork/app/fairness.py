@@ -192,6 +192,7 @@ class Fairness:
             clusters=own.clusters,
             cluster_people=own.cluster_people,
             cluster_sigma=own.cluster_sigma,
+            audience_still_s=own.audience_still_s,
         )
 
     async def follow(self) -> None:

@@ -7,6 +7,7 @@ import asyncio
 from msgspec import Struct
 
 from ringwork.app.fairness import Fairness
+from ringwork.console.fairness_facts import AdStanding
 from ringwork.fairness.chronicle import Chronicle
 from ringwork.fairness.delivery.work import record_later
 from ringwork.fairness.records import Override
@@ -40,6 +41,23 @@ class LiveLog:
 
     async def ready(self) -> None:
         await self._fairness.ready()
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        return self._fairness.plan.categories
+
+    def standing(self, ad: str) -> AdStanding:
+        from ringwork.fairness.delivery.releasing import next_at  # noqa: PLC0415  # loads numpy
+        from ringwork.fairness.delivery.views import unmeasured  # noqa: PLC0415
+
+        memory, desk = self._fairness.memory, self._fairness.desk
+        reason = "" if desk is None else unmeasured(memory, desk, ad)
+        flight = memory.flights.ads.get(ad)
+        if flight is None or not flight.segments:
+            return AdStanding(reason=reason)
+        return AdStanding(
+            reason=reason, impressions=flight.open.impressions, next_at=next_at(flight)
+        )
 
     def override(self, command: Command, wanted: Override) -> Struct:
         record_later(command, self._fairness.memory, wanted)

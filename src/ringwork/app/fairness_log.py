@@ -1,7 +1,8 @@
 """The fairness audit log as a file: ``fairness.jsonl`` in the data directory follows the event log.
 
 It holds nothing that the events do not: deleted, it is written again, byte for byte. A crash leaves
-it behind or with half a line; both are made good at the next start.
+it behind or with half a line; both are made good at the next start. A full disk leaves half a line,
+too, which the next append cuts off.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ringwork.fairness.delivery.audit_log import Fresh
 from ringwork.fairness.delivery.events import FairnessRecorded
 from ringwork.fairness.log import LogWriter, Record, mend
 from ringwork.fairness.records import Genesis, Key
+from ringwork.kernel.errors import Refused
 from ringwork.kernel.events import EventTypes
 from ringwork.kernel.ports import Row
 
@@ -46,6 +48,8 @@ class AuditFile:
         self._types = types
         self._places: list[int] = []
         self._last: Record | None = None
+        self._end = 0
+        """Where its last whole record ends."""
 
     @property
     def public_key(self) -> str:
@@ -72,12 +76,21 @@ class AuditFile:
             self._public_key = first.public_key
         signer = self._keys.of(self._public_key)
         with self.path.open("r+b" if self.next_seq else "w+b") as file:
-            file.seek(0, 2)
+            if file.seek(0, 2) < self._end:
+                raise Refused(
+                    "log-broken",
+                    f"{self.path}: expected the {self._end:,} bytes that were written, got "
+                    f"{file.tell():,}: start again, and what is missing is written anew",
+                    status=409,
+                    title="The log is broken",
+                )
+            file.seek(self._end)  # what stands behind it was not written whole
+            file.truncate()
             writer = LogWriter(file, signer, after=self._last)
             for one in wanted:
                 self._note(one.seq, file.tell())
                 self._last = self._append(writer, one)
-                self.next_seq = one.seq + 1
+                self.next_seq, self._end = one.seq + 1, file.tell()
 
     def _append(self, writer: LogWriter, one: Fresh) -> Record:
         if not isinstance(one.body, Key):
@@ -119,7 +132,7 @@ class AuditFile:
             stands = mend(file, seen)
         if stands.last is not None:  # what did not hold together is looked at anew the next time
             self._last, self._public_key = stands.last, stands.public_key
-            self.next_seq = stands.last.seq + 1
+            self.next_seq, self._end = stands.last.seq + 1, place
 
     def _note(self, seq: int, place: int) -> None:
         if seq % INDEXED_EVERY == 0 and seq // INDEXED_EVERY == len(self._places):

@@ -40,6 +40,13 @@ class Secrets(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
     None is thrown away: the log's file is rebuilt with the keys that signed it."""
 
+    def __repr__(self) -> str:
+        return "Secrets()"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """What ``rich`` prints in place of the other."""
+        return []
+
 
 _MADE: Final = tuple(one.name for one in msgspec.structs.fields(Secrets) if one.type is bytes)
 """Those that every installation has."""

@@ -27,7 +27,7 @@ def simulate(  # noqa: PLR0913 - one parameter per option
     attack: str = "all",
     days: int = 30,
     mode: Literal["everyone", "mutual"] = "everyone",
-    rules: str = "none,whatsapp-2020,ndss-2021,signal-2026",
+    rules: str = "none,whatsapp-2020,ndss-2021,signal-2026,ringwork",
     users: int = 20_000,
     accounts: int | None = None,
     seed: int = 1,

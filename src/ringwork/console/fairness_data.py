@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from msgspec import UNSET, Struct
@@ -16,9 +16,13 @@ from msgspec.structs import replace
 from ringwork.console.fairness_facts import (
     AdFacts,
     AdLine,
+    AdStanding,
     Asked,
+    CampaignAd,
     FairnessFacts,
     LogFacts,
+    MeasuredAd,
+    MeasuredFacts,
     Priced,
 )
 from ringwork.console.views.fairness_history import blocks
@@ -28,6 +32,8 @@ from ringwork.fairness.coverage import cost, coverage, excluded, is_counted
 from ringwork.fairness.flights import Flight
 from ringwork.fairness.mix import Mix, mixes
 from ringwork.fairness.model import PPB, PPM
+from ringwork.fairness.reach import Told as ArmTold
+from ringwork.fairness.reach import told as told_by_arm
 from ringwork.fairness.recompute import Computed, Recomputation
 from ringwork.fairness.records import By, Cost, Coverage, Override, Plan, Report
 from ringwork.fairness.report import Document, Span, Verdict, figure_row, privacy_rows, verdict_of
@@ -39,8 +45,12 @@ ADS_PAGE: Final = 25
 PRICED_MAX: Final = 24
 """Ads in the plot of cost: those with the most impressions."""
 PRIVACY_MAX: Final = 10
+CAMPAIGN_ADS_MAX: Final = 25
+"""Ads on the page of their campaign."""
 LIVE_ADS_MAX: Final = 2_000
 """Coverage of more ads takes too long between two requests: then the newest report's stands."""
+LIVE_ARMS_MAX: Final = 40
+"""The same of ads whose control arm was released: some milliseconds each."""
 
 
 class FairnessSource(Protocol):
@@ -54,6 +64,15 @@ class FairnessSource(Protocol):
     @property
     def controlled(self) -> tuple[str, ...]:
         """Attributes whose groups have shifts, in the order that a vector of shifts has them."""
+        ...
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """What the plan covers of HOUSING, EMPLOYMENT and CREDIT."""
+        ...
+
+    def standing(self, ad: str) -> AdStanding:
+        """How the measuring of an ad stands; of one that nobody knows it has not begun."""
         ...
 
     async def durable(self) -> None:
@@ -103,12 +122,21 @@ class _Counted(Struct):
     coverage_us: int
 
 
+class _Arms(Struct):
+    """What control arms told, and of which releases."""
+
+    releases: list[tuple[str, int]]
+    told: ArmTold
+    told_us: int
+
+
 class FairnessData:
     """Answers the pages' questions."""
 
     def __init__(self, sources: FairnessSources) -> None:
         self._from = sources
         self._counted: _Counted | None = None
+        self._arms: _Arms | None = None
 
     def now_us(self) -> int:
         """The platform's wall time."""
@@ -143,6 +171,7 @@ class FairnessData:
         order = _ordered(asked, ads, figures)
         first = (asked.page - 1) * ADS_PAGE
         counted = self._count(chronicle, plan, len(ads))
+        arms = self._told_by_arms(chronicle, plan)
         budgets = privacy_rows(state)
         return FairnessFacts(
             now_us=self.now_us(),
@@ -163,8 +192,9 @@ class FairnessData:
             coverage=counted.coverage,
             coverage_us=counted.coverage_us,
             excluded=excluded(state, plan),
-            cost=_cost(chronicle, plan),
-            report=_report(chronicle, plan),
+            cost=_cost(chronicle),
+            arm=arms.told,
+            arm_us=arms.told_us,
             priced=self._priced(state, plan, asked, ads),
             privacy=sorted(budgets, key=lambda one: one.epsilon_left)[:PRIVACY_MAX],
             budgets=len(budgets),
@@ -217,14 +247,37 @@ class FairnessData:
             audiences=chronicle.audiences(ad),
             overrides=chronicle.overrides(ad),
             privacy=next((one for one in privacy_rows(state) if one.ad == ad), None),
+            arm=ArmTold(),
             currency=self._from.currency,
             file=self._from.file,
         )
         alone = state.of_ad(ad)
-        found = await asyncio.to_thread(
-            lambda: {one: _mixes(alone, ad, one) for one in _by_size(plan)}
+        found, arm = await asyncio.to_thread(
+            lambda: (
+                {one: _mixes(alone, ad, one) for one in _by_size(plan)},
+                told_by_arm(alone),
+            )
         )
-        return replace(facts, mixes=found)
+        return replace(facts, mixes=found, arm=arm)
+
+    def campaign(self, category: str, ads: Sequence[CampaignAd]) -> MeasuredFacts:
+        """What is measured of a campaign's ads, those with figures first."""
+        source, chronicle = self._from.source, self._chronicle()
+        plan = None if chronicle is None else chronicle.state.plan
+        facts = MeasuredFacts(
+            has_log=source is not None,
+            is_planned=source is not None and category in source.categories,
+            is_demo=chronicle is not None
+            and any(one.demo_tables for one in chronicle.state.tables),
+            threshold_ppm=None if plan is None else max(plan.thresholds_ppm, default=None),
+            ads=[],
+            more=max(0, len(ads) - CAMPAIGN_ADS_MAX),
+        )
+        if source is None or chronicle is None:
+            return facts
+        state = chronicle.state
+        order = sorted(ads, key=lambda one: not state.has_figures(one.ad))[:CAMPAIGN_ADS_MAX]
+        return replace(facts, ads=[_measured(source, state, one) for one in order])
 
     def log(self) -> LogFacts | None:
         """The log's end; None where there is no log."""
@@ -255,6 +308,23 @@ class FairnessData:
         else:
             self._counted = _Counted(seq, list(report[1].coverage), report[0])
         return self._counted
+
+    def _told_by_arms(self, chronicle: Chronicle, plan: Plan) -> _Arms:
+        releases = [
+            (ad, release.episode)
+            for ad, flight in chronicle.state.of_period()
+            for _, release in flight.released()
+            if release.arm_sums
+        ]
+        report = _report(chronicle, plan)
+        if 0 < len(releases) <= LIVE_ARMS_MAX:
+            if self._arms is None or self._arms.releases != releases:
+                self._arms = _Arms(releases, told_by_arm(chronicle.state), 0)
+            return self._arms
+        if report is None:
+            return _Arms(releases, ArmTold(), 0)
+        members = {name: getattr(report[1], name) for name in ArmTold.__struct_fields__}
+        return _Arms(releases, ArmTold(**members), report[0])
 
     def _line(self, state: Recomputation, plan: Plan, ad: str, asked: Asked) -> AdLine:
         flight = state.flights[ad]
@@ -290,6 +360,22 @@ class FairnessData:
 
 
 _BYS: Final[tuple[By, By]] = ("impressions", "people")
+
+
+def _measured(source: FairnessSource, state: Recomputation, ad: CampaignAd) -> MeasuredAd:
+    flight, plan = state.flights.get(ad.ad), state.plan
+    figures = []
+    for attribute in () if plan is None else _by_size(plan):
+        figure = state.figure(ad.ad, attribute, "impressions")
+        if plan is not None and figure is not None:
+            figures.append(figure_row(state, plan, (ad.ad, attribute, "impressions"), figure))
+    return MeasuredAd(
+        ad=ad,
+        figures=figures,
+        is_logged=flight is not None,
+        is_released=flight is not None and flight.is_in_period,
+        standing=source.standing(ad.ad),
+    )
 
 
 def _fitting(asked: Asked, state: Recomputation, plan: Plan) -> Asked:
@@ -386,11 +472,6 @@ def _report(chronicle: Chronicle, plan: Plan) -> tuple[int, Report] | None:
     return found if found is not None and found[1].period == plan.period else None
 
 
-def _cost(chronicle: Chronicle, plan: Plan) -> Cost | None:
-    """Of now; what the control arm cost is as the newest report of the period states it."""
-    found, report = cost(chronicle.state), _report(chronicle, plan)
-    if found is UNSET:
-        return None
-    if report is not None and report[1].cost is not UNSET:
-        found = replace(found, without_control_nanos=report[1].cost.without_control_nanos)
-    return found
+def _cost(chronicle: Chronicle) -> Cost | None:
+    found = cost(chronicle.state)
+    return None if found is UNSET else found

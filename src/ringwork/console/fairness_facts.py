@@ -11,6 +11,7 @@ from ringwork.fairness.chronicle import Point, Shifted, Told
 from ringwork.fairness.flights import Flight
 from ringwork.fairness.log import Head
 from ringwork.fairness.mix import Mix
+from ringwork.fairness.reach import Told as ArmTold
 from ringwork.fairness.records import (
     By,
     Cost,
@@ -19,7 +20,6 @@ from ringwork.fairness.records import (
     Model,
     Override,
     Plan,
-    Report,
     Tables,
 )
 from ringwork.fairness.report import AdFigure, Privacy, Verdict
@@ -86,7 +86,10 @@ class FairnessFacts(Struct, frozen=True, kw_only=True):
     """When coverage was stated; 0: it is of now."""
     excluded: Excluded
     cost: Cost | None
-    report: tuple[int, Report] | None
+    arm: ArmTold
+    """Against the control arms of the period's ads."""
+    arm_us: int
+    """When it was reported; 0: now."""
     priced: list[Priced]
     privacy: list[Privacy]
     """Ads with the least left, first."""
@@ -120,8 +123,56 @@ class AdFacts(Struct, frozen=True, kw_only=True):
     audiences: Mapping[int, int]
     overrides: list[tuple[int, Override]]
     privacy: Privacy | None
+    arm: ArmTold
     currency: str
     file: str
+
+
+class AdStanding(Struct, frozen=True, kw_only=True):
+    """How the measuring of one ad stands beside what the log says of it."""
+
+    reason: str = ""
+    """Why nothing is measured now."""
+    impressions: int = 0
+    """Billed of its audience so far."""
+    next_at: int | None = None
+    """As many of these as its next release waits for; None: there is none, or it has not begun."""
+
+
+class CampaignAd(Struct, frozen=True, kw_only=True):
+    """One ad of a campaign for housing, employment or credit."""
+
+    ad: str
+    name: str
+    is_sold: bool
+    """It takes part in auctions now."""
+
+
+class MeasuredAd(Struct, frozen=True, kw_only=True):
+    """What is measured of whom an ad reaches."""
+
+    ad: CampaignAd
+    figures: list[AdFigure]
+    """Of its newest release, by impressions; none where there is none of the period."""
+    is_logged: bool
+    """The audit log knows it, so that it has a page."""
+    is_released: bool
+    """In the period."""
+    standing: AdStanding
+
+
+class MeasuredFacts(Struct, frozen=True, kw_only=True):
+    """What is measured of whom a campaign reaches."""
+
+    has_log: bool
+    is_planned: bool
+    """The plan covers its category."""
+    is_demo: bool
+    threshold_ppm: int | None
+    """The plan's widest; None before there is a plan."""
+    ads: list[MeasuredAd]
+    more: int
+    """Ads of the campaign beside these."""
 
 
 class LogFacts(Struct, frozen=True, kw_only=True):

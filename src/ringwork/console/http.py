@@ -93,7 +93,7 @@ def routes(
         route_handlers=[
             *_now(data, respond),
             *_money(data, respond),
-            *life_routes(data, respond, commands),
+            *life_routes(data, fairness, respond, commands),
             *campaign_routes(respond, commands),
             *creative_routes(respond, commands),
             *report_routes(reports, respond, data.names, commands.now_us),

@@ -11,6 +11,7 @@ from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ringwork.ads.catalogue import may_show
 from ringwork.ads.http_api import REVIEW_SCOPE
 from ringwork.ads.lifecycle import Actor, Noun
 from ringwork.ads.requests import (
@@ -23,16 +24,21 @@ from ringwork.console.asked import PAGES_MAX, field, live, number
 from ringwork.console.commands import WRITE_SCOPE, Commands, Outcome
 from ringwork.console.data import ConsoleData
 from ringwork.console.editing import asked_for, done, done_of, known
+from ringwork.console.facts import CampaignPageFacts
+from ringwork.console.fairness_data import FairnessData
+from ringwork.console.fairness_facts import CampaignAd
+from ringwork.console.http_fairness import SEE_SCOPE
 from ringwork.console.respond import Answer, Responder
 from ringwork.console.views.campaign import campaign
 from ringwork.console.views.conversions import conversions
 from ringwork.console.views.creative import creative
 from ringwork.console.views.history import changes
 from ringwork.console.views.life import Refusal
+from ringwork.console.views.measured import MeasuredSection, measured_section
 from ringwork.console.views.reviews import reviews
 from ringwork.kernel.errors import NotFound
 from ringwork.kernel.journal import Command
-from ringwork.web.app import HttpRequest
+from ringwork.web.app import HttpRequest, principal_of
 from ringwork.web.auth import needs
 
 _SEE: Final = needs("console:read")
@@ -41,10 +47,10 @@ _REVIEW: Final = needs(REVIEW_SCOPE)
 
 
 def life_routes(
-    data: ConsoleData, respond: Responder, commands: Commands
+    data: ConsoleData, fairness: FairnessData, respond: Responder, commands: Commands
 ) -> list[ControllerRouterHandler]:
     """The handlers."""
-    items = _Items(data, respond, commands)
+    items = _Items(data, fairness, respond, commands)
     return [*_pages(items), *_histories(data, respond, items), *_forms(items)]
 
 
@@ -124,8 +130,11 @@ def _forms(items: _Items) -> list[ControllerRouterHandler]:
 class _Items:
     """Pages, steps and decisions of both nouns."""
 
-    def __init__(self, data: ConsoleData, respond: Responder, commands: Commands) -> None:
+    def __init__(
+        self, data: ConsoleData, fairness: FairnessData, respond: Responder, commands: Commands
+    ) -> None:
         self._data = data
+        self._fairness = fairness
         self._respond = respond
         self._commands = commands
 
@@ -144,8 +153,14 @@ class _Items:
             if facts is None:
                 raise NotFound(f"no campaign {id[:64]}")
             life = commands.life(request, noun, facts.facts.campaign, refused)
-            special = commands.special(request, facts.facts.campaign)
-            page = campaign(facts, live=live(request), life=life, special=special, done=said)
+            page = campaign(
+                facts,
+                live=live(request),
+                life=life,
+                special=commands.special(request, facts.facts.campaign),
+                measured=await self._measured(request, facts),
+                done=said,
+            )
         else:
             shown = await self._data.creative(id)
             if shown is None:
@@ -153,6 +168,27 @@ class _Items:
             life = commands.life(request, noun, shown.creative, refused)
             page = creative(shown, life=life, done=said)
         return self._respond.page(request, replace(page, status=status))
+
+    async def _measured(
+        self, request: HttpRequest, facts: CampaignPageFacts
+    ) -> MeasuredSection | None:
+        """Whom a campaign for housing, employment or credit reaches, for who may see it."""
+        subject = facts.facts.campaign
+        if not subject.is_special or not principal_of(request).may(SEE_SCOPE):
+            return None
+        is_sold = may_show(subject)
+        ads = [
+            CampaignAd(
+                ad=one.creative.id,
+                name=one.creative.name,
+                is_sold=is_sold and one.creative.status == "active",
+            )
+            for one in facts.creatives
+        ]
+        category = subject.special_ad_categories[0]  # what its ads are measured as
+        found = self._fairness.campaign(category, ads)
+        await self._fairness.durable()
+        return measured_section(found, category)
 
     async def changes(self, request: HttpRequest, noun: Noun, id: str) -> Answer:
         """A page of the item's history."""

@@ -16,9 +16,11 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from ringwork.fairness.flights import Flight
 from ringwork.fairness.model import PPB, PPM
+from ringwork.fairness.reach import told as told_by_arm
 from ringwork.fairness.recompute import Computed, Recomputation, told
 from ringwork.fairness.records import (
     By,
@@ -165,10 +167,11 @@ def cost(state: Recomputation) -> Cost | UnsetType:
 
 
 def levelling_down(reach: Sequence[Reach]) -> list[LevellingDown]:
-    """The index of every ad and attribute in ``reach``: L / (L + G) (specification 4.2).
+    """The index of every ad and attribute in ``reach`` that is stated: L / (L + G) (4.2).
 
     L is the eligible-weighted fall of reach in groups that were reached more than the mean without
-    control, G the rise in those that were reached less.
+    control, G the rise in those that were reached less. Where releases tell the control arm's sums,
+    ``reach.told`` computes both instead.
     """
     rows: dict[tuple[str, str], list[Reach]] = {}
     for one in reach:
@@ -176,13 +179,14 @@ def levelling_down(reach: Sequence[Reach]) -> list[LevellingDown]:
     found = []
     for (ad, attribute), groups in rows.items():
         total = sum(one.eligible_ppb for one in groups)
-        mean = sum(one.eligible_ppb * one.without_control_ppb for one in groups)
+        before = [one.without_control_ppb or 0 for one in groups]
+        mean = sum(one.eligible_ppb * was for one, was in zip(groups, before, strict=True))
         lost = gained = 0
-        for one in groups:
-            change = one.eligible_ppb * (one.reach_ppb - one.without_control_ppb)
-            if one.without_control_ppb * total > mean:
+        for one, was in zip(groups, before, strict=True):
+            change = one.eligible_ppb * (one.reach_ppb - was)
+            if was * total > mean:
                 lost += max(0, -change)
-            elif one.without_control_ppb * total < mean:
+            elif was * total < mean:
                 gained += max(0, change)
         index = share_ppm(lost, lost + gained)
         found.append(LevellingDown(ad=ad, attribute=attribute, index_ppm=index))
@@ -190,14 +194,21 @@ def levelling_down(reach: Sequence[Reach]) -> list[LevellingDown]:
 
 
 def report_of(state: Recomputation, plan: Plan, reach: Sequence[Reach] = ()) -> Report:
-    """What the log's report of the period says; ``reach`` comes from the control arm."""
+    """What the log's report of the period says.
+
+    ``reach`` is stated where no release tells the control arm's sums to compute it from.
+    """
+    arm = told_by_arm(state)
+    is_stated = not arm.is_told and bool(reach)
     return Report(
         period=plan.period,
         coverage=tuple(coverage(state, plan)),
         excluded=excluded(state, plan),
         cost=cost(state),
-        reach=tuple(reach),
-        levelling_down=tuple(levelling_down(reach)),
+        reach=tuple(reach) if is_stated else arm.reach,
+        levelling_down=tuple(levelling_down(reach)) if is_stated else arm.levelling_down,
+        levelling_down_pooled=arm.levelling_down_pooled,
+        arm_costs=arm.arm_costs,
     )
 
 
@@ -215,9 +226,23 @@ def wrong_in(stated: Report, state: Recomputation) -> list[str]:
             expected = UNSET if found_cost is UNSET else getattr(found_cost, member)
             if getattr(stated.cost, member) != expected:
                 wrong.append(f"report: cost: {member}: expected {told(expected)}")
-    if tuple(levelling_down(stated.reach)) != stated.levelling_down:
-        wrong.append("report: levelling_down does not follow from reach")
-    return wrong
+    return [*wrong, *_wrong_by_arm(stated, state)]
+
+
+def _wrong_by_arm(stated: Report, state: Recomputation) -> Iterator[str]:
+    """All of it follows from the arm's sums; where no release tells them, the index from reach."""
+    arm = told_by_arm(state)
+    if not arm.is_told and stated.reach:
+        if tuple(levelling_down(stated.reach)) != stated.levelling_down:
+            yield "report: levelling_down does not follow from reach"
+        arm = replace(arm, reach=stated.reach, levelling_down=stated.levelling_down)
+    for what in arm.__struct_fields__:
+        came, right = getattr(stated, what), getattr(arm, what)
+        if len(came) != len(right):
+            yield f"report: {what}: expected {len(right)} rows, stated {len(came)}"
+        for one, other in zip(came, right, strict=False):
+            if one != other:
+                yield f"report: {what}: expected {other}, stated {one}"
 
 
 def _wrong_rows(stated: Sequence[Coverage], asked: Sequence[Coverage]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 Vectors are computed in batches, in memory, and written nowhere: who is described stands sealed in
 the log, and after a start everybody is opened and estimated again. What leaves are sums over many
-people, mixes of whole audiences, and how the proxy blurs groups; the sums only with noise.
+people: of whom an ad reached, of whole audiences, and of how the proxy blurs groups; with noise.
 """
 
 from __future__ import annotations
@@ -20,37 +20,46 @@ from ringwork.fairness.delivery.description import Description
 from ringwork.fairness.delivery.events import Audience
 from ringwork.fairness.delivery.flights import Reached
 from ringwork.fairness.delivery.people import People
-from ringwork.fairness.measure import eligible as measured
 from ringwork.fairness.measure.sums import SOFT_UNIT, Block, Layout, quantised
 from ringwork.fairness.model import UNKNOWN
 from ringwork.fairness.plan import Plan
 from ringwork.fairness.proxy.bisg import BIFSG, BISG
-from ringwork.fairness.records import Eligible
 from ringwork.fairness.tables.model import Tables
-from ringwork.kernel.errors import ConfigurationError, Refused
+from ringwork.kernel.errors import ConfigurationError
 from ringwork.kernel.ports import KeyStore
 
 CROSSED_MAX: Final = 16
 """Groups that are controlled at most: attributes are crossed while their product stays below."""
 OPENED_AT_ONCE: Final = 250
 """Descriptions unsealed before requests get their turn: a few milliseconds."""
-WEIGHED_MIN: Final = 300.0
-"""People of equal weight whom recent impressions must tell of, to weigh an audience by them: from
-fewer, chance and single people would make the mix (a share of a half has a standard error of 2.9
-points), and a figure of as few impressions is not judged either."""
-
-Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
 
-class Mix(Struct, frozen=True, kw_only=True):
-    """The groups of an audience."""
+class Counted(Struct, frozen=True, kw_only=True):
+    """Exact sums of an audience by attribute: they become public with noise alone."""
 
-    eligible: dict[str, Eligible]
-    """Attributes of which somebody's group is known."""
-    crossed_ppb: tuple[int, ...]
-    """Of the controlled attributes crossed; empty where nobody is known in all of them."""
-    people: int
+    members: int
+    impressions: int
+    """Of all members, each up to the plan's ``eligible_impressions_max``."""
+    people: dict[str, list[int]]
+    weighed: dict[str, list[int]]
+    """Each person as often as their impressions."""
+
+    def __repr__(self) -> str:
+        return f"Counted({self.members} people)"
+
+
+class Pool(Struct, frozen=True, kw_only=True):
+    """Vectors of one estimated attribute: their moments become public with noise alone."""
+
+    rows: NDArray[np.uint16]
+    """[n, K], each adds up to ``unit``."""
+    possible: NDArray[np.bool_]
+    """[K, K] pairs of groups that one person can have."""
+    unit: int
+
+    def __repr__(self) -> str:
+        return f"Pool({len(self.rows)} people)"
 
 
 def controlled_by(plan: Plan) -> tuple[str, ...]:
@@ -206,62 +215,45 @@ class Enclave:
         found: list[int] = self._rows[at, : self.layout.width].sum(axis=0, dtype=np.int64).tolist()
         return found
 
-    def mix(self, audience: Audience, *, day: int) -> Mix:
-        """The groups of everybody who is eligible, ``day`` being today's number since 1970.
+    def counted(self, audience: Audience, *, day: int) -> Counted:
+        """Exact sums over everybody who is eligible, ``day`` being today's number since 1970.
 
-        Shares are weighted by the impressions of all ads that each was shown in the plan's window,
-        where these tell of enough people. Raises Refused: audience-empty.
+        A person weighs once, and as much as the impressions of all ads in the plan's window, up to
+        its ``eligible_impressions_max``.
         """
-        members, weights = self._weighed(audience, day)
-        rows = self._rows[members]
-        people: Whole = rows.sum(axis=0, dtype=np.int64)
-        recent = people
-        if weights is not None:  # no BLAS: its threads would wait for those of requests
-            recent = np.einsum("n,nk->k", weights, rows, dtype=np.int64)
-        found: dict[str, Eligible] = {}
-        for block in self.layout.blocks:
-            if once := _shares(people, block):
-                weighed = _shares(recent, block) if weights is not None else ()
-                found[block.attribute] = Eligible(
-                    shares_ppb=weighed or once,
-                    people_shares_ppb=once,
-                    by="impressions" if weighed else "people",
-                )
-        if not found:
-            raise Refused(
-                "audience-empty",
-                f"expected somebody of a known group among {len(members)} people",
-                status=422,
-                title="Nobody is eligible",
-            )
-        crossed = _shares(recent, self.crossed) or _shares(people, self.crossed)
-        return Mix(eligible=found, crossed_ppb=crossed, people=len(members))
-
-    def told(self, audience: Audience, attribute: str, *, day: int) -> tuple[float, float]:
-        """Of how many eligible people a group or a posterior is known, and how many there are.
-
-        In people of equal weight, where ``mix`` weighs them.
-        """
-        (block,) = (one for one in self._whole.blocks if one.attribute == attribute)
-        members, recent = self._weighed(audience, day)
-        known = int((_known(self._rows[members], block).sum(axis=1) > 0).sum())
-        people = float(len(members)) if recent is None else measured.effective_people(recent)
-        return people * known / max(len(members), 1), people
-
-    def _weighed(self, audience: Audience, day: int) -> tuple[Whole, Whole | None]:
-        """Rows of an audience, and their weights where enough people were shown anything."""
         subjects, members = self._members(audience)
-        shown = self._people.recent.of(
+        recent = self._people.recent.of(
             subjects, today=day, window_days=self._plan.eligible_window_days
         )
-        return members, shown if measured.effective_people(shown) >= WEIGHED_MIN else None
+        weights = np.minimum(recent, self._plan.eligible_impressions_max)
+        rows = self._rows[members]
+        return Counted(
+            members=len(members),
+            impressions=int(weights.sum()),
+            people=self._by_block(rows.sum(axis=0, dtype=np.int64)),
+            # No BLAS: its threads would wait for those of requests.
+            weighed=self._by_block(np.einsum("n,nk->k", weights, rows, dtype=np.int64)),
+        )
 
-    def posteriors(self, attribute: str) -> Floats:
-        """[n, K] of everybody whose cell may be known: what the blur is learned from."""
+    def size(self, audience: Audience) -> int:
+        """How many people are eligible."""
+        return len(self._members(audience)[0])
+
+    def _by_block(self, sums: Whole) -> dict[str, list[int]]:
+        return {one.attribute: sums[one.start : one.stop].tolist() for one in self.blocks}
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Of ``counted``: as ``layout``, and the controlled attributes crossed."""
+        return self._whole.blocks
+
+    def pool(self, attribute: str) -> Pool:
+        """The vectors of everybody whose cell may be known: what the blur is learned from."""
         (block,) = (one for one in self._whole.blocks if one.attribute == attribute)
-        rows = self._rows[self._members(Audience())[1]]
-        known = _known(rows, block) / block.unit
-        return np.asarray(known[known.sum(axis=1) > 0])
+        known = _known(self._rows[self._members(Audience())[1]], block)
+        return Pool(
+            rows=known[known.any(axis=1)], possible=self._whole.together(block), unit=block.unit
+        )
 
     def by_cluster(self, clusters: Mapping[bytes, int], count: int) -> Whole:
         """[C, G + 1] exact sums of the crossed groups (and unknown) by cluster, in 256ths.
@@ -287,16 +279,9 @@ class Enclave:
         return list(found), np.fromiter(found.values(), np.int64, len(found))
 
 
-def _shares(sums: Whole, block: Block) -> tuple[int, ...]:
-    """Shares of the known groups; empty where nobody is known."""
-    known = sums[block.start : block.stop - (block.groups[-1] == UNKNOWN)]
-    return measured.in_ppb(known.astype(np.float64)) if known.any() else ()
-
-
-def _known(rows: NDArray[np.uint16], block: Block) -> Floats:
+def _known(rows: NDArray[np.uint16], block: Block) -> NDArray[np.uint16]:
     """[n, K] a block without its unknown; rows of zeros are unknown."""
-    stop = block.stop - (block.groups[-1] == UNKNOWN)
-    return rows[:, block.start : stop].astype(np.float64)
+    return rows[:, block.start : block.stop - (block.groups[-1] == UNKNOWN)]
 
 
 def _is_in(audience: Audience, region: str) -> bool:

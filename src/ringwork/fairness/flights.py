@@ -10,8 +10,9 @@ from operator import mul
 from msgspec import UNSET, Struct
 
 from ringwork.fairness.measure import exact
+from ringwork.fairness.measure.moments import Moments
 from ringwork.fairness.model import PPB
-from ringwork.fairness.records import Ad, Budget, By, Model, Release
+from ringwork.fairness.records import Ad, Budget, By, Control, Model, Override, Plan, Release
 
 GRID = 2**20
 STEPS_MAX = 4096
@@ -28,6 +29,10 @@ class Segment(Struct, kw_only=True):
     """None: no budget record said how large the noise is."""
     people_sigma: str | None = None
     """Of the sums over people; None: as of the others."""
+    arm_sigma: str | None = None
+    """Of the control arm's sums; None: not released."""
+    prices: dict[str, tuple[int, ...]] = {}
+    """Controlled attribute -> sums over the controller's steps of the prices that were in force."""
 
 
 class Flight(Struct, kw_only=True):
@@ -36,6 +41,8 @@ class Flight(Struct, kw_only=True):
     parts: list[Segment]
     is_in_period: bool = False
     budget: Budget | None = None
+    override: Override | None = None
+    """What holds in the controller's place."""
 
     @property
     def ad(self) -> Ad:
@@ -60,6 +67,35 @@ class Flight(Struct, kw_only=True):
         return sum(release.spend_nanos for _, release in self.released())
 
 
+def priced(flight: Flight, step: Control | Override, plan: Plan | None) -> None:
+    """Add the prices that a step of the controller, or a person in its place, put in force.
+
+    While a person's prices hold, each step of the controller counts them and not its own; while a
+    person has paused it, none. A vector that does not fit the plan's controlled attributes says
+    nothing.
+    """
+    if isinstance(step, Override):
+        flight.override = None if step.action == "resume" else step
+        if step.action != "set":
+            return
+    elif flight.override is not None and flight.override.action == "pause":
+        return
+    prices = step.lambda_micro if flight.override is None else flight.override.lambda_micro
+    controlled = () if plan is None else plan.controlled
+    sizes = [len(plan.attributes.get(one, ())) for one in controlled] if plan is not None else []
+    if sum(sizes) != len(prices):
+        return
+    open_, first = flight.parts[-1], 0
+    found = dict(open_.prices)
+    for name, size in zip(controlled, sizes, strict=True):
+        added, before = prices[first : first + size], found.get(name, (0,) * size)
+        if len(before) != size:
+            before = (0,) * size
+        found[name] = tuple(one + more for one, more in zip(before, added, strict=True))
+        first += size
+    open_.prices = found
+
+
 def observed_in(
     segment: Segment, release: Release, attribute: str, by: By, groups: int
 ) -> exact.Observed:
@@ -73,7 +109,9 @@ def observed_in(
         count, is_noisy = (0 if release.people is UNSET else release.people), True
     elif release.counted is not UNSET:
         count, is_noisy = release.counted, True
-    shares = eligible.shares_ppb if by == "impressions" else eligible.people_shares_ppb
+    shares, eligible_noise_ppb = eligible.shares_ppb, eligible.noise_ppb
+    if by == "people":
+        shares, eligible_noise_ppb = eligible.people_shares_ppb, eligible.people_noise_ppb
     people = 0 if by == "people" or release.people is UNSET else max(release.people, 0)
     unit, sums = release.unit.get(attribute, 0), of_sums[attribute]
     if unit < 1 or len(shares) != groups or len(sums) not in (groups, groups + 1):
@@ -89,6 +127,7 @@ def observed_in(
         sums=sums,
         unit=unit,
         eligible_ppb=shares,
+        eligible_noise_ppb=eligible_noise_ppb,
         noise_variance=round(noise * unit * unit * exact.NOISE_UNIT),
         impressions_noise_variance=round(noise * exact.NOISE_UNIT) if is_noisy else 0,
     )
@@ -137,8 +176,11 @@ def blur_of(model: Model) -> exact.Blur:
     )
 
 
-def model_of(attribute: str, blur: exact.Blur) -> Model:
-    """A learned blur as the record that figures are recomputed from."""
+def model_of(attribute: str, blur: exact.Blur, moments: Moments | None = None) -> Model:
+    """A learned blur as the record that figures are recomputed from.
+
+    With the ``moments`` that it follows from, an audit recomputes the blur too.
+    """
     return Model(
         attribute=attribute,
         M_ppb=blur.matrix_ppb,
@@ -149,4 +191,14 @@ def model_of(attribute: str, blur: exact.Blur) -> Model:
         source=blur.source,
         condition_milli=blur.condition_milli,
         draws_sha256=blur.draws_sha256,
+        sums=() if moments is None else moments.sums,
+        unit=0 if moments is None else moments.unit,
+        sigma=UNSET if moments is None else str(moments.sigma),
     )
+
+
+def moments_of(model: Model) -> Moments:
+    """The sums of a model record that has some. ValueError where they are none."""
+    if model.sigma is UNSET:
+        raise ValueError("sums: expected the sigma of their noise beside them")
+    return Moments(sums=model.sums, unit=model.unit, sigma=Fraction(model.sigma))

@@ -40,6 +40,9 @@ class PrivacyPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Standard deviation of the noise of one step, on a sum whose impression counts one."""
     people_sigma: Annotated[float, Meta(gt=0, le=1e6)] | None = 8.0
     """Of the sums over unique people, released once, with the last episode; null: never."""
+    arm_sigma: Annotated[float, Meta(gt=0, le=1e6)] | None = None
+    """Of the control arm's part of the sums, released once, with the last episode: what delivery
+    would have been without steering; null: never."""
     delta: Annotated[str, Meta(pattern=r"^[0-9]+e-[0-9]+$")] = "1e-6"
     epsilon_max: Annotated[float, Meta(gt=0)] = 4.0
     """Replace adjacency; a flight whose declared releases cost more is refused (I9)."""
@@ -79,6 +82,19 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whether "at least" and "at most" hold their bounds: sources disagree."""
     periods: tuple[Period, ...] = ()
     eligible_window_days: Annotated[int, Meta(ge=1, le=365)] = 30
+    """Of impressions that people are weighed by; an audience is measured once in each such window,
+    counted from 1970 on."""
+    eligible_sigma: Annotated[float, Meta(gt=0, le=500)] | None = 12.0
+    """Standard deviation of the noise on the number of an audience's people of a group; null: none,
+    and whoever reads the log can tell one person's vector from two audiences that differ by them.
+    Of four vectors 12 costs epsilon 1.00 (replace) at a delta of 1e-6."""
+    eligible_impressions_max: Annotated[int, Meta(ge=1, le=1000)] = 30
+    """Of the window's impressions of one person, as many weigh in an audience: one a day."""
+    model_sigma: Annotated[float, Meta(gt=0, le=500)] | None = 17.0
+    """Standard deviation of the noise on the sums that say how the proxy blurs groups (products of
+    posteriors, over everybody, once in a window for each estimated attribute); null: none, and
+    whoever knows all others' posteriors can tell one person's. Of two attributes 17 costs epsilon
+    .47 (replace) at a delta of 1e-6, of one .33."""
     kappa_ppm: tuple[Ppm, ...] = (0, 50_000, 100_000, 150_000)
     """Degrees of miscalibration that the band covers, each below one."""
     prior_deviation_ppm: Annotated[int, Meta(ge=1, le=PPM)] = 60_000

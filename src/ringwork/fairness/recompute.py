@@ -26,17 +26,22 @@ from ringwork.fairness.flights import (
     Segment,
     blur_of,
     is_inverse,
+    moments_of,
     observed_in,
+    priced,
 )
 from ringwork.fairness.measure import exact
+from ringwork.fairness.measure.moments import learned
 from ringwork.fairness.model import PPB
 from ringwork.fairness.records import (
     Ad,
     AnyBody,
     Budget,
     By,
+    Control,
     Figure,
     Model,
+    Override,
     Plan,
     Prior,
     Release,
@@ -97,6 +102,8 @@ class Recomputation:
                 return self._prior(body)
             case Tables():
                 self.tables.append(body)
+            case Control() | Override():
+                self._price(body)
         return []
 
     def of_period(self) -> Iterator[tuple[str, Flight]]:
@@ -106,6 +113,10 @@ class Recomputation:
     def figure(self, ad: str, attribute: str, by: By) -> Computed | None:
         """The recomputed figure of an ad's newest release; None where none was stated for it."""
         return self._figures.get(ad, {}).get((attribute, by))
+
+    def has_figures(self, ad: str) -> bool:
+        """Whether the newest release of an ad in the period gave any."""
+        return ad in self._figures
 
     def figures(self) -> Iterator[tuple[str, str, By, Computed]]:
         """Those of the newest releases of the period's ads: ad, attribute, way of counting."""
@@ -225,6 +236,8 @@ class Recomputation:
                 people_sigma = flight.budget.people_sigma
                 open_.sigma = flight.budget.sigma
                 open_.people_sigma = None if people_sigma is UNSET else people_sigma
+                arm_sigma = flight.budget.arm_sigma
+                open_.arm_sigma = None if arm_sigma is UNSET else arm_sigma
             self._figures.pop(release.ad, None)
         return wrong
 
@@ -244,8 +257,15 @@ class Recomputation:
             return [f"model of {model.attribute}: made with other normal draws than these"]
         if not is_inverse(model.inverse_ppb, model.M_ppb):
             return [f"model of {model.attribute}: the inverse is not that of the matrix"]
+        if model.sums and (wrong := _not_of_sums(model)):
+            return [f"model of {model.attribute}: {wrong}"]
         self.models[model.attribute] = model
         return []
+
+    def _price(self, step: Control | Override) -> None:
+        flight = self.flights.get(step.ad)
+        if flight is not None:
+            priced(flight, step, self.plan)
 
     def _prior(self, prior: Prior) -> list[str]:
         wrong = []
@@ -367,6 +387,27 @@ _Dumped = tuple[
     list[tuple[str, str, Prior]],
     list[tuple[str, str, By, Computed]],
 ]
+
+
+def _not_of_sums(model: Model) -> str:
+    """What of a model does not follow from its sums; empty: all does."""
+    try:
+        found = learned(moments_of(model))
+    except ValueError as error:
+        return str(error)
+    if found is None:
+        return "its sums tell groups apart not at all"
+    stated = (
+        ("M_ppb", found.matrix_ppb),
+        ("inverse_ppb", found.inverse_ppb),
+        ("within_ppb", found.within_ppb),
+        ("inverse_covariance", found.inverse_covariance),
+        ("pool_size", found.pool_size),
+    )
+    for member, expected in stated:
+        if getattr(model, member) != expected:
+            return f"{member}: not what its sums give"
+    return ""
 
 
 def stated_by(figure: Figure) -> Computed:

@@ -8,7 +8,10 @@ as it stands); writers refuse them.
 
 Beyond the words of 4.10, all optional, since some figures could not be recomputed without:
 ``release.people_sums``, ``eligible.people_shares_ppb`` and ``budget.people_sigma`` (variance by
-people), ``eligible.by``, ``by`` and the two weighted shares of a coverage row.
+people), ``eligible.by``, ``eligible.noise_ppb`` and ``people_noise_ppb``, ``by`` and the two
+weighted shares of a coverage row; for delivery without control ``eligible.people``, ``ad.arm_ppm``,
+``ad.counted_in``, ``budget.arm_sigma`` and the members of a release that begin with ``arm_``; for
+the blur of the proxy ``model.sums``, ``unit`` and ``sigma``, and ``plan.model_epsilon_micro``.
 """
 
 from __future__ import annotations
@@ -36,6 +39,8 @@ Number = Annotated[
 ]
 """A number that is no integer, as text: a delta is "1e-6", a sigma "4.0" or "283/50"."""
 By = Literal["impressions", "people"]
+CountedIn = Literal["person-days", "people", "capped impressions"]
+"""What sums count at most once: a person's day, a person; or so many impressions of either."""
 MeasureName = Literal["proxy", "deattenuated", "interval_upper", "expected"]
 
 
@@ -79,6 +84,13 @@ class Plan(Body, frozen=True, kw_only=True):
     kappa_ppm: tuple[Ppm, ...] = ()
     controlled: tuple[str, ...] = ()
     """Attributes that are steered, in the order of the prices of ``control`` records."""
+    eligible_epsilon_micro: Count = 0
+    """What measuring an audience costs, once in a window (replace, at ``delta``). 0, and left out:
+    eligible shares have no noise."""
+    eligible_window_days: Count = 0
+    model_epsilon_micro: Count = 0
+    """What learning how the proxy blurs all estimated attributes costs, at most once in such a
+    window (replace, at ``delta``). 0, and left out: it is learned without noise."""
 
 
 class Tables(Body, frozen=True, kw_only=True):
@@ -103,6 +115,12 @@ class Model(Body, frozen=True, kw_only=True):
     draws_sha256: Hex32
     inverse_covariance: tuple[Vector, ...] = ()
     """In 1e-12: of what is not known of the inverse, row i K + k for its entry (i, k)."""
+    sums: tuple[Vector, ...] = ()
+    """Of an implied model the sums that all tables above follow from, and nothing else does: over
+    people of the products of a posterior's entries, row i from (i, i) on, in ``unit`` squared."""
+    unit: Count = 0
+    sigma: Number | UnsetType = UNSET
+    """Of the noise on ``sums`` (i, i), in people; of (i, j) by sqrt 2 less. "0": none."""
 
 
 class Eligible(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -112,6 +130,13 @@ class Eligible(Struct, frozen=True, kw_only=True, omit_defaults=True):
     people_shares_ppb: Vector = ()
     by: By | UnsetType = UNSET
     """What ``shares_ppb`` weigh people by: recent impressions of all ads, or each once."""
+    noise_ppb: Ppb = 0
+    """Standard deviation of the privacy noise on the sum of one group of ``shares_ppb``, as a share
+    of all groups together, rounded up. 0, and left out: none."""
+    people_noise_ppb: Ppb = 0
+    """The same of ``people_shares_ppb``."""
+    people: Count | UnsetType = UNSET
+    """Eligible people whose group is known, as their noisy sums say."""
 
 
 class Ad(Body, frozen=True, kw_only=True):
@@ -122,6 +147,10 @@ class Ad(Body, frozen=True, kw_only=True):
     eligible: dict[str, Eligible]
     advertiser: str = ""
     segment: Count = 0
+    arm_ppm: Ppm | UnsetType = UNSET
+    """Share of its opportunities that the control arm leaves alone, by cluster and day."""
+    counted_in: CountedIn | UnsetType = UNSET
+    """What its sums count."""
 
 
 class Release(Body, frozen=True, kw_only=True):
@@ -133,11 +162,21 @@ class Release(Body, frozen=True, kw_only=True):
     sums: Sums
     unit: dict[str, Count]
     final: bool = False
+    """The last one of its segment: the sums over people come with it. The ad may go on."""
     counted: Whole | UnsetType = UNSET
     """Only where the cap bites: noisy, and then the n of the correction."""
     people: Whole | UnsetType = UNSET
     people_sums: Sums = {}
     spend_nanos: Count = 0
+    arm_impressions: Count | UnsetType = UNSET
+    """Of ``impressions``, those of the control arm; like what follows, only where ``final``."""
+    arm_spend_nanos: Count | UnsetType = UNSET
+    arm_squares: Count | UnsetType = UNSET
+    """Sum over cells (cluster, day) of the arm of their billed impressions squared."""
+    arm_counted: Whole | UnsetType = UNSET
+    """Of what ``counted`` tells, the arm's part; noisy."""
+    arm_sums: Sums = {}
+    """Of ``sums``, the arm's part; with noise of its own."""
 
 
 class Control(Body, frozen=True, kw_only=True):
@@ -182,6 +221,8 @@ class Budget(Body, frozen=True, kw_only=True):
     """``epsilon_micro`` is for replacing a person's attributes; this is for adding the person."""
     people_sigma: Number | UnsetType = UNSET
     """Of the noise on the sums over people; unset: as on those over impressions."""
+    arm_sigma: Number | UnsetType = UNSET
+    """Of the noise on the control arm's sums; unset: they are not released."""
 
 
 class Figure(Body, frozen=True, kw_only=True):
@@ -233,28 +274,95 @@ class Cost(Struct, frozen=True, kw_only=True, omit_defaults=True):
     spend_nanos: Count
     people: Whole
     per_thousand_people_nanos: Count | None
-    without_control_nanos: Count | UnsetType = UNSET
-    """The same in the control arm."""
+
+
+Interval = tuple[Count, Count]
+
+
+class Against(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A figure with control beside the same without it; 95 % intervals. None: not known."""
+
+    controlled: Count | None
+    uncontrolled: Count | None
+    controlled_interval: Interval | UnsetType = UNSET
+    uncontrolled_interval: Interval | UnsetType = UNSET
+
+
+class ArmCost(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What 1,000 contributions cost, in nanos: of everybody, or all of the spend for one group's.
+
+    Of the ads whose control arm was released.
+    """
+
+    counted_in: CountedIn
+    cost: Against
+    """Of an estimated attribute: as the proxy shows it."""
+    attribute: str = ""
+    group: str = ""
+    """Both empty: everybody."""
+    deattenuated: Against | UnsetType = UNSET
 
 
 class Reach(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Unique people reached for each eligible person of a group, and without control."""
+    """Reached of a group for each eligible person of it, and without control.
+
+    In ``counted_in``; unset in rows that are stated and do not follow from the log.
+    """
 
     ad: Name
     attribute: Name
     group: Name
     eligible_ppb: Ppb
     reach_ppb: Count
-    without_control_ppb: Count
+    """Of an estimated attribute: as the proxy shows it."""
+    without_control_ppb: Count | None
+    """None: the control arm is too small to say."""
+    counted_in: CountedIn | UnsetType = UNSET
+    reach_interval_ppb: Interval | UnsetType = UNSET
+    without_control_interval_ppb: Interval | UnsetType = UNSET
+    deattenuated: Against | UnsetType = UNSET
+    """In 1e-9, of an estimated attribute."""
 
 
-class LevellingDown(Struct, frozen=True, kw_only=True):
+class Levelled(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """L / (L + G) and what it took, with 95 % intervals. None: noise and chance leave it open."""
+
+    index_ppm: Ppm | None
+    interval_ppm: tuple[Ppm, Ppm] | UnsetType = UNSET
+    removed_ppm: Whole | None = None
+    """Share of the variance that control removed; above 1,000,000 where it was turned round."""
+    removed_interval_ppm: tuple[Whole, Whole] | UnsetType = UNSET
+
+
+class LevellingDown(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How much of a smaller difference came from reaching fewer: 0 none, 1,000,000 all of it."""
 
     ad: Name
     attribute: Name
     index_ppm: Ppm | None
-    """None: nothing moved."""
+    """None: nothing moved, or noise and chance leave it open. Estimated: as the proxy shows it."""
+    interval_ppm: tuple[Ppm, Ppm] | UnsetType = UNSET
+    removed_ppm: Whole | UnsetType | None = UNSET
+    """Share of the variance that control removed; above 1,000,000 where it was turned round."""
+    removed_interval_ppm: tuple[Whole, Whole] | UnsetType = UNSET
+    over_served: tuple[Name, ...] | UnsetType = UNSET
+    """Groups that the ad's prices held back."""
+    deattenuated: Levelled | UnsetType = UNSET
+
+
+class Pooled(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The same of one attribute over all ads of the period whose control arm was released."""
+
+    attribute: Name
+    counted_in: CountedIn
+    ads: Count
+    lost: Whole
+    """Fewer of the over-served groups, weighed back to all; negative: more."""
+    gained: Whole
+    """More of the under-served ones; negative: fewer."""
+    levelled: Levelled
+    """Of an estimated attribute: as the proxy shows it."""
+    deattenuated: Levelled | UnsetType = UNSET
 
 
 class Report(Body, frozen=True, kw_only=True):
@@ -266,6 +374,8 @@ class Report(Body, frozen=True, kw_only=True):
     cost: Cost | UnsetType = UNSET
     reach: tuple[Reach, ...] = ()
     levelling_down: tuple[LevellingDown, ...] = ()
+    levelling_down_pooled: tuple[Pooled, ...] = ()
+    arm_costs: tuple[ArmCost, ...] = ()
 
 
 class Checkpoint(Body, frozen=True, kw_only=True):

@@ -14,12 +14,14 @@ from typing import Any, Final, get_args
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from msgspec import UNSET, UnsetType
 
 from ringwork.fairness.model import PPB, PPM
-from ringwork.fairness.records import Coverage, MeasureName
+from ringwork.fairness.records import Against, Coverage, LevellingDown, MeasureName
 from ringwork.fairness.report import FORMAT, AdFigure, Document
 
 _NONE: Final = "\N{EN DASH}"
+_TO: Final = " \N{EN DASH} "
 ROWS_MAX: Final = 400
 """Ads of one attribute in HTML, the furthest out first; CSV and JSON have all."""
 
@@ -33,13 +35,17 @@ COLUMNS: Final = (
     "period", "log", "plan", "ad", "advertiser", "category", "attribute", "counted_by", "measured",
     "episode", "segments", "impressions", "spend_nanos", "below_minimum", "direct_ppb", "proxy_ppb",
     "deattenuated_ppb", "interval_low_ppb", "interval_high_ppb", "band_low_ppb", "band_high_ppb",
-    "recomputed", "verdict", "demo_tables", "tables_sha256",
+    "recomputed", "verdict", "demo_tables", "tables_sha256", "levelling_down_ppm",
+    "levelling_down_low_ppm", "levelling_down_high_ppm", "levelling_down_deattenuated_ppm",
+    "levelling_down_deattenuated_low_ppm", "levelling_down_deattenuated_high_ppm",
 )  # fmt: skip
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def to_csv(document: Document) -> str:
     """One row for each ad, attribute and way of counting (RFC 4180).
+
+    The levelling-down index stands in the rows by impressions, whose sums it is of.
 
     A text that begins as a formula does gets an apostrophe before it, so that no spreadsheet
     computes the name of an ad (OWASP, CSV injection).
@@ -48,6 +54,7 @@ def to_csv(document: Document) -> str:
     write = csv.writer(text, lineterminator="\r\n").writerow
     write(COLUMNS)
     hashes = " ".join(one.sha256 for one in document.tables)
+    levelling = {(one.ad, one.attribute, "impressions"): one for one in document.levelling_down}
     for one in document.figures:
         spans = [one.interval, one.band]
         ends = [
@@ -59,9 +66,26 @@ def to_csv(document: Document) -> str:
             one.segments, one.impressions, one.spend_nanos, one.is_excluded, one.direct_ppb,
             one.proxy_ppb, one.deattenuated_ppb, *ends, one.is_recomputed, one.verdict,
             document.demo_tables, hashes,
+            *_levelling_cells(levelling.get((one.ad, one.attribute, one.by))),
         )  # fmt: skip
         write([_cell(cell) for cell in cells])
     return text.getvalue()
+
+
+def _levelling_cells(one: LevellingDown | None) -> tuple[int | None, ...]:
+    if one is None:
+        return (None,) * 6
+    halves = [(one.index_ppm, one.interval_ppm)]
+    halves += (
+        [(None, UNSET)]
+        if one.deattenuated is UNSET
+        else [(one.deattenuated.index_ppm, one.deattenuated.interval_ppm)]
+    )
+    return tuple(
+        cell
+        for index, interval in halves
+        for cell in (index, *((None, None) if interval is UNSET else interval))
+    )
 
 
 def _cell(value: object) -> str:
@@ -148,7 +172,8 @@ def environment() -> Environment:
     env.globals["style"] = Markup(style)  # noqa: S704  # our own file
     env.filters.update(
         ppb=percent_of_ppb, ppm=percent_of_ppm, day=day, count=count, place=place, amount=amount,
-        words=words, cell=coverage_percent, measured_by=measured_by,
+        words=words, cell=coverage_percent, measured_by=measured_by, index=index_words,
+        rate=rate_words, cost=cost_words,
     )  # fmt: skip
     return env
 
@@ -161,6 +186,31 @@ def percent_of_ppb(value: int | None) -> str:
 def percent_of_ppm(value: int | None) -> str:
     """A threshold, without a zero that says nothing."""
     return _NONE if value is None else f"{100 * value / PPM:.1f}".removesuffix(".0")
+
+
+def index_words(index_ppm: int | UnsetType | None, interval: tuple[int, int] | UnsetType) -> str:
+    """31.0 (12.0 - 55.1); a dash for what is not known."""
+    point = None if index_ppm is UNSET else index_ppm
+    text = _NONE if point is None else f"{100 * point / PPM:.1f}"
+    if interval is UNSET:
+        return text
+    return f"{text} ({_TO.join(f'{100 * end / PPM:.1f}' for end in interval)})"
+
+
+def rate_words(value: int | None, interval: tuple[int, int] | UnsetType) -> str:
+    """Reached for each eligible person: 0.312 (0.290 - 0.334)."""
+    text = _NONE if value is None else f"{value / PPB:.3f}"
+    if interval is UNSET:
+        return text
+    return f"{text} ({_TO.join(f'{end / PPB:.3f}' for end in interval)})"
+
+
+def cost_words(against: Against, which: str) -> str:
+    """Of ``controlled`` or ``uncontrolled``: 12.50 (11.90 - 13.20)."""
+    value, interval = getattr(against, which), getattr(against, f"{which}_interval")
+    if interval is UNSET:
+        return amount(value)
+    return f"{amount(value)} ({_TO.join(amount(end) for end in interval)})"
 
 
 def coverage_percent(row: Coverage | None) -> str:

@@ -7,6 +7,7 @@ three forms.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Final, Literal
 
 from msgspec import UNSET, Struct, UnsetType
@@ -14,14 +15,17 @@ from msgspec.structs import replace
 
 from ringwork.fairness.audit import Auditor
 from ringwork.fairness.coverage import cost, coverage, excluded, is_counted, levelling_down
+from ringwork.fairness.reach import told
 from ringwork.fairness.recompute import Computed, Recomputation
 from ringwork.fairness.records import (
+    ArmCost,
     By,
     Cost,
     Coverage,
     Excluded,
     LevellingDown,
     Plan,
+    Pooled,
     Reach,
     Tables,
 )
@@ -76,6 +80,7 @@ class Privacy(Struct, frozen=True, kw_only=True):
 
     ad: str
     releases: int
+    """Of its newest segment, as ``releases_max``: an ad costs what its dearest segment costs."""
     releases_max: int
     sigma: str
     epsilon: float
@@ -135,6 +140,10 @@ class Document(Struct, frozen=True, kw_only=True):
     cost: Cost | None
     reach: tuple[Reach, ...]
     levelling_down: tuple[LevellingDown, ...]
+    levelling_down_pooled: tuple[Pooled, ...]
+    arm_costs: tuple[ArmCost, ...]
+    is_reach_recomputed: bool
+    """False: reach stands as the log's report states it."""
     figures: tuple[AdFigure, ...]
     privacy: tuple[Privacy, ...]
     interventions: tuple[Intervention, ...]
@@ -148,7 +157,8 @@ def document_of(auditor: Auditor) -> Document:
     plan, genesis = state.plan, auditor.genesis
     assert plan is not None
     assert genesis is not None
-    reach = auditor.report.reach if auditor.report is not None else ()
+    arm = told(state)
+    stated = auditor.report.reach if auditor.report is not None and not arm.is_told else ()
     paid = cost(state)
     return Document(
         log=genesis.log,
@@ -170,8 +180,11 @@ def document_of(auditor: Auditor) -> Document:
         coverage=tuple(coverage(state, plan)),
         excluded=excluded(state, plan),
         cost=None if paid is UNSET else paid,
-        reach=reach,
-        levelling_down=tuple(levelling_down(reach)),
+        reach=arm.reach or stated,
+        levelling_down=arm.levelling_down or tuple(levelling_down(stated)),
+        levelling_down_pooled=arm.levelling_down_pooled,
+        arm_costs=arm.arm_costs,
+        is_reach_recomputed=not stated,
         figures=tuple(_figures(state, plan)),
         privacy=tuple(privacy_rows(state)),
         interventions=tuple(
@@ -190,7 +203,53 @@ def document_of(auditor: Auditor) -> Document:
             )
             for one in state.models.values()
         ),
+        assumptions=(*ASSUMPTIONS, *_of_eligible(state, plan), *_of_models(state, plan)),
     )
+
+
+def _of_eligible(state: Recomputation, plan: Plan) -> list[str]:
+    """What protects those who were eligible, or that nothing does."""
+    exact = sum(
+        any(one.noise_ppb == 0 for segment in flight.parts for one in segment.ad.eligible.values())
+        for _, flight in state.of_period()
+    )
+    found = []
+    if plan.eligible_epsilon_micro:
+        found.append(
+            f"Who was eligible is a noisy release, once in {plan.eligible_window_days} days for all"
+            f" ads of an audience: at most epsilon {plan.eligible_epsilon_micro / MICRO:.2f} "
+            "(replace) for each audience that a person is in, beside what ads cost. Intervals hold "
+            "its noise."
+        )
+    if exact:
+        found.append(
+            f"Of {exact} ads who was eligible is stated without privacy noise: whoever knows that "
+            "two audiences differ by one person learns that person's groups."
+        )
+    return found
+
+
+def _of_models(state: Recomputation, plan: Plan) -> list[str]:
+    """What protects those whom the proxy's blur was learned from, or that nothing does."""
+    found = []
+    if plan.model_epsilon_micro:
+        found.append(
+            "How the proxy blurs groups is a noisy release about everybody who is described, at "
+            f"most once in {plan.eligible_window_days} days: at most epsilon "
+            f"{plan.model_epsilon_micro / MICRO:.2f} (replace), beside what audiences and ads "
+            "cost. Intervals hold its noise."
+        )
+    exact = sorted(
+        name
+        for name, one in state.models.items()
+        if one.source == "implied" and (one.sigma is UNSET or Fraction(one.sigma) == 0)
+    )
+    if exact:
+        found.append(
+            f"How the proxy blurs {', '.join(exact)} is stated without privacy noise: whoever knows"
+            " the posteriors of all others learns one person's."
+        )
+    return found
 
 
 def _figures(state: Recomputation, plan: Plan) -> list[AdFigure]:
@@ -268,7 +327,7 @@ def privacy_rows(state: Recomputation) -> list[Privacy]:
         if budget is None:
             continue
         both = budget.epsilon_add_remove_micro
-        releases = sum(one.releases for one in flight.parts)
+        releases = flight.parts[-1].releases
         rows.append(
             Privacy(
                 ad=name,

@@ -42,3 +42,12 @@ class FairnessSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cluster_sigma: Annotated[
         float, Meta(gt=0, le=1e6, description="Standard deviation of the noise of its numbers.")
     ] = 12.0
+    audience_still_s: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=86_400,
+            description="Seconds that an audience must not grow before it is measured, once in the "
+            "plan's window; 0: at once.",
+        ),
+    ] = 60

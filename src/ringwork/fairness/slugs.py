@@ -7,6 +7,14 @@ from typing import Final
 
 SLUGS: Final[Mapping[str, tuple[int, str]]] = {
     "audience-empty": (422, "Nobody of a known group is eligible for the ad."),
+    "audience-small": (
+        422,
+        "An audience has so few people that the noise on its groups would say more than they do.",
+    ),
+    "audience-unsettled": (
+        422,
+        "People of an audience are still being described; it is measured once they are.",
+    ),
     "blur-unusable": (
         422,
         "What the proxy says of people does not tell their groups apart, or the survey lacks some.",

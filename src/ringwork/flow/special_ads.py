@@ -137,6 +137,7 @@ class SpecialAds:
         if campaign is None or not campaign.is_special:
             return
         sale = self._memory.flights.sales.get(claim.impression_id)
+        subject = None if sale is None else sale.subject
         command.record(
             SpecialAdShown(
                 claim.impression_id,
@@ -146,8 +147,8 @@ class SpecialAds:
                 claim.price_nanos if claim.pricing == "cpm" else 0,
                 command.ts_us,
             ),
-            subject=None if sale is None else sale.subject,
-            purpose=None if sale is None else MEASURED,
+            subject=subject,
+            purpose=None if subject is None else MEASURED,
         )
 
     def _all_contests(
@@ -176,16 +177,17 @@ class SpecialAds:
                 rival = best[1] if len(best) > 1 else 0
             # In the unit of its own value: what quality and pace make of it is undone.
             to_beat_nanos = max(rival, 0) * one.value_nanos // one.score_nanos
-            shift = steered.shifts.get(one.ad_id)
+            shift, place = steered.shifts.get(one.ad_id), won.get(one.ad_id)
             contest = Contest(
                 one.ad_id,
                 one.value_nanos,
                 max(to_beat_nanos, reserve_nanos),
                 0 if shift is None else shift.shift_nanos,
                 self._steer.is_left_alone(cluster, one.ad_id),
-                one.ad_id in won,
+                place is not None,
+                b"" if place is None or place.impression_id is None else place.impression_id,
             )
-            yield contest, won.get(one.ad_id)
+            yield contest, place
 
 
 def _moved(offer: Offer, steered: Steered) -> int:

@@ -6,6 +6,7 @@
     gate.settle(decision, Usage(rows=20, entities=profiles))
 
 ``admit`` does no I/O and waits for nothing. What a request really was given is charged after it.
+With a store that machines share, ``await gate.admit_strict(facts)`` asks it where it has to.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from ringwork.gate.decision import Action, Charged, Decision, Reason
 from ringwork.gate.facts import Facts, Usage
 from ringwork.gate.limits.concurrent import ConcurrentTable
 from ringwork.gate.limits.distinct import DistinctTable
-from ringwork.gate.limits.gcra import FOREVER_PS, GcraTable
+from ringwork.gate.limits.gcra import GcraTable
 from ringwork.gate.limits.generations import Generations
-from ringwork.gate.limits.model import PS_PER_NS, PS_PER_S, Gcra, Key
+from ringwork.gate.limits.leases import SharedTable
+from ringwork.gate.limits.model import FOREVER_PS, PS_PER_NS, PS_PER_S, Gcra, Key
+from ringwork.gate.limits.shared import WAITS_MAX, SharedLimits
 from ringwork.gate.plan import Compiled, Plan
 from ringwork.gate.policy.load import digest_of
 from ringwork.gate.policy.model import Over, Policy, VolumeLimit
@@ -29,16 +32,23 @@ from ringwork.gate.respond.challenge import STATUS as CHALLENGED
 from ringwork.gate.respond.ladder import Witness
 from ringwork.gate.respond.ratelimit import Left
 from ringwork.gate.response import Response
-from ringwork.kernel.ports import Clock, Entropy
+from ringwork.gate.taking import (
+    ENDS_HERE,
+    Asked,
+    Outcome,
+    alone,
+    divided,
+    is_refused_here,
+    settled_with_store,
+    shadows,
+    take,
+)
+from ringwork.kernel.ports import Clock, Entropy, SharedCounters
 
-ENDS_HERE: Final = frozenset({"challenge", "block"})
-"""Actions after which nothing of the request is done, so nothing is charged."""
 TOO_LARGE: Final = 400
 """Of a request that costs more than any burst: asking again later does not help."""
 JITTER: Final = 0.1
 """Of a wait: so that clients who were refused together do not come back together."""
-
-_Asked = tuple[Compiled, Key, int]
 
 
 class Gate:
@@ -50,14 +60,16 @@ class Gate:
         *,
         clock: Clock,
         entropy: Entropy,
+        store: SharedCounters | None = None,
+        machines: int = 1,
         secret: bytes | None = None,
         witnesses: Sequence[Witness] = (),
         is_good: Callable[[Facts], bool] | None = None,
     ) -> None:
-        """``witnesses``, ``is_good``: see ``response.Response``.
+        """``store``: counters shared with other processes, ``machines`` of them at most.
 
         ``secret``: 32 bytes or more that clearances are signed with, by default fresh ones, which
-        end with the process.
+        end with the process. ``witnesses``, ``is_good``: see ``response.Response``.
         """
         self.response = Response(
             policy,
@@ -69,7 +81,9 @@ class Gate:
         self._now_ns = clock.monotonic_ns
         self._prefix = entropy.take(8).hex()
         self._numbers = count(1)
-        self._plan = Plan(policy)
+        self.shared = None if store is None else SharedLimits(store, machines=machines, clock=clock)
+        """Run ``shared.run()`` as a task: it gives leases back, and takes them in time."""
+        self._plan = Plan(policy, machines=None if store is None else machines)
         self._set(policy)
         probes = policy.probes
         self._probes = GcraTable(
@@ -82,11 +96,15 @@ class Gate:
 
     def _set(self, policy: Policy) -> None:
         self.policy = policy
+        if self.shared is not None:
+            tables = self._plan.tables.values()
+            self.shared.tables = [one for one in tables if isinstance(one, SharedTable)]
         self._digest = digest_of(policy)
 
     def reload(self, policy: Policy) -> None:
         """Decide by another policy from now on; counters of rules that have not changed go on."""
-        self._plan = Plan(policy, self._plan.tables)
+        machines = None if self.shared is None else self.shared.machines
+        self._plan = Plan(policy, self._plan.tables, machines=machines)
         self.response.reload(policy)
         self._set(policy)
 
@@ -94,34 +112,77 @@ class Gate:
 
     def admit(self, facts: Facts) -> Decision:
         """Whether and how a request may go on."""
-        now_ps = self._now_ns() * PS_PER_NS
+        now_ps = self._now_ps()
         actor = actor_of(facts)
         if banned_ps := self._ban_left_ps(actor, now_ps):
             return self._banned_decision(banned_ps)
         asked, shadowed = self._asked(facts, actor)
-        taken, refusing, wait_ps = _take(asked, now_ps)
+        return self._decision(facts, asked, self._taken(asked, shadowed, now_ps), now_ps)
+
+    async def admit_strict(self, facts: Facts) -> Decision:
+        """The same, asking the shared store where only that can say: once, for all such limits.
+
+        What is refused here already, or was by the store a moment ago, costs no round trip, and
+        nor do leases in hand.
+        """
+        now_ps = self._now_ps()
+        actor = actor_of(facts)
+        if self.shared is None:
+            return self.admit(facts)
+        if banned_ps := self._ban_left_ps(actor, now_ps):
+            return self._banned_decision(banned_ps)
+        asked, shadowed = self._asked(facts, actor)
+        taking = divided(asked, shadowed, actor, now_ps)
+        for _ in range(WAITS_MAX):
+            if taking is None or not await self.shared.lease_under_way(taking.wanted):
+                break
+            now_ps = self._now_ps()
+            taking = divided(asked, shadowed, actor, now_ps)
+        if taking is None:
+            outcome = self._taken(asked, shadowed, now_ps)
+        elif is_refused_here(taking, now_ps):
+            outcome = self._taken([*taking.in_hand, *taking.local], taking.shadowed, now_ps)
+        else:
+            outcome = await settled_with_store(self.shared, taking, self._now_ps)
+            now_ps = self._now_ps()
+            outcome.reasons += shadows(taking.shadowed, now_ps)
+        return self._decision(facts, asked, outcome, now_ps)
+
+    def _now_ps(self) -> int:
+        return self._now_ns() * PS_PER_NS
+
+    def _taken(self, asked: Sequence[Asked], shadowed: Sequence[Asked], now_ps: int) -> Outcome:
+        """What the limits say, without asking anybody."""
+        taken, refusing, wait_ps = take(asked, now_ps)
         reasons = [Reason(one.rule.name, "over its limit") for one in refusing]
         if shadowed:
-            reasons += _shadows(shadowed, now_ps)
-        over: Over | None = None
-        if refusing or self.response.looks:
-            over, wait_ps = self.response.over(
-                facts, actor, asked, refusing, reasons, wait_ps, now_ps
-            )
+            reasons += shadows(shadowed, now_ps)
+        if self.shared is not None:
+            reasons += alone(asked)
+        return Outcome(taken, refusing, wait_ps, reasons)
+
+    def _decision(
+        self, facts: Facts, asked: Sequence[Asked], outcome: Outcome, now_ps: int
+    ) -> Decision:
+        """As the severest of the refusing rules says; where it ends here, nothing is charged."""
+        actor = actor_of(facts)
+        over, wait_ps = None, outcome.wait_ps
+        if outcome.refusing or outcome.reasons or self.response.looks:
+            over, wait_ps = self.response.over(facts, actor, asked, outcome, now_ps)
         action: Action = "allow" if over is None else over.action
         charged: Sequence[Charged] = ()
         if action in ENDS_HERE:
-            for one, key, cost in taken:
+            for one, key, cost in outcome.taken:
                 one.table.give_back(key, cost)
             self._probe(actor, now_ps)
         else:
-            charged = [_charged(*one) for one in taken if one[0].is_settled]
+            charged = [_charged(*one) for one in outcome.taken if one[0].is_settled]
         return Decision(
             action=action,
             status=_status(over, wait_ps),
             retry_after_s=self._wait_s(actor, wait_ps) if action == "block" else 0.0,
             delay_s=over.delay_s if over is not None and action == "slow" else 0.0,
-            reasons=reasons,
+            reasons=outcome.reasons,
             limits=_left(asked, facts, now_ps),
             challenge=self.response.challenge(actor) if action == "challenge" else "",
             over=over,
@@ -130,19 +191,24 @@ class Gate:
             charged=charged,
         )
 
-    def _asked(self, facts: Facts, actor: Key) -> tuple[list[_Asked], list[_Asked]]:
+    def _asked(self, facts: Facts, actor: tuple[str, ...]) -> tuple[list[Asked], list[Asked]]:
         """(rule, key, cost) of all that count this request: those enforced, those in shadow."""
-        asked: list[_Asked] = []
-        shadowed: list[_Asked] = []
+        excused = self.response.excused(facts, actor)
+        asked: list[Asked] = []
+        shadowed: list[Asked] = []
         for one in self._plan.rules_for(facts):
             key = one.key_of(facts)
             if key is not None:
                 if one.table.is_full:
                     key = one.table.slot(key)
                 rule = one.rule
-                is_shadow = rule.shadow or (
-                    rule.rollout is not None
-                    and not self.response.trials.is_in(rule.name, rule.rollout, actor)
+                is_shadow = (
+                    rule.shadow
+                    or rule.over.action == excused
+                    or (
+                        rule.rollout is not None
+                        and not self.response.trials.is_in(rule.name, rule.rollout, actor)
+                    )
                 )
                 (shadowed if is_shadow else asked).append((one, key, one.cost_of(facts)))
         return asked, shadowed
@@ -202,37 +268,12 @@ class Gate:
                     table.settle(one.key, used - one.reserved, now_ps)
 
 
-def actor_of(facts: Facts) -> Key:
+def actor_of(facts: Facts) -> tuple[str, ...]:
     """Who is asking, by the strongest name that the request gives."""
     for name in ("account", "app", "device", "visit", "ip"):
         if found := getattr(facts, name):
             return (name, found)
     return ("nobody",)
-
-
-def _take(asked: Sequence[_Asked], now_ps: int) -> tuple[list[_Asked], list[Compiled], int]:
-    """Those that were charged, those that refuse, and the longest wait."""
-    taken: list[_Asked] = []
-    refusing: list[Compiled] = []
-    longest = 0
-    for one in asked:
-        rule, key, cost = one
-        table = rule.table
-        if now_ps >= table.swap_ps:
-            table.turn(now_ps)
-        wait_ps = table.take(key, cost, now_ps)
-        if wait_ps:
-            refusing.append(rule)
-            longest = max(longest, wait_ps)
-        else:
-            taken.append(one)
-    return taken, refusing, longest
-
-
-def _shadows(shadowed: Sequence[_Asked], now_ps: int) -> list[Reason]:
-    """Count for rules that are being tried, and say where they would have refused."""
-    _, refusing, _ = _take(shadowed, now_ps)
-    return [Reason(one.rule.name, "over its limit", is_shadow=True) for one in refusing]
 
 
 def _charged(rule: Compiled, key: Key, cost: int) -> Charged:
@@ -250,7 +291,7 @@ def _status(over: Over | None, wait_ps: int) -> int:
     return TOO_LARGE if wait_ps >= FOREVER_PS else over.status
 
 
-def _left(asked: Sequence[_Asked], facts: Facts, now_ps: int) -> list[Left]:
+def _left(asked: Sequence[Asked], facts: Facts, now_ps: int) -> list[Left]:
     """How the limits stand that a client may know of."""
     found = []
     for one, key, _ in asked:

@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from ringwork.gate.facts import Facts
+from ringwork.gate.limits.leases import SHAREABLE, SharedTable
 from ringwork.gate.limits.model import (
     Concurrent,
     Distinct,
@@ -89,11 +90,20 @@ class Compiled(Struct, frozen=True, gc=False):
 class Plan:
     """The rules of a policy; ``rules_for`` remembers which are for which route."""
 
-    def __init__(self, policy: Policy, before: Mapping[Rule, Table] | None = None) -> None:
-        """``before``: counters of rules that have not changed, which go on."""
+    def __init__(
+        self,
+        policy: Policy,
+        before: Mapping[Rule, Table] | None = None,
+        *,
+        machines: int | None = None,
+    ) -> None:
+        """``before``: counters of rules that have not changed, which go on.
+
+        ``machines``: how many share a store of counters; None: there is none.
+        """
         kept = before or {}
         self.rules = tuple(
-            _compiled(number, rule, kept, policy.keys_max)
+            _compiled(number, rule, kept.get(rule) or _table_of(rule, policy.keys_max, machines))
             for number, rule in enumerate(policy.rules)
         )
         self._known: dict[tuple[str, str, str], tuple[Compiled, ...]] = {}
@@ -142,7 +152,15 @@ def _fits(pieces: tuple[str, ...], text: str) -> bool:
     return at <= end
 
 
-def _compiled(number: int, rule: Rule, kept: Mapping[Rule, Table], keys_max: int) -> Compiled:
+def _table_of(rule: Rule, keys_max: int, machines: int | None) -> Table:
+    """Empty counters: of this process, or shared by machines where they can be."""
+    limit = _limit_of(rule)
+    if machines is None or not isinstance(limit, SHAREABLE):
+        return table_of(limit, keys_max=keys_max)
+    return SharedTable(limit, machines=machines, is_strict=rule.strict, keys_max=keys_max)
+
+
+def _compiled(number: int, rule: Rule, table: Table) -> Compiled:
     limit = _limit_of(rule)
     window_s, unit, is_settled = _terms(limit)
     units = limit.maximum if isinstance(limit, MetaScore) else limit.limit
@@ -150,7 +168,7 @@ def _compiled(number: int, rule: Rule, kept: Mapping[Rule, Table], keys_max: int
     return Compiled(
         number,
         rule,
-        kept.get(rule) or table_of(limit, keys_max=keys_max),
+        table,
         quota,
         attrgetter(*rule.key),
         tuple(tuple(one.split("*")) for one in _routes(rule)),

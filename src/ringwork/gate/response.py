@@ -18,6 +18,7 @@ from ringwork.gate.policy.model import Over, Policy
 from ringwork.gate.respond.ladder import RUNGS, Evidence, Judgement, Rung, Witness, about, judge
 from ringwork.gate.respond.pow import Checked, ProofOfWork, Work
 from ringwork.gate.respond.trials import Trials
+from ringwork.gate.taking import Asked, Outcome
 from ringwork.kernel.ports import Clock
 
 SEVERITY: Final[dict[Action, int]] = {
@@ -108,21 +109,29 @@ class Response:
 
     # ---- deciding -------------------------------------------------------------------------------
 
+    def excused(self, facts: Facts, actor: Key) -> Action | None:
+        """The action that does not meet this actor: a challenge, where one was solved before.
+
+        Rules that would challenge are in shadow for him, so that they hold up no other.
+        """
+        if facts.clearance and self._work.is_clear(facts.clearance, actor):
+            return "challenge"
+        return None
+
     def over(
         self,
         facts: Facts,
         actor: Key,
-        asked: Sequence[tuple[Compiled, Key, int]],
-        refusing: Sequence[Compiled],
-        reasons: list[Reason],
-        wait_ps: int,
+        asked: Sequence[Asked],
+        outcome: Outcome,
         now_ps: int,
     ) -> tuple[Over | None, int]:
         """How it is answered (None: as usual) and the wait to be told.
 
-        ``asked`` are the rules that are enforced, ``refusing`` those of them that refuse;
-        ``reasons``, the limits', is added to.
+        ``asked`` are the rules that are enforced, ``outcome`` is what they said; its reasons are
+        added to.
         """
+        refusing, reasons, wait_ps = outcome.refusing, outcome.reasons, outcome.wait_ps
         if self._tried:
             self._watch(facts, actor, asked, refusing, now_ps)
             reasons += self._back_again(reasons)
@@ -133,16 +142,11 @@ class Response:
                 overs.append(self._overs[rung])
                 if rung == "block" and self.policy.ladder is not None:
                     wait_ps = max(wait_ps, round(self.policy.ladder.block_s * PS_PER_S))
-        found = _severest(overs)
-        if (
-            found is not None
-            and found.action == "challenge"
-            and facts.clearance
-            and self._work.is_clear(facts.clearance, actor)
-        ):
-            reasons.append(Reason("challenge", "solved before"))
-            found = _severest([one for one in overs if one.action != "challenge"])
-        return found, wait_ps
+        if facts.clearance and self.excused(facts, actor):
+            if reasons:
+                reasons.append(Reason("challenge", "solved before"))
+            overs = [one for one in overs if one.action != "challenge"]
+        return _severest(overs), wait_ps
 
     def _laddered(
         self,
@@ -194,7 +198,7 @@ class Response:
         self,
         facts: Facts,
         actor: Key,
-        asked: Sequence[tuple[Compiled, Key, int]],
+        asked: Sequence[Asked],
         refusing: Sequence[Compiled],
         now_ps: int,
     ) -> None:

@@ -15,4 +15,13 @@ SLUGS: Final[Mapping[str, tuple[int, str]]] = {
     "ranges-invalid": (422, "A list of address ranges is not valid; the detail names the prefix."),
     "secret-invalid": (422, "A secret of the gate is too short; the detail names its file."),
     "simulation-invalid": (422, "A simulation of that size, rules or attack cannot be run."),
+    "contact-policy-invalid": (
+        422,
+        "The contact importer's policy is not valid; `errors` points at every fault.",
+    ),
+    "contact-state-unusable": (
+        503,
+        "The contact guard's saved state is of another key or version, or damaged.",
+    ),
+    "too-many-numbers": (413, "An address book has more numbers than one request may hold."),
 }

@@ -13,6 +13,7 @@
     ├── ConfigurationError   a setting, named with its file and key (exit 2)
     ├── LogCorrupt           the log on disk is not what was written (exit 3)
     ├── SealBroken           a sealed member does not authenticate
+    ├── StoreDown            a shared store did not answer in time; the caller goes on without it
     └── Busy                 another process holds the store (exit 4)
 """
 
@@ -147,3 +148,7 @@ class SealBroken(RingworkError):
 
 class Busy(RingworkError):
     """Another process holds the data directory."""
+
+
+class StoreDown(RingworkError):
+    """A store that processes share is not there, or too slow, or asked too much of."""

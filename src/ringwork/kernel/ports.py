@@ -8,11 +8,12 @@ simulation and replay are exact. Every adapter passes the conformance suite of i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Protocol
 
 from msgspec import Struct
 
+from ringwork.kernel.counters import Answered, Charge
 from ringwork.kernel.events import Event, Idempotency, Recorded
 
 
@@ -194,3 +195,25 @@ class Answers(Protocol):
     def dump(self) -> bytes: ...
 
     def load(self, state: bytes) -> None: ...
+
+
+class SharedCounters(Protocol):
+    """Counters of limits that processes and machines have in common.
+
+    One call is one decision, all or nothing, and one round trip. It answers within its time limit,
+    or raises ``StoreDown``; what it had charged by then stays charged, and nothing is sent twice.
+    """
+
+    @property
+    def incarnation(self) -> int:
+        """Of the connection: another one after every failure."""
+        ...
+
+    @property
+    def retry_after_s(self) -> float:
+        """How long no call is tried, since the ones before it failed; 0: it is."""
+        ...
+
+    async def take(self, charges: Sequence[Charge]) -> Answered:
+        """Charge them. Raises ``StoreDown``."""
+        ...

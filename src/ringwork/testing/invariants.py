@@ -259,6 +259,22 @@ class _Clusters(Struct, array_like=True):
     charged: _Charged
 
 
+class _Audience(Struct, array_like=True):
+    audience: dict[str, list[str]]
+    window: int
+    key: str
+    declared: _Declared
+    charged: _Charged
+
+
+class _Model(Struct, array_like=True):
+    attribute: str
+    window: int
+    key: str
+    declared: _Declared
+    charged: _Charged
+
+
 class _Sold(Struct):
     price_nanos: int
     pricing: str
@@ -284,6 +300,8 @@ _VIEWS: Final[dict[str, msgspec.msgpack.Decoder[Struct]]] = {
         ("fairness_flight_opened", _Flight),
         ("fairness_sums_released", _Released),
         ("fairness_clusters_released", _Clusters),
+        ("fairness_audience_measured", _Audience),
+        ("fairness_model_measured", _Model),
     )
 }
 
@@ -323,6 +341,8 @@ class LogReading:
             "fairness_flight_opened": self._flight,
             "fairness_sums_released": self._released,
             "fairness_clusters_released": self._clusters,
+            "fairness_audience_measured": self._measured_once,
+            "fairness_model_measured": self._measured_once,
         }
         self.promises["I2"].unit = "keys"
         self.promises["I5"].unit = "postings"
@@ -587,6 +607,14 @@ class LogReading:
 
     def _clusters(self, view: Struct, envelope: Envelope) -> None:
         assert isinstance(view, _Clusters)
+        self._declare(view.declared)
+        self._charge(view.charged)
+
+    def _measured_once(self, view: Struct, envelope: Envelope) -> None:
+        assert isinstance(view, (_Audience, _Model))
+        self.promises["I9"].require(
+            view.declared.segment == 0, lambda: f"{view.declared.ad} is measured twice in a window"
+        )
         self._declare(view.declared)
         self._charge(view.charged)
 

@@ -41,10 +41,10 @@ BROWSER: Final = [
     (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
 ]
 SAMPLES_MAX: Final = 5
-NAMES: Final = frozenset({"idempotency_keys/1", "fairness_flights/1", "fairness_people/2"})
+NAMES: Final = frozenset({"idempotency_keys/1", "fairness_flights/2", "fairness_people/2"})
 """Kept of what names people: fingerprints of commands' bodies, which hold their ids, and whom
 special ads reached and how often ads were shown, of those who allow it; of that nothing is read but
-noisy sums, and the mix of whole audiences."""
+noisy sums (where a plan has noise)."""
 
 REACHED: Final = frozenset({SpecialAdSold.TYPE, SpecialAdShown.TYPE})
 """Events whose subject is whom a special ad reached."""
@@ -269,8 +269,6 @@ class Worlds:
         match decoded:
             case AuctionCleared():
                 decoded = replace(decoded, tier_reasons=(), measurable=False)
-            case SpecialAdShown():  # the sale that says where is of a person who is named
-                decoded = replace(decoded, cluster=0, is_left_alone=False)
         return _pack(replace(event, payload=msgspec.Raw(_pack(decoded))))
 
     def _count(self, event: Envelope) -> None:

@@ -37,6 +37,7 @@ from ringwork.console.views.figures import Figure
 from ringwork.console.views.history import ChangeRow, change_rows, changes_href
 from ringwork.console.views.ledger import TransferRow, transfer_row
 from ringwork.console.views.life import Life
+from ringwork.console.views.measured import MeasuredSection
 from ringwork.console.views.pacing import Pacing, pacing, why_unplanned
 from ringwork.console.views.special import SpecialSection
 from ringwork.console.views.spend import SpendCurve, spend_curve
@@ -93,6 +94,8 @@ class CampaignBody(Struct, frozen=True, kw_only=True):
     targeting: list[tuple[str, str]]
     life: Life | None
     """What the visitor may do to it."""
+    measured: MeasuredSection | None
+    """Whom ads for these reach; None where the visitor may not see it, or it is for none."""
     special: SpecialSection | None
     """Of housing, employment and credit, or what seems to be."""
     changes: list[ChangeRow]
@@ -105,6 +108,7 @@ def campaign(
     live: bool = True,
     life: Life | None = None,
     special: SpecialSection | None = None,
+    measured: MeasuredSection | None = None,
     done: str = "",
 ) -> Page:
     """The page from its facts."""
@@ -136,6 +140,7 @@ def campaign(
         transfers=[transfer_row(line) for line in facts.transfers],
         targeting=_targeting(facts),
         life=life,
+        measured=measured,
         special=special,
         changes=change_rows(facts.changes),
         older_changes_href=changes_href("campaign", facts.facts.campaign.id, facts.older_changes),

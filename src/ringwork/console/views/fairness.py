@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlencode
 
-from msgspec import UNSET, Struct
-from msgspec.structs import replace
+from msgspec import Struct
 
 from ringwork.console.fairness_facts import AdLine, Asked, FairnessFacts
 from ringwork.console.format import (
@@ -16,18 +15,20 @@ from ringwork.console.format import (
     count,
     money,
     plural,
-    share,
     stamp,
 )
 from ringwork.console.pages import Bold, Page, Sentence, say
 from ringwork.console.views.fairness_cost import (
+    CostRow,
     Frontier,
-    Levelled,
+    LevelledRow,
     ReachRow,
+    cost_row,
     frontier,
     levelled,
     reach_row,
 )
+from ringwork.console.views.fairness_coverage import CoverageRow, coverage_rows, left_out
 from ringwork.console.views.fairness_words import (
     BYS,
     CATEGORIES,
@@ -42,9 +43,7 @@ from ringwork.console.views.fairness_words import (
     thresholds,
 )
 from ringwork.console.views.figures import Figure
-from ringwork.fairness.model import PPM
-from ringwork.fairness.records import By, Coverage
-from ringwork.fairness.rendering import coverage_cells
+from ringwork.fairness.records import By, LevellingDown, Pooled
 from ringwork.fairness.report import Privacy, Verdict
 
 ADDRESS: Final = "/console/fairness"
@@ -73,30 +72,6 @@ class AdRow(Struct, frozen=True, kw_only=True):
     tag: str
     verdict: str
     is_excluded: bool
-
-
-class CoverageRow(Struct, frozen=True, kw_only=True):
-    """One threshold and minimum: every measure of it side by side."""
-
-    attribute: str
-    by: str
-    threshold: str
-    minimum: int
-    ads: int
-    is_estimated: bool
-    proxy: str
-    """Of a declared attribute empty: its share stands in ``point``."""
-    point: str
-    upper: str
-    expected: str
-    """Of an estimated attribute: in truth, as far as anybody can know."""
-    by_impressions: str
-    by_spend: str
-    """``expected`` weighted; of a declared attribute, ``point``."""
-    proxy_share: float | None
-    point_share: float | None
-    upper_share: float | None
-    title: str
 
 
 class PrivacyRow(Struct, frozen=True, kw_only=True):
@@ -156,7 +131,8 @@ class Fairness(Struct, frozen=True, kw_only=True):
     excluded: str = ""
     frontier: Frontier | None = None
     reach: list[ReachRow] = []
-    levelled: list[Levelled] = []
+    levelled: list[LevelledRow] = []
+    costs: list[CostRow] = []
     reach_when: str = ""
     reach_more: int = 0
     privacy: list[PrivacyRow] = []
@@ -175,14 +151,13 @@ def fairness(facts: FairnessFacts | None, *, now_us: int, has_log: bool = True) 
     bounds = thresholds(facts.plan.thresholds_ppm)
     is_estimated = asked.attribute in facts.plan.estimated
     rows = [_row(one, facts, is_estimated=is_estimated) for one in facts.lines]
-    order = [attribute for attribute, _ in facts.ways]
-    lines = sorted(
-        (_coverage(one) for one in coverage_cells(facts.coverage)),
-        key=lambda one: (order.index(one.attribute), one.by),
-    )
+    lines = coverage_rows(facts)
     shown = [one.figure.estimate for one in rows if one.figure is not None]
-    reach = () if facts.report is None else facts.report[1].reach
-    levelling = () if facts.report is None else facts.report[1].levelling_down
+    reach = facts.arm.reach
+    levelling: list[LevellingDown | Pooled] = [
+        *facts.arm.levelling_down_pooled,
+        *facts.arm.levelling_down,
+    ]
     least = facts.privacy[0] if facts.privacy else None
     return Page(
         name="fairness",
@@ -208,12 +183,13 @@ def fairness(facts: FairnessFacts | None, *, now_us: int, has_log: bool = True) 
             previous_href=_href(asked, page=asked.page - 1) if asked.page > 1 else "",
             coverage=lines,
             coverage_when=f"as reported {stamp(facts.coverage_us)}" if facts.coverage_us else "",
-            excluded=_excluded(facts),
+            excluded=left_out(facts),
             frontier=frontier(facts, bounds, is_estimated=is_estimated),
             reach=[reach_row(one) for one in reach[:LEVELLED_MAX]],
             reach_more=max(0, len(reach) - LEVELLED_MAX),
             levelled=[levelled(one) for one in levelling[:LEVELLED_MAX]],
-            reach_when="" if facts.report is None else stamp(facts.report[0]),
+            reach_when=f"as reported {stamp(facts.arm_us)}" if facts.arm_us else "",
+            costs=[cost_row(one, facts.currency) for one in facts.arm.arm_costs[:LEVELLED_MAX]],
             privacy=[_privacy(one) for one in facts.privacy],
             privacy_more=facts.budgets - len(facts.privacy),
             tables=[
@@ -307,7 +283,6 @@ def _answer(facts: FairnessFacts, lines: Sequence[CoverageRow]) -> Sentence:
 def _figures(facts: FairnessFacts, least: Privacy | None) -> list[Figure]:
     excluded, cost = facts.excluded, facts.cost
     each = None if cost is None else cost.per_thousand_people_nanos
-    control = None if cost is None else cost.without_control_nanos
     counted = facts.ads - excluded.ads
     return [
         Figure(
@@ -323,8 +298,7 @@ def _figures(facts: FairnessFacts, least: Privacy | None) -> list[Figure]:
         Figure(
             key="thousand", label="Per 1,000 people",
             value=MISSING if each is None else money(each, facts.currency),
-            note=f"{money(control, facts.currency)} in the control arm"
-            if isinstance(control, int) else "unique people, noisy; no control arm reported",
+            note="unique people, noisy",
         ),
         Figure(
             key="privacy", label="Least privacy left",
@@ -377,67 +351,6 @@ def _verdicts(facts: FairnessFacts) -> str:
     parts = [f"{count(facts.verdicts.get(one, 0))} {one}" for one in told if facts.verdicts]
     without = facts.verdicts.get("none", 0)
     return ", ".join([*parts, *([f"{count(without)} without a figure"] if without else [])])
-
-
-def _coverage(cells: Mapping[str, Coverage | None]) -> CoverageRow:
-    proxy, point, upper = cells["proxy"], cells["deattenuated"], cells["interval_upper"]
-    assert proxy is not None
-    is_estimated = point is not None
-    best = (cells["expected"] or point) if is_estimated else proxy
-    row = CoverageRow(
-        attribute=proxy.attribute,
-        by=BYS[proxy.by],
-        threshold=ppm(proxy.threshold_ppm),
-        minimum=proxy.minimum_impressions,
-        ads=proxy.ads,
-        is_estimated=is_estimated,
-        proxy=_ppm_of(proxy) if is_estimated else "",
-        point=_ppm_of(point) if is_estimated else _ppm_of(proxy),
-        upper=_ppm_of(upper) if is_estimated else "",
-        expected="" if cells["expected"] is None else _ppm_of(cells["expected"]),
-        by_impressions=_weighted(best, "impressions_share_ppm"),
-        by_spend=_weighted(best, "spend_share_ppm"),
-        proxy_share=_share_of(proxy) if is_estimated else None,
-        point_share=_share_of(point if is_estimated else proxy),
-        upper_share=_share_of(upper),
-        title="",
-    )
-    said = f"{row.point} per cent of {row.ads} ads"
-    if is_estimated:
-        said = (
-            f"between {row.proxy} (proxy) and {row.point} per cent (de-attenuated) of {row.ads} "
-            f"ads, {row.upper} with their whole interval"
-            f"{f', {row.expected} expected in truth' if row.expected else ''}"
-        )
-    title = (
-        f"{named(row.attribute)} {row.by}, {row.minimum} impressions or more, within "
-        f"{row.threshold} per cent: {said}"
-    )
-    return replace(row, title=title)
-
-
-def _ppm_of(row: Coverage | None) -> str:
-    return MISSING if row is None or row.share_ppm is None else share(row.share_ppm, PPM)
-
-
-def _share_of(row: Coverage | None) -> float | None:
-    return None if row is None or row.share_ppm is None else row.share_ppm / PPM
-
-
-def _weighted(row: Coverage | None, member: str) -> str:
-    value = UNSET if row is None else getattr(row, member)
-    return share(value, PPM) if isinstance(value, int) else MISSING
-
-
-def _excluded(facts: FairnessFacts) -> str:
-    left = facts.excluded
-    least = count(min(facts.plan.minimum_impressions, default=0))
-    if not left.ads:
-        return f"Left out: none. Every ad of the period had {least} impressions or more."
-    return (
-        f"Left out: {plural(left.ads, 'ad')} below {least} impressions, together "
-        f"{plural(left.impressions, 'impression')} and {money(left.spend_nanos, facts.currency)}."
-    )
 
 
 def _privacy(one: Privacy) -> PrivacyRow:

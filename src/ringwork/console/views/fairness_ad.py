@@ -17,6 +17,7 @@ from ringwork.console.format import (
     stamp,
 )
 from ringwork.console.pages import Bold, Page, Sentence, say
+from ringwork.console.views.fairness_cost import LevelledRow, ReachRow, levelled, reach_row
 from ringwork.console.views.fairness_history import (
     History,
     Steering,
@@ -140,6 +141,9 @@ class FairnessAd(Struct, frozen=True, kw_only=True):
     mixes: list[MixBody]
     segments: list[SegmentRow]
     overrides: list[OverrideRow]
+    levelled: list[LevelledRow]
+    """Against its control arm, once its last release told of it."""
+    reach: list[ReachRow]
     inputs: list[ShiftInput]
     key: str
     set_key: str
@@ -206,6 +210,8 @@ def fairness_ad(
             ],
             segments=_segments(facts),
             overrides=[_override(when, one) for when, one in facts.overrides],
+            levelled=[levelled(one) for one in facts.arm.levelling_down],
+            reach=[reach_row(one) for one in facts.arm.reach],
             inputs=_inputs(facts, newest, typed or {}),
             key=key,
             set_key=set_key,

@@ -28,6 +28,19 @@ def shown(event: fair.PersonShownAds) -> str:
     return f"a person was shown {plural(event.impressions, 'ordinary ad')}"
 
 
+def measured(event: fair.AudienceMeasured) -> str:
+    """Who is eligible for every ad with this audience, until the window is over."""
+    regions = ", ".join(event.audience.regions) or "all regions"
+    return f"the audience of {regions} is measured for window {event.window}, with noise"
+
+
+def learned(event: fair.ModelMeasured) -> str:
+    """How the proxy blurs an attribute, until the window is over."""
+    return (
+        f"how the proxy blurs {event.attribute} is measured for window {event.window}, with noise"
+    )
+
+
 def opened(event: fair.FlightOpened) -> str:
     """From when on an ad is measured."""
     declared = event.declared

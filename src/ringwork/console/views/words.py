@@ -371,6 +371,8 @@ _WORDS: Final[Mapping[str, _Words]] = dict(
         _of(fair.PersonUndescribed, lambda e, _: "a person is counted no more"),
         _of(fair.PersonClustered, lambda e, _: f"a person was met, cluster {e.cluster}"),
         _of(fair.PersonShownAds, lambda e, _: fair_words.shown(e)),
+        _of(fair.AudienceMeasured, lambda e, _: fair_words.measured(e)),
+        _of(fair.ModelMeasured, lambda e, _: fair_words.learned(e)),
         _of(fair.FlightOpened, lambda e, _: fair_words.opened(e)),
         _of(fair.SumsReleased, lambda e, _: fair_words.released(e)),
         _of(fair.ClustersReleased, lambda e, _: f"groups by cluster of {e.period}, with noise"),

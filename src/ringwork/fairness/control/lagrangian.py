@@ -24,6 +24,9 @@ RIDGE: Final = 3e-4
 """Draws prices to zero; at a price of 3 it gives .6 points of deviation away."""
 STEP_MOST: Final = 0.5
 ROUNDS: Final = 25
+ROUNDS_BOUNDED: Final = 150
+"""Where prices are bounded there may be no shift that reaches the band: on the way to the bound,
+prices of one attribute hide what another's do, and stopping there may steer the wrong way."""
 DONE: Final = 1e-4
 
 
@@ -71,7 +74,7 @@ def solve(problem: Problem, prices: Floats, pace: float) -> Solution:
     point = np.append(np.clip(_centred(problem.blocks, prices), -most, most), np.log(pace))
     value, gradient, hessian = _dual(problem, point)
     damping = 1e-4
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS if np.isinf(most) else ROUNDS_BOUNDED):
         lifted = hessian + np.diag(damping * (1 + np.diag(hessian)))
         free = ~_pushes_out(point, gradient, most)
         step = np.zeros(size + 1)

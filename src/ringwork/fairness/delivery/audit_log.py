@@ -53,7 +53,7 @@ class AuditLog:
     """The fold."""
 
     name: ClassVar[str] = "fairness_log"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     hears: ClassVar[tuple[type[Event], ...]] = (FairnessRecorded,)
 
     def __init__(self) -> None:

@@ -1,10 +1,16 @@
-"""The privacy that every flight and every table of clusters declared and spent (I9); a fold."""
+"""What every flight, audience, model and table of clusters declared and spent (I9); a fold."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from ringwork.fairness.delivery.events import ClustersReleased, FlightOpened, SumsReleased
+from ringwork.fairness.delivery.events import (
+    AudienceMeasured,
+    ClustersReleased,
+    FlightOpened,
+    ModelMeasured,
+    SumsReleased,
+)
 from ringwork.fairness.privacy.budget import BudgetLedger
 from ringwork.kernel.events import Event, Recorded
 
@@ -14,7 +20,13 @@ class Budgets:
 
     name: ClassVar[str] = "fairness_budgets"
     version: ClassVar[int] = 1
-    hears: ClassVar[tuple[type[Event], ...]] = (FlightOpened, SumsReleased, ClustersReleased)
+    hears: ClassVar[tuple[type[Event], ...]] = (
+        FlightOpened,
+        SumsReleased,
+        ClustersReleased,
+        AudienceMeasured,
+        ModelMeasured,
+    )
 
     def __init__(self) -> None:
         self.ledger = BudgetLedger()
@@ -25,7 +37,7 @@ class Budgets:
             self.ledger.apply(event.declared)
         elif isinstance(event, SumsReleased):
             self.ledger.apply(event.charged)
-        elif isinstance(event, ClustersReleased):
+        elif isinstance(event, (ClustersReleased, AudienceMeasured, ModelMeasured)):
             self.ledger.apply(event.declared)
             self.ledger.apply(event.charged)
 

@@ -24,12 +24,12 @@ from ringwork.fairness.control.model import (
     spans,
 )
 from ringwork.fairness.control.steering import AdTable, Steering
-from ringwork.fairness.delivery.events import Audience
+from ringwork.fairness.delivery.events import FlightOpened
 from ringwork.fairness.delivery.flights import Flight
-from ringwork.fairness.delivery.recent import DAY_US
+from ringwork.fairness.delivery.releasing import has_ended_early
 from ringwork.fairness.delivery.stands import chances_of, eligible_of, fixed, release_of
 from ringwork.fairness.delivery.work import LiveAd, Work, record
-from ringwork.fairness.measure.eligible import proxied_covariance, told_covariance
+from ringwork.fairness.measure.eligible import noise_covariance, proxied_covariance, told_covariance
 from ringwork.fairness.model import PPB, PPM
 from ringwork.fairness.records import Control
 from ringwork.kernel.errors import ConfigurationError
@@ -128,6 +128,21 @@ class Controlling:
         await work.commit(lambda command: record(command, control))
         self.swap()
 
+    def hold(self, live: LiveAd) -> None:
+        """After a start, the last prices of an ad that spent its releases hold as before it."""
+        memory = self._work.memory
+        last, flight = memory.log.control(live.ad), memory.flights.ads.get(live.ad)
+        if flight is None or not flight.segments or not flight.is_final or live.is_over:
+            return
+        if live.ad in self._ads or last is None or len(last.lambda_micro) != self.shares:
+            return
+        if has_ended_early(flight) or not memory.people.tables:
+            return
+        if not flight.open.opened.crossed_ppb or not memory.cells.scale_nanos(live.ad):
+            return
+        steered = self._ads[live.ad] = self._begun(live.ad, flight)
+        steered.shift = self._fixed(steered, np.array(last.lambda_micro, np.float64) / MICRO)
+
     def _begun(self, ad: str, flight: Flight) -> _Steered:
         work, opened = self._work, flight.open.opened
         (period,) = work.memory.people.tables
@@ -137,7 +152,7 @@ class Controlling:
             ad_id=ad,
             blocks=self._blocks,
             eligible=eligible,
-            eligible_covariance=self._mix_covariance(opened.audience, self._columns @ eligible),
+            eligible_covariance=self._mix_covariance(opened, self._columns @ eligible),
             clusters=self._clusters(period, inverses),
             expected_impressions=float(opened.expected_impressions),
             tau=work.plan.control.target_ppm / PPM,
@@ -146,18 +161,26 @@ class Controlling:
         segment = opened.declared.segment
         return _Steered(context=context, state=state, segment=segment, period=period)
 
-    def _mix_covariance(self, audience: Audience, margins: Floats) -> Floats:
-        """[A, A] how far the eligible shares may be from the truth."""
-        enclave, models = self._work.enclave, self._work.memory.log.figures.models
-        out, day = np.zeros((len(margins), len(margins))), self._work.now_us() // DAY_US
-        for span, name in zip(spans(self._blocks), enclave.controlled, strict=True):
-            told, people = enclave.told(audience, name, day=day)
+    def _mix_covariance(self, opened: FlightOpened, margins: Floats) -> Floats:
+        """[A, A] how far the eligible shares may be from the truth.
+
+        By who did not tell, or by how the proxy blurs, and by the noise of the audience's release.
+        """
+        log, names = self._work.memory.log.figures, self._work.enclave.controlled
+        stated = log.flights[opened.declared.ad].ad.eligible
+        out = np.zeros((len(margins), len(margins)))
+        for span, name, (told, people) in zip(
+            spans(self._blocks), names, opened.known, strict=False
+        ):
+            shares = np.array(stated[name].shares_ppb) / PPB
+            noise = noise_covariance(shares, stated[name].noise_ppb / PPB)
             if self._is_proxied(name):
-                inverse = np.array(models[name].inverse_ppb) / PPB
-                within = np.array(models[name].within_ppb) / PPB
-                out[span, span] = proxied_covariance(inverse, within, people=told)
+                inverse = np.array(log.models[name].inverse_ppb) / PPB
+                within = np.array(log.models[name].within_ppb) / PPB
+                blurred = proxied_covariance(inverse, within, people=told)
+                out[span, span] = blurred + inverse.T @ noise @ inverse
             else:
-                out[span, span] = told_covariance(margins[span], told=told, people=people)
+                out[span, span] = told_covariance(margins[span], told=told, people=people) + noise
         return out
 
     def _is_proxied(self, name: str) -> bool:
@@ -211,7 +234,7 @@ class Controlling:
         tables: dict[str, AdTable | None] = {}
         for ad, steered in self._ads.items():
             flight = self._work.memory.flights.ads.get(ad)
-            if flight is not None and steered.shift is not None and not flight.is_final:
+            if flight is not None and steered.shift is not None and not has_ended_early(flight):
                 tables[ad] = self._table(ad, flight, steered, now_us)
         chances = None if self._chances is None else self._chances[1]
         if chances is None:

@@ -14,8 +14,10 @@ from typing import Final
 from ringwork.fairness.control.steering import Steering
 from ringwork.fairness.delivery.controlling import Controlling
 from ringwork.fairness.delivery.events import ClustersReleased
+from ringwork.fairness.delivery.measuring import Measuring
+from ringwork.fairness.delivery.modelling import Modelling
 from ringwork.fairness.delivery.opening import Opening
-from ringwork.fairness.delivery.releasing import Releasing, has_more, is_due
+from ringwork.fairness.delivery.releasing import Releasing, has_ended_early, has_last, is_due
 from ringwork.fairness.delivery.work import LiveAd, Work, record
 from ringwork.fairness.plan import PrivacyPlan
 from ringwork.fairness.privacy import accounting
@@ -40,10 +42,18 @@ class Desk:
         clusters: int,
         cluster_people: int,
         cluster_sigma: float,
+        audience_still_s: int,
     ) -> None:
-        """``cluster_people``: met in a period, before their table of clusters is released."""
+        """``cluster_people``: met in a period, before their table of clusters is released.
+
+        ``audience_still_s``: an audience that has grown since is not measured yet.
+        """
         self._work = work
-        self._opening = Opening(work)
+        self._opening = Opening(
+            work,
+            Measuring(work, still_s=audience_still_s),
+            Modelling(work, still_s=audience_still_s),
+        )
         self._releasing = Releasing(work)
         self.controlling = Controlling(work, tables, cluster_sigma=cluster_sigma)
         self.controlled = work.enclave.controlled
@@ -78,12 +88,18 @@ class Desk:
         for one in live.values():
             if self.controlling.wants_step(one):
                 await self.controlling.step(one)
+            else:
+                self.controlling.hold(one)
         self.controlling.swap()
 
     # ---- flights --------------------------------------------------------------------------------
 
     async def _open(self, live: LiveAd) -> None:
-        """Open a flight for a new ad, or a new segment where its audience is another one."""
+        """Open a flight for a new ad; a new segment where its audience is another one.
+
+        So too where its segment had its last release, and the ad goes on: it was over, or its
+        audience was one that nobody was of.
+        """
         memory, now_us = self._work.memory, self._work.now_us()
         flight = memory.flights.ads.get(live.ad)
         is_new = flight is None or not flight.segments
@@ -93,10 +109,11 @@ class Desk:
             assert flight is not None
             opened = flight.open.opened
             tables = self._work.enclave.tables.sha256
-            if (opened.audience, opened.tables) == (live.audience, tables):
+            is_same = (opened.audience, opened.tables) == (live.audience, tables)
+            if is_same and not has_ended_early(flight):
                 return
-            if has_more(flight):  # what it reached belongs to the audience that it had
-                await self._releasing.release(live.ad)
+            if has_last(flight):  # what it reached belongs to the audience that it had
+                await self._releasing.release(live.ad, is_last=True)
         try:
             await self._opening.flight(live)
         except Refused as refused:
@@ -113,7 +130,7 @@ class Desk:
         if not flight.segments:
             return
         is_over = live is not None and live.is_over
-        if is_due(flight) or (is_over and has_more(flight)):
+        if is_due(flight) or (is_over and has_last(flight)):
             figures = await self._releasing.release(ad, is_last=is_over)
             if figures is None:
                 await self._hold(ad, "enclave-key")

@@ -55,6 +55,9 @@ class Contest(Struct, frozen=True, array_like=True, gc=False):
     is_left_alone: bool
     """The opportunity is of the control arm."""
     has_won: bool
+    impression_id: bytes = b""
+    """Of a place that it won: the impression is of this cluster, and of the control arm or not,
+    whoever is shown it. Empty where another platform sells it."""
 
 
 class SpecialAdsCompeted(Event, frozen=True, array_like=True):
@@ -130,6 +133,60 @@ class PersonShownAds(Event, frozen=True, array_like=True):
     """Of the plan: what is older is forgotten."""
 
 
+class AudienceSums(Struct, frozen=True, kw_only=True):
+    """The groups of an audience, by attribute, intersection, and the controlled ones crossed.
+
+    Each person adds ``unit`` to the groups (and unknown) of each: once, or once per impression.
+    """
+
+    unit: dict[str, int]
+    people: dict[str, list[int]]
+    impressions: dict[str, list[int]] = {}
+    """Empty where too few people were shown anything."""
+    people_sigma: float = 0.0
+    """Of the noise on ``people``, in units; 0: exact."""
+    impressions_sigma: float = 0.0
+    impressions_max: int = 1
+    """Of one person, in ``impressions``."""
+
+    def __repr__(self) -> str:
+        return "AudienceSums()"
+
+
+class AudienceMeasured(Event, frozen=True, array_like=True):
+    """Who is in an audience, with noise: drawn once for all ads that it is the audience of.
+
+    It holds for a window of the plan's days, counted from 1970 on, and for one set of tables.
+    """
+
+    TYPE: ClassVar[str] = "fairness_audience_measured"
+    RETENTION: ClassVar[str] = OF_FLIGHT
+    audience: Audience
+    window: int
+    key: str
+    """What the sums are of but for the window: audience, tables, groups, days."""
+    declared: FlightDeclared
+    charged: ReleaseCharged
+    sums: AudienceSums
+
+
+class ModelMeasured(Event, frozen=True, array_like=True):
+    """How the proxy blurs an attribute, with noise: drawn once for a window and set of tables."""
+
+    TYPE: ClassVar[str] = "fairness_model_measured"
+    RETENTION: ClassVar[str] = OF_FLIGHT
+    attribute: str
+    window: int
+    key: str
+    """What the sums are of but for the window: attribute, tables, groups, days."""
+    declared: FlightDeclared
+    charged: ReleaseCharged
+    unit: int
+    """What one person's posterior adds up to."""
+    sums: list[list[int]]
+    """Over people, of the products of two entries of the posterior: row i from (i, i) on."""
+
+
 class FlightOpened(Event, frozen=True, array_like=True):
     """An ad is measured from here on, for this audience; what its releases will cost is fixed."""
 
@@ -138,12 +195,17 @@ class FlightOpened(Event, frozen=True, array_like=True):
     declared: FlightDeclared
     audience: Audience
     crossed_ppb: tuple[int, ...]
-    """Eligible shares of the controlled attributes crossed."""
+    """Eligible shares of the controlled attributes crossed, as the audience's noisy sums say."""
     expected_impressions: int
     advertiser: str
     category: Category
     tables: str
     """Hash of the census tables that its vectors come from: never two of them in one segment."""
+    known: tuple[tuple[int, int], ...] = ()
+    """Of each controlled attribute: how many people's group is known, and of how many; as
+    ``crossed_ppb``, and of people of equal weight. Empty in flights of before there was noise."""
+    arm_ppm: int = 0
+    """Share of the ad's opportunities that is left alone."""
 
 
 class SumsReleased(Event, frozen=True, array_like=True):
@@ -196,6 +258,8 @@ EVENTS: tuple[type[Event], ...] = (
     PersonUndescribed,
     PersonClustered,
     PersonShownAds,
+    AudienceMeasured,
+    ModelMeasured,
     FlightOpened,
     SumsReleased,
     ClustersReleased,

@@ -19,27 +19,32 @@ from ringwork.fairness.delivery.events import (
     FlightOpened,
     PersonUndescribed,
     SpecialAdRegistered,
+    SpecialAdsCompeted,
     SpecialAdShown,
     SpecialAdSold,
     SumsReleased,
 )
-from ringwork.fairness.measure.caps import Caps
+from ringwork.fairness.measure.caps import DAY_US, Caps
 from ringwork.fairness.plan import PrivacyPlan
 from ringwork.fairness.records import Override, Release
 from ringwork.kernel.events import Event, Recorded
 
 SALES_MAX: Final = 200_000
-"""Sales whose impression has not come: the newest. A sale without one is of nobody who is known."""
+"""Sales whose impression has not come: the newest. An impression without one is of nobody who is
+known, and counts as steered."""
 IMPRESSIONS_MAX: Final = 1_000_000
 """Impressions that are remembered so that none counts twice: the newest."""
 WAITING_MAX: Final = 10_000
 """Impressions of an ad before its flight is opened; more are billed and enter no sum."""
+CELL_DAYS: Final = 3
+"""Days of which impressions per cluster are remembered: as long as they may enter a sum."""
 
 
 class Sale(Struct, frozen=True, array_like=True, gc=False):
-    """Whom an ad was sold for."""
+    """Where an ad was sold, and whom for."""
 
-    subject: bytes
+    subject: bytes | None
+    """None: somebody who may not be measured."""
     cluster: int
     is_left_alone: bool
 
@@ -51,13 +56,44 @@ class Reached(Struct, frozen=True, array_like=True, gc=False):
     """Of its event."""
     subject: bytes
     is_first_touch: bool
+    is_left_alone: bool = False
 
 
-class Arm(Struct, array_like=True):
-    """What became of the opportunities that were left alone, or of the others."""
+class Billed(Struct, array_like=True):
+    """Impressions, whoever was shown them."""
 
     impressions: int = 0
     spend_nanos: int = 0
+
+
+class LeftAlone(Struct, kw_only=True):
+    """The same of opportunities that the control arm left alone, and how they clump.
+
+    The arm is drawn by cluster and day, so its impressions are there or not there by cells of both:
+    ``squares`` is the sum over cells of impressions squared, of which the variance of a cluster
+    sample is made (Kish 1965, section 5.4).
+    """
+
+    impressions: int = 0
+    spend_nanos: int = 0
+    squares: int = 0
+    days: dict[int, dict[int, int]] = field(default_factory=dict)
+    """Day -> cluster -> impressions, of the newest days."""
+
+    def add(self, cluster: int, day: int, price_nanos: int) -> None:
+        """One impression more."""
+        self.impressions += 1
+        self.spend_nanos += price_nanos
+        newest = max(self.days, default=day)
+        if day <= newest - CELL_DAYS:
+            self.squares += 1  # a cell of its own: it cannot be told which of the old ones
+            return
+        for old in [one for one in self.days if one <= day - CELL_DAYS]:
+            del self.days[old]
+        cells = self.days.setdefault(day, {})
+        before = cells.get(cluster, 0)
+        cells[cluster] = before + 1
+        self.squares += 2 * before + 1
 
 
 class Waiting(Struct, frozen=True, array_like=True, gc=False):
@@ -66,6 +102,7 @@ class Waiting(Struct, frozen=True, array_like=True, gc=False):
     seq: int
     subject: bytes
     time_us: int
+    is_left_alone: bool = False
 
 
 class Segment(Struct, kw_only=True):
@@ -81,6 +118,8 @@ class Segment(Struct, kw_only=True):
     released_us: int = -1
     """End of its newest release."""
     late: int = 0
+    left_alone: LeftAlone = field(default_factory=LeftAlone)
+    """Of these impressions, those of the control arm."""
     values: list[list[int]] = field(default_factory=list)
     """Of each release."""
     increments: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -94,15 +133,15 @@ class Flight(Struct, kw_only=True):
     reached: list[Reached] = field(default_factory=list)
     """Since the newest release of the open segment."""
     waiting: list[Waiting] = field(default_factory=list)
-    unopened: Arm = field(default_factory=Arm)
-    """Billed before it was opened."""
-    arm: Arm = field(default_factory=Arm)
-    steered: Arm = field(default_factory=Arm)
+    unopened: Billed = field(default_factory=Billed)
+    """Before it was opened."""
+    unopened_left_alone: LeftAlone = field(default_factory=LeftAlone)
     released_us: int = 0
     """When the newest release was made; 0 where there is none."""
     override: Override | None = None
     """The newest one that holds; None where the controller decides."""
     is_final: bool = False
+    """The open segment had its last release: nothing more of it is counted. The ad may go on."""
 
     @property
     def open(self) -> Segment:
@@ -119,9 +158,10 @@ class Flights:
     """The fold."""
 
     name: ClassVar[str] = "fairness_flights"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     hears: ClassVar[tuple[type[Event], ...]] = (
         SpecialAdRegistered,
+        SpecialAdsCompeted,
         SpecialAdSold,
         SpecialAdShown,
         PersonUndescribed,
@@ -155,6 +195,8 @@ class Flights:
         match event:
             case SpecialAdRegistered():
                 self.registered[event.ad] = event
+            case SpecialAdsCompeted():
+                self._sell(event)
             case SpecialAdSold():
                 assert recorded.subject is not None
                 self.sales[event.impression_id] = Sale(
@@ -178,6 +220,13 @@ class Flights:
                 flight.open.released = release.impressions
                 flight.is_final = release.final
 
+    def _sell(self, event: SpecialAdsCompeted) -> None:
+        """Where the ads were sold; whom for, comes after it, of those who may be measured."""
+        for one in event.contests:
+            if one.impression_id:
+                self.sales[one.impression_id] = Sale(None, event.cluster, one.is_left_alone)
+        _bounded(self.sales, SALES_MAX)
+
     def _show(self, event: SpecialAdShown, subject: bytes | None, seq: int) -> None:
         self.sales.pop(event.impression_id, None)
         if event.impression_id in self._shown:
@@ -185,21 +234,24 @@ class Flights:
         self._shown[event.impression_id] = None
         _bounded(self._shown, IMPRESSIONS_MAX)
         flight = self.ads.setdefault(event.ad, Flight())
-        arm = flight.arm if event.is_left_alone else flight.steered
-        arm.impressions += 1
-        arm.spend_nanos += event.price_nanos
+        left_alone = flight.open.left_alone if flight.segments else flight.unopened_left_alone
+        if event.is_left_alone:
+            left_alone.add(event.cluster, event.time_us // DAY_US, event.price_nanos)
+        shown = None
+        if subject is not None:
+            shown = Waiting(seq, subject, event.time_us, event.is_left_alone)
         if not flight.segments:
             flight.unopened.impressions += 1
             flight.unopened.spend_nanos += event.price_nanos
-            if subject is not None and len(flight.waiting) < WAITING_MAX:
-                flight.waiting.append(Waiting(seq, subject, event.time_us))
+            if shown is not None and len(flight.waiting) < WAITING_MAX:
+                flight.waiting.append(shown)
             return
         segment = flight.open
         segment.impressions += 1
         segment.spend_nanos += event.price_nanos
         segment.late += event.time_us <= segment.released_us
-        if subject is not None and not flight.is_final:
-            self._reach(flight, event.ad, Waiting(seq, subject, event.time_us))
+        if shown is not None and not flight.is_final:
+            self._reach(flight, event.ad, shown)
 
     def _reach(self, flight: Flight, ad: str, shown: Waiting) -> None:
         declared = flight.open.opened.declared
@@ -211,7 +263,7 @@ class Flights:
             shown.time_us,
         )
         if counted.contributes:
-            reached = Reached(shown.seq, shown.subject, counted.is_first_touch)
+            reached = Reached(shown.seq, shown.subject, counted.is_first_touch, shown.is_left_alone)
             flight.reached.append(reached)
 
     def _open(self, event: FlightOpened, ts_us: int) -> None:
@@ -227,7 +279,8 @@ class Flights:
             flight.unopened.impressions,
             flight.unopened.spend_nanos,
         )
-        flight.unopened = Arm()
+        segment.left_alone = flight.unopened_left_alone
+        flight.unopened, flight.unopened_left_alone = Billed(), LeftAlone()
         for one in flight.waiting:
             self._reach(flight, ad, one)
         flight.waiting = []
@@ -243,7 +296,9 @@ class Flights:
 
     def _forget(self, subject: bytes) -> None:
         """What was sold and shown stays billed, and is of nobody from here on."""
-        self.sales = {id: one for id, one in self.sales.items() if one.subject != subject}
+        for id, one in self.sales.items():
+            if one.subject == subject:
+                self.sales[id] = msgspec.structs.replace(one, subject=None)
         for flight in self.ads.values():
             flight.reached = [one for one in flight.reached if one.subject != subject]
             flight.waiting = [one for one in flight.waiting if one.subject != subject]

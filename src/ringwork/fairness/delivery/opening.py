@@ -6,18 +6,18 @@ import asyncio
 from datetime import UTC, datetime
 
 from msgspec import UNSET
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from ringwork.fairness.coverage import report_of
 from ringwork.fairness.delivery.events import FlightOpened
-from ringwork.fairness.delivery.recent import DAY_US
+from ringwork.fairness.delivery.flights import privacy_of
+from ringwork.fairness.delivery.measuring import Measuring, Mix, terms_of
+from ringwork.fairness.delivery.modelling import Modelling
+from ringwork.fairness.delivery.modelling import terms_of as model_terms
 from ringwork.fairness.delivery.work import LiveAd, Work, record
-from ringwork.fairness.enclave import Mix
-from ringwork.fairness.flights import model_of
 from ringwork.fairness.measure import exact
-from ringwork.fairness.measure.confusion import implied_blur
-from ringwork.fairness.model import UNKNOWN
-from ringwork.fairness.plan import Plan
+from ringwork.fairness.model import PPM, UNKNOWN
+from ringwork.fairness.plan import Plan, PrivacyPlan
 from ringwork.fairness.privacy import accounting
 from ringwork.fairness.privacy.budget import FlightDeclared
 from ringwork.fairness.recompute import Recomputation
@@ -26,19 +26,15 @@ from ringwork.fairness.records import (
     AnyBody,
     Budget,
     Checkpoint,
+    CountedIn,
     Genesis,
-    Model,
     Prior,
     Tables,
 )
 from ringwork.fairness.records import Plan as PlanRecord
 from ringwork.fairness.trail import figures_of
-from ringwork.kernel.entropy import SeededEntropy
-from ringwork.kernel.errors import Refused
 from ringwork.kernel.journal import Command
 
-POOL_MIN = 100
-"""People from whom the proxy's blur is learned at least."""
 MONTHS = 4
 """Of a period, where the plan names none."""
 
@@ -53,7 +49,10 @@ def period_of(plan: Plan, now_us: int) -> str:
 
 
 def plan_record(work: Work, period: str) -> PlanRecord:
-    """What the log says of the plan: its intersections are attributes like the others."""
+    """What the log says of the plan: its intersections are attributes like the others.
+
+    Raises ConfigurationError without an accountant. What it says is remembered: seconds at first.
+    """
     plan = work.plan
     estimated = {name for name, one in plan.attributes.items() if one.measured != "declared"}
     groups, proxied = {}, []
@@ -75,14 +74,36 @@ def plan_record(work: Work, period: str) -> PlanRecord:
         cap=plan.privacy.contributions_max,
         kappa_ppm=plan.kappa_ppm,
         controlled=work.enclave.controlled,
+        eligible_epsilon_micro=_audience_epsilon_micro(work),
+        eligible_window_days=plan.eligible_window_days,
+        model_epsilon_micro=_models_epsilon_micro(plan, len(proxied)),
     )
+
+
+def _audience_epsilon_micro(work: Work) -> int:
+    """The dearer of the two ways to measure an audience; 0 without noise."""
+    both = (terms_of(work.plan, weighed=one) for one in (False, True))
+    costs = [accounting.cost(one, len(work.enclave.blocks)) for one in both if one is not None]
+    return max((one.replace_micro for one in costs), default=0)
+
+
+def _models_epsilon_micro(plan: Plan, attributes: int) -> int:
+    """Of the models of all estimated attributes; 0 without noise, or without any."""
+    privacy = model_terms(plan)
+    if privacy is None or not attributes:
+        return 0
+    return accounting.cost(privacy, attributes).replace_micro
 
 
 class Opening:
     """Records what releases need before them."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, measuring: Measuring, modelling: Modelling) -> None:
         self._work = work
+        self._measuring = measuring
+        self._modelling = modelling
+        self._due: set[str] = set()
+        """Attributes whose model is of before the newest period, plan or tables."""
 
     async def period(self) -> str:
         """Begin the log and the period where they have not begun; returns the period's name."""
@@ -104,16 +125,19 @@ class Opening:
                 name=tables.name, sha256=tables.sha256, rows=rows, demo_tables=tables.demo_tables
             )
             bodies.append(told)
-        plan = plan_record(work, name)
+        plan = await asyncio.to_thread(plan_record, work, name)
         if state.plan is not None and state.plan.period != name:
             await self._close_period(state.plan)
         # What is read back has lost the order of the attributes, which means nothing here.
         if state.plan is None or asdict(state.plan) != asdict(plan):
             bodies.append(plan)
-        for attribute in plan.estimated if bodies else _lacking(plan, state.models):
-            bodies += await self._model(attribute, name)
         if bodies:
+            self._due.update(plan.estimated)
+            bodies += self._priors(plan, name)
             await work.commit(lambda command: record(command, *bodies))
+        for attribute in plan.estimated:
+            if attribute in self._due or attribute not in state.models:
+                await self._model(attribute)
         return name
 
     async def _close_period(self, plan: PlanRecord) -> None:
@@ -131,45 +155,52 @@ class Opening:
 
         await work.commit(decide)
 
-    async def _model(self, attribute: str, period: str) -> list[AnyBody]:
-        """How the proxy blurs an attribute, and what its estimates are drawn towards.
-
-        Nothing where too few people are known, or the proxy tells its groups apart not at all.
-        """
-        work, state = self._work, self._work.memory.log.figures
+    def _priors(self, plan: PlanRecord, period: str) -> list[AnyBody]:
+        """What estimates are drawn towards before the ads of a period have told."""
         found: list[AnyBody] = []
-        pool = work.enclave.posteriors(attribute)
-        groups = pool.shape[1]
-        if attribute not in state.priors:
-            default = exact.default_prior(groups, work.plan.prior_deviation_ppm)
-            table = default.covariance_ppb
-            found.append(Prior(period=period, attribute=attribute, T_ppb=table, ads=0))
-        if len(pool) < POOL_MIN:
-            return found
-        drawn = SeededEntropy(work.entropy.take(32).hex())  # of its own: a thread takes from it
-        try:
-            blur = await asyncio.to_thread(implied_blur, pool, drawn)
-        except Refused:
-            return found
-        return [*found, model_of(attribute, blur)]
+        for attribute in plan.estimated:
+            if attribute not in self._work.memory.log.figures.priors:
+                groups = len(plan.attributes[attribute])
+                default = exact.default_prior(groups, self._work.plan.prior_deviation_ppm)
+                table = default.covariance_ppb
+                found.append(Prior(period=period, attribute=attribute, T_ppb=table, ads=0))
+        return found
 
-    async def flight(self, live: LiveAd) -> bool:
-        """Open an ad's flight, or a new segment of it; False where nothing can be measured.
+    async def _model(self, attribute: str) -> None:
+        """Record how the proxy blurs an attribute, where that is known."""
+        model = await self._modelling.model(attribute)
+        if model is not None:
+            await self._work.commit(lambda command: record(command, model))
+            self._due.discard(attribute)
 
-        Raises Refused (audience-empty, budget-exceeded), ConfigurationError without an accountant.
+    async def flight(self, live: LiveAd) -> None:
+        """Open an ad's flight, or a new segment of it, with what its audience was measured to be.
+
+        It keeps that mix for as long as the segment is open, whatever windows go by: its releases
+        are cumulative, and are held against one baseline. Raises Refused as ``Measuring.mix`` and
+        budget-exceeded, ConfigurationError without an accountant.
         """
         work = self._work
-        mix = work.enclave.mix(live.audience, day=work.now_us() // DAY_US)
-        privacy, vectors = work.plan.privacy, len(work.enclave.layout.blocks)
+        mix = await self._measuring.mix(live.audience)
+        privacy, vectors = self._terms(live), len(work.enclave.layout.blocks)
         await asyncio.to_thread(accounting.cost, privacy, vectors)  # remembered: it takes seconds
 
         def decide(command: Command) -> None:
             declared = work.memory.budgets.ledger.declare(live.ad, privacy=privacy, vectors=vectors)
-            command.record(self._opened(live, mix, declared))
-            record(command, _ad(live, mix, declared.segment), _budget(declared))
+            opened = self._opened(live, mix, declared)
+            command.record(opened)
+            record(command, _ad(opened, mix), _budget(declared))
 
         await work.commit(decide)
-        return True
+
+    def _terms(self, live: LiveAd) -> PrivacyPlan:
+        """The plan's, or those that the ad's first segment was opened with: it keeps them."""
+        flight, plan = self._work.memory.flights.ads.get(live.ad), self._work.plan
+        if flight is not None and flight.segments:
+            return privacy_of(flight)
+        if plan.control.control_arm_ppm in (0, PPM):  # nothing to tell apart, nothing to pay for
+            return replace(plan.privacy, arm_sigma=None)
+        return plan.privacy
 
     def _opened(self, live: LiveAd, mix: Mix, declared: FlightDeclared) -> FlightOpened:
         return FlightOpened(
@@ -180,6 +211,8 @@ class Opening:
             live.advertiser,
             live.category,
             self._work.enclave.tables.sha256,
+            mix.known,
+            self._work.plan.control.control_arm_ppm,
         )
 
 
@@ -199,18 +232,23 @@ def _closing(state: Recomputation, plan: PlanRecord) -> list[AnyBody]:
     return [*bodies, report_of(state, plan)]
 
 
-def _lacking(plan: PlanRecord, models: dict[str, Model]) -> list[str]:
-    return [one for one in plan.estimated if one not in models]
-
-
-def _ad(live: LiveAd, mix: Mix, segment: int) -> Ad:
+def _ad(opened: FlightOpened, mix: Mix) -> Ad:
     return Ad(
-        ad=live.ad,
-        category=live.category,
-        advertiser=live.advertiser,
-        segment=segment,
+        ad=opened.declared.ad,
+        category=opened.category,
+        advertiser=opened.advertiser,
+        segment=opened.declared.segment,
         eligible=mix.eligible,
+        arm_ppm=opened.arm_ppm,
+        counted_in=_counted_in(opened.declared.privacy),
     )
+
+
+def _counted_in(privacy: PrivacyPlan) -> CountedIn:
+    """What one contribution is: a person, a day of one, or no more than one of some impressions."""
+    if privacy.contributions_max > 1:
+        return "capped impressions"
+    return "person-days" if privacy.unit == "person-ad-day" else "people"
 
 
 def _budget(declared: FlightDeclared) -> Budget:
@@ -223,4 +261,5 @@ def _budget(declared: FlightDeclared) -> Budget:
         delta=cost.delta,
         epsilon_add_remove_micro=cost.add_remove_micro,
         people_sigma=UNSET if privacy.people_sigma is None else str(privacy.people_sigma),
+        arm_sigma=UNSET if privacy.arm_sigma is None else str(privacy.arm_sigma),
     )

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from ringwork.fairness.delivery.events import SumsReleased
 from ringwork.fairness.delivery.flights import Flight, Segment
@@ -46,6 +46,8 @@ class Exact(Struct, frozen=True, array_like=True):
     increment: list[int]
     first_touches: list[int]
     """Over people who are new to the segment."""
+    left_alone: list[int] = []
+    """The control arm's part of the increment."""
 
     def __repr__(self) -> str:
         return "Exact()"
@@ -56,36 +58,65 @@ class _Counted(Struct, frozen=True, kw_only=True):
 
     stream: ContinualSum
     exact: Exact
-    people: list[int] | None
+    people: list[int] | None = None
     """Over all people of the segment; None where they are not released."""
     people_sigma: Fraction = Fraction(0)
+    left_alone: list[int] | None = None
+    """Of all of the segment; None where it is not released."""
+    arm_sigma: Fraction = Fraction(0)
 
 
-def due_at(releases: int, expected_impressions: int, episodes: int) -> int | None:
-    """Impressions of a segment at which its next release is due; None after the last one."""
+def due_at(released: int, releases: int, expected_impressions: int, episodes: int) -> int | None:
+    """Impressions of a segment at which its next release is due; None after the last one.
+
+    ``released``: impressions that the newest of its ``releases`` is of. A batch may pass several
+    thresholds at once: the release after it stands for them all, and those that it saved are spread
+    over the rest of the forecast with the others.
+
+    >>> due_at(120, 3, 10_000, 64), due_at(122, 1, 10_000, 64)
+    (314, 310)
+    """
     if releases >= episodes:
         return None
-    if releases < len(FIRST_EPISODES):
-        return FIRST_EPISODES[releases]
-    rest = max(expected_impressions * HEADROOM_PERCENT // 100 - FIRST_EPISODES[-1], 0)
-    every = max(rest // max(episodes - len(FIRST_EPISODES), 1), EPISODE_MIN)
-    return FIRST_EPISODES[-1] + (releases - len(FIRST_EPISODES) + 1) * every
+    for first in FIRST_EPISODES:
+        if released < first and releases < episodes - 1:  # the last one is of all the flight
+            return first
+    rest = expected_impressions * HEADROOM_PERCENT // 100 - released
+    return released + max(rest // (episodes - releases), EPISODE_MIN)
+
+
+def next_at(flight: Flight) -> int | None:
+    """Impressions of the open segment that its next release waits for; None after its last one."""
+    segment, opened = flight.open, flight.open.opened
+    if flight.is_final:
+        return None
+    episodes = opened.declared.privacy.episodes
+    return due_at(segment.released, flight.releases, opened.expected_impressions, episodes)
 
 
 def is_due(flight: Flight) -> bool:
     """Whether an ad has as many impressions as its next release waits for."""
-    segment = flight.open
-    opened = segment.opened
-    at = due_at(flight.releases, opened.expected_impressions, opened.declared.privacy.episodes)
-    return not flight.is_final and at is not None and segment.impressions >= at
+    at = next_at(flight)
+    return at is not None and flight.open.impressions >= at
 
 
-def has_more(flight: Flight) -> bool:
-    """Whether a release can still be made, and there are impressions that are in none."""
-    segment = flight.open
-    released = flight.releases
-    most = segment.opened.declared.privacy.episodes
-    return not flight.is_final and released < most and segment.impressions > segment.released
+def has_last(flight: Flight) -> bool:
+    """Whether a segment that ends now has a last release to make.
+
+    Of impressions that are in none, or of the sums over people, which come with the last one: an ad
+    has figures by people only if each of its segments with a release has these sums. None where
+    nobody was shown the ad in it, or where all its releases are made: the last had them.
+    """
+    segment, privacy = flight.open, flight.open.opened.declared.privacy
+    if flight.is_final or flight.releases >= privacy.episodes:
+        return False
+    lacks_people = flight.releases > 0 and privacy.people_sigma is not None
+    return lacks_people or segment.impressions > segment.released
+
+
+def has_ended_early(flight: Flight) -> bool:
+    """Whether a segment had its last release with some left: what is shown after is in none."""
+    return flight.is_final and flight.releases < flight.open.opened.declared.privacy.episodes
 
 
 class Releasing:
@@ -97,7 +128,8 @@ class Releasing:
     async def release(self, ad: str, *, is_last: bool = False) -> list[Figure] | None:
         """The next release of an ad's open segment, with its figures, durable.
 
-        None where the enclave's key is gone: what was counted before cannot be gone on with.
+        ``is_last``: the segment ends with it, so that its sums over people come too. None where the
+        enclave's key is gone: what was counted before cannot be gone on with.
         """
         work, flight = self._work, self._work.memory.flights.ads[ad]
         segment = flight.open
@@ -107,19 +139,30 @@ class Releasing:
             return None
         until_seq = work.journal.seq
         reached = [one for one in flight.reached if one.seq <= until_seq]
-        exact = Exact(work.enclave.sums(reached), work.enclave.sums(reached, first_touches=True))
-        people, people_sigma = None, Fraction(0)
-        is_final = is_last or episode == privacy.episodes
-        if is_final and privacy.people_sigma is not None:
-            people_sigma = Fraction(str(privacy.people_sigma))
-            touched = [one.first_touches for one in (*before, exact)]
-            people = [sum(column) for column in zip(*touched, strict=True)]
-        counted = _Counted(
-            stream=self._stream(segment, before),
-            exact=exact,
-            people=people,
-            people_sigma=people_sigma,
+        exact = Exact(
+            work.enclave.sums(reached),
+            work.enclave.sums(reached, first_touches=True),
+            work.enclave.sums([one for one in reached if one.is_left_alone]),
         )
+        counted = _Counted(stream=self._stream(segment, before), exact=exact)
+        is_final = is_last or episode == privacy.episodes
+        has_arm = False
+        if is_final and privacy.people_sigma is not None:
+            counted = msgspec.structs.replace(
+                counted,
+                people=_total([one.first_touches for one in (*before, exact)]),
+                people_sigma=Fraction(str(privacy.people_sigma)),
+            )
+        # A share that was changed while the flight ran would weigh back nothing.
+        same_share = segment.opened.arm_ppm == work.plan.control.control_arm_ppm
+        if is_final and privacy.arm_sigma is not None and same_share:
+            has_arm = True
+            counted = msgspec.structs.replace(
+                counted,
+                left_alone=_total([one.left_alone for one in (*before, exact)]),
+                arm_sigma=Fraction(str(privacy.arm_sigma)),
+            )
+        arm = segment.left_alone
         release = Release(
             ad=ad,
             episode=sum(len(one.values) for one in flight.segments) + 1,
@@ -128,6 +171,9 @@ class Releasing:
             spend_nanos=segment.spend_nanos,
             sums={},
             unit={},
+            arm_impressions=arm.impressions if has_arm else UNSET,
+            arm_spend_nanos=arm.spend_nanos if has_arm else UNSET,
+            arm_squares=arm.squares if has_arm else UNSET,
         )
         state = work.memory.log.figures.of_ad(ad)
         drawn = await asyncio.to_thread(self._drawn, counted, release, state)
@@ -198,6 +244,13 @@ class Releasing:
                 people=layout.counted(people),
                 people_sums={one.attribute: tuple(people[one.start : one.stop]) for one in blocks},
             )
+        if counted.left_alone is not None:
+            arm = self._with_noise(counted.left_alone, counted.arm_sigma)
+            release = msgspec.structs.replace(
+                release,
+                arm_counted=layout.counted(arm),
+                arm_sums={one.attribute: tuple(arm[one.start : one.stop]) for one in blocks},
+            )
         wrong = state.apply(release)
         assert not wrong, wrong
         return Drawn(
@@ -206,12 +259,16 @@ class Releasing:
             figures=figures_of(state, release.ad),
         )
 
-    def _with_noise(self, people: list[int], sigma: Fraction) -> list[int]:
-        """Sums over people: released once, with noise of their own."""
-        layout, out = self._work.enclave.layout, list(people)
+    def _with_noise(self, sums: list[int], sigma: Fraction) -> list[int]:
+        """Sums that are released once, with noise of their own."""
+        layout, out = self._work.enclave.layout, list(sums)
         for block in layout.blocks:
             size = block.stop - block.start
             drawn = self._work.pool.discrete_gaussian(sigma * block.unit, size=size)
             for at, noise in zip(range(block.start, block.stop), drawn.tolist(), strict=True):
                 out[at] += noise
         return out
+
+
+def _total(increments: Sequence[Sequence[int]]) -> list[int]:
+    return [sum(column) for column in zip(*increments, strict=True)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from msgspec.structs import replace
 
 from ringwork.fairness.control.model import AdContext, Floats, Release, Traffic, records, spans
 from ringwork.fairness.control.model import Shift as ControlShift
@@ -58,9 +59,12 @@ def _part(
     """Deviation, deviation as it was seen, and covariance of one attribute."""
     assert state.plan is not None
     try:
-        segments = measured(state.observed(ad, attribute))
+        observed = state.observed(ad, attribute)
     except LookupError:
         return None
+    # Of the eligible shares a controller is told apart (``AdContext.eligible_covariance``): their
+    # error is the same in every release, and no further impression makes it smaller.
+    segments = measured([replace(one, eligible_noise_ppb=0) for one in observed])
     if not segments:
         return None
     seen = np.array([float(one) for one in deviation(segments)])

@@ -77,10 +77,17 @@ class AdView(Struct, frozen=True, kw_only=True):
     """Why nothing is measured, where that is so."""
 
 
+def unmeasured(memory: FairnessMemory, desk: Desk, ad: str) -> str:
+    """Why nothing is measured of an ad now; empty where it is, or nothing is known of it."""
+    flights = memory.flights
+    is_new = ad in flights.registered and ad not in flights.ads
+    return desk.unmeasured.get(ad, NOT_YET if is_new else "")
+
+
 def view_of(memory: FairnessMemory, desk: Desk, ad: str) -> AdView | None:
     """None for an ad that nothing is known of."""
     flight, told = memory.flights.ads.get(ad), memory.flights.registered.get(ad)
-    reason = desk.unmeasured.get(ad, "" if flight is not None or told is None else NOT_YET)
+    reason = unmeasured(memory, desk, ad)
     if flight is None and not reason:
         return None
     release, control = memory.log.release(ad), memory.log.control(ad)

@@ -56,9 +56,12 @@ class Caps:
     ) -> Counted:
         """Whether an impression of the person counts now; remembers that it did."""
         known = self._ads.setdefault(ad, _Ad())
-        if not self._contributes(privacy, known, person, time_us):
-            return Counted(False, False)
-        return Counted(True, self._is_first_touch(privacy, known, segment, person))
+        contribution = self._contribution(privacy, known, person, time_us)
+        # Of a unit's contributions the first one alone may be a first touch. A day in which the
+        # audience changed would else be in the sums over people of both segments, and an ad cost
+        # more than its dearest one (``privacy.budget``). Its person is new there the next day.
+        is_first = contribution == 1 and self._is_first_touch(privacy, known, segment, person)
+        return Counted(contribution > 0, is_first)
 
     def forget(self, ad: str) -> None:
         """A flight has ended: nothing of it is remembered, and no more of it may be counted."""
@@ -86,26 +89,26 @@ class Caps:
         }
         self._units = sum(len(people) for ad in self._ads.values() for people in ad.units.values())
 
-    def _contributes(self, privacy: PrivacyPlan, ad: _Ad, person: bytes, time_us: int) -> bool:
-        """Whether its unit may still contribute, and remembers that it did."""
+    def _contribution(self, privacy: PrivacyPlan, ad: _Ad, person: bytes, time_us: int) -> int:
+        """The how-manieth contribution of its unit it is, and remembers it; 0 for none."""
         day = 0
         if privacy.unit == "person-ad-day":
             day = time_us // DAY_US
             newest = max(ad.units, default=day)
             if day <= newest - DAYS_KEPT:
-                return False
+                return 0
             for old in [one for one in ad.units if one <= day - DAYS_KEPT]:
                 self._units -= len(ad.units.pop(old))
         units = ad.units.setdefault(day, {})
         given = units.get(person, 0)
         if given >= privacy.contributions_max:
-            return False
+            return 0
         if given == 0:
             if self._units >= self._units_max:
-                return False
+                return 0
             self._units += 1
         units[person] = given + 1
-        return True
+        return given + 1
 
     def _is_first_touch(self, privacy: PrivacyPlan, ad: _Ad, segment: int, person: bytes) -> bool:
         """Whether the person is new to the ad, or to its segment where the unit is a day.

@@ -17,6 +17,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from ringwork.fairness.measure.draws import DRAWS_SHA256
+from ringwork.fairness.measure.moments import Moments, learned
 from ringwork.fairness.measure.observed import INVERSE_COVARIANCE_UNIT, Blur, Source, Table
 from ringwork.fairness.model import PPB, Partition
 from ringwork.kernel.errors import Refused
@@ -31,7 +32,10 @@ SHARE_MIN: Final = 0.01
 """A group below this share of the pool is merged into the last one."""
 CONDITION_MAX: Final = 1e6
 """Beyond it an inverse is rounding alone; from 50 on there is an interval and no point."""
+TOLD_MIN: Final = 3.0
+"""Times its noise: below it, what tells two groups apart might be noise alone."""
 _LARGEST: Final = 2**53 - 1
+_ALIKE: Final = "expected posteriors that differ between groups: merge some of them"
 
 
 class Merged(Struct, frozen=True, kw_only=True):
@@ -123,6 +127,52 @@ def implied_blur(pool: Floats, entropy: Entropy, *, bootstraps: int = BOOTSTRAPS
     return _blur(pool, learn, _resamples(len(pool), entropy, bootstraps), "implied", len(pool))
 
 
+def gram(rows: NDArray[np.integer[Any]], possible: NDArray[np.bool_]) -> list[list[int]]:
+    """The upper triangle of sum_u r_u r_u^T of whole numbers [n, K], as ``Moments.sums`` has it.
+
+    ``possible`` [K, K]: pairs of groups that one person can have. Column by column and in integers:
+    exact, and no BLAS, whose threads requests would wait for.
+    """
+    columns = [np.ascontiguousarray(one, np.int64) for one in rows.T]
+    size = len(columns)
+    return [
+        [int(columns[i] @ columns[j]) if possible[i, j] else 0 for j in range(i, size)]
+        for i in range(size)
+    ]
+
+
+def moments_blur(moments: Moments) -> Blur:
+    """The blur of a pool of which the moments alone are known, with noise.
+
+    M is similar to the symmetric A = D^-1/2 S D^-1/2, D the sums of S's rows, so what tells groups
+    apart is A's smallest eigenvalue v^T A v. Noise of ``sigma`` moves it by sigma |D^-1/2 v|^2, and
+    it must be ``TOLD_MIN`` times that. Decided on what was released: it tells nothing more.
+    Raises Refused: blur-unusable.
+    """
+    found = learned(moments)
+    if found is None:
+        raise _unusable(_ALIKE)
+    counts = np.array(moments.matrix())
+    root = 1 / np.sqrt(counts.sum(1))
+    values, vectors = np.linalg.eigh(counts * np.outer(root, root))
+    noise = float(moments.sigma) * np.square(root * vectors[:, 0]).sum()
+    condition = float(np.linalg.cond(counts / counts.sum(1, keepdims=True)))
+    if not condition <= CONDITION_MAX:
+        raise _unusable(_ALIKE)
+    if values[0] < TOLD_MIN * noise:
+        raise _unusable("expected more people: noise hides what tells their groups apart")
+    return Blur(
+        matrix_ppb=found.matrix_ppb,
+        inverse_ppb=found.inverse_ppb,
+        within_ppb=found.within_ppb,
+        inverse_covariance=found.inverse_covariance,
+        pool_size=found.pool_size,
+        source="implied",
+        condition_milli=round(condition * 1000),
+        draws_sha256=DRAWS_SHA256,
+    )
+
+
 def survey_blur(
     answers: Floats,
     group: NDArray[np.int64],
@@ -163,7 +213,7 @@ def _blur(
     matrix = learn(None)
     condition = float(np.linalg.cond(matrix))
     if not condition <= CONDITION_MAX:
-        raise _unusable("expected posteriors that differ between groups: merge some of them")
+        raise _unusable(_ALIKE)
     inverses, lacking = [], 0
     for weight in resamples:
         with np.errstate(divide="ignore", invalid="ignore"):  # a group that was not drawn

@@ -6,6 +6,8 @@ window (what the delivery system would have had to choose from); by people, once
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import ceil
 from typing import Final, Literal
 
 import numpy as np
@@ -20,6 +22,10 @@ Integers = NDArray[np.int64]
 
 _SURE: Final = 1e-9
 """Of a group's sum: below it, nobody."""
+NOISE_MAX: Final = 0.1
+"""Standard deviation of the noise on a share, from which on the share says nothing."""
+_RAKED: Final = 1000
+"""Rounds at most: a dozen where attributes hardly hang together, hundreds where cells are empty."""
 
 
 class Eligible(Struct, frozen=True, kw_only=True):
@@ -44,13 +50,6 @@ def recent_impressions(
     """
     inside = (day > today - window_days) & (day <= today)
     return np.asarray(np.bincount(person[inside], minlength=people), dtype=np.int64)
-
-
-def effective_people(recent: Integers) -> float:
-    """How many people of equal weight would say as much: (sum w)^2 / sum w^2 (Kish 1965)."""
-    weight = recent.astype(np.float64)
-    squares = float(weight @ weight)
-    return float(weight.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
 def eligible(vectors: Floats, recent: Integers | None = None) -> Eligible:
@@ -78,6 +77,53 @@ def eligible(vectors: Floats, recent: Integers | None = None) -> Eligible:
         unknown=len(vectors) - count,
         by=by,
     )
+
+
+def noisy_shares(sums: Sequence[int], *, noise: float) -> tuple[tuple[int, ...], int] | None:
+    """Shares of sums by group, and the noise of each (standard deviation) as a share; in 1e-9.
+
+    Below zero noise has taken nobody. None where nobody is left, or the noise is more than
+    ``NOISE_MAX`` of them all: decided on what was released, so that it tells nothing more.
+    """
+    known = np.maximum(np.array(sums, np.float64), 0.0)
+    total = float(known.sum())
+    if total <= 0 or noise > NOISE_MAX * total:
+        return None
+    return in_ppb(known), ceil(noise / total * PPB)
+
+
+def noise_covariance(shares: Floats, noise: float) -> Floats:
+    """[K, K] of shares e = x / sum x around those without noise: s^2 (I - e 1^T)(I - 1 e^T).
+
+    ``noise``: s, as ``noisy_shares`` says it. To first order in it.
+    """
+    tilt = np.eye(len(shares)) - np.outer(shares, np.ones(len(shares)))
+    return np.asarray(noise * noise * (tilt @ tilt.T))
+
+
+def raked(crossed: Floats, margins: Sequence[Floats]) -> Floats:
+    """Shares of crossed groups with the margins that are known better (Deming, Stephan 1940).
+
+    ``crossed`` [K1, K2, ...]: not negative, not all zero; ``margins`` [Ki]. A cell that noise took
+    everybody from gets a thousandth of what independence would give it, so that every margin can be
+    met.
+    """
+    found = np.maximum(crossed / crossed.sum(), 0.0)
+    independent: Floats = np.ones(())
+    for margin in margins:
+        independent = np.multiply.outer(independent, margin)
+    found = np.maximum(found, independent / 1000)
+    for _ in range(_RAKED):
+        off = 0.0
+        for axis, margin in enumerate(margins):
+            others = tuple(one for one in range(found.ndim) if one != axis)
+            seen = found.sum(axis=others, keepdims=True)
+            wanted = margin.reshape(seen.shape)
+            off = max(off, float(np.abs(seen - wanted).max()))
+            found = found * np.divide(wanted, seen, out=np.zeros_like(seen), where=seen > 0)
+        if off < _SURE:
+            break
+    return np.asarray(found)
 
 
 def told_covariance(shares: Floats, *, told: float, people: float) -> Floats:

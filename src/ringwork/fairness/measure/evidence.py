@@ -53,7 +53,11 @@ def measured_ads(observed_ads: Sequence[Observed], blur: Blur) -> dict[str, Segm
 def noise(
     segments: Segments, blur: Evidence | None, kappa: float, *, sampling: bool = False
 ) -> Matrix:
-    """Covariance of the delivered shares around their expectation, given who was reached."""
+    """Covariance of delivered minus eligible shares, given who was reached.
+
+    Segments whose audience was measured once have the same noise in their eligible shares, so their
+    weights add up before they are squared.
+    """
     total = sum(one.impressions for one, _ in segments)
     out = identity(len(segments[0][0].eligible_ppb), 0.0)
     for one, found in segments:
@@ -65,7 +69,34 @@ def noise(
             spread = added(spread, scaled(drawn(delivered), 1.0 / float(found.people)))
         weight = one.impressions / total
         out = added(out, scaled(spread, weight * weight))
+    for (eligible, noise_ppb), impressions in measured_once(segments).items():
+        weight = impressions / total
+        spread = _of_eligible([share / PPB for share in eligible], noise_ppb / PPB)
+        out = added(out, scaled(spread, weight * weight))
     return out
+
+
+def measured_once(segments: Segments) -> dict[tuple[tuple[int, ...], int], int]:
+    """Impressions by eligible shares and their noise, where there is noise.
+
+    Equal to 1e-9 in every group and noisy: one release, since two would not agree.
+    """
+    found: dict[tuple[tuple[int, ...], int], int] = {}
+    for one, _ in segments:
+        if one.eligible_noise_ppb:
+            key = one.eligible_ppb, one.eligible_noise_ppb
+            found[key] = found.get(key, 0) + one.impressions
+    return found
+
+
+def _of_eligible(shares: Row, error: float) -> Matrix:
+    """s^2 (I - e 1^T)(I - 1 e^T): shares e = x / sum x, the error of each x being s sum x."""
+    variance = error * error
+    size = len(shares)
+    return [
+        [variance * ((1.0 if i == j else 0.0) - a - b + size * a * b) for j, b in enumerate(shares)]
+        for i, a in enumerate(shares)
+    ]
 
 
 def drawn(chances: Row) -> Matrix:

@@ -127,6 +127,10 @@ class Ingest:
         self._privacy = privacy
         self._ids = _Admissions(1, expected)
         self._units = _Admissions(privacy.contributions_max, expected)
+        self._firsts = None
+        """Of each unit the first contribution, where it may have more and touch two segments."""
+        if privacy.unit == "person-ad-day" and privacy.contributions_max > 1:
+            self._firsts = _Admissions(1, expected)
         self._touches = _Admissions(1, expected)
         self._has_zero_id = False
         self._open = np.zeros((2, lines, padded), np.int32)
@@ -211,12 +215,15 @@ class Ingest:
         person = people.astype(np.uint64) << np.uint64(33)
         of_ad = person | (self._ad_of[lines].astype(np.uint64) << np.uint64(13)) | np.uint64(1)
         is_counted = is_new.copy()
-        self._units.admit(of_ad + days.astype(np.uint64) if is_daily else of_ad, is_counted)
-        # See Meter: a first touch is of the segment where the unit is a day, else of the ad.
+        units = of_ad + days.astype(np.uint64) if is_daily else of_ad
+        self._units.admit(units, is_counted)
+        # See Caps: a first touch is of the segment where the unit is a day, else of the ad.
         touched = of_ad
         if is_daily:
             touched = person | (lines.astype(np.uint64) << np.uint64(13)) | np.uint64(1)
         is_first = is_counted.copy()
+        if self._firsts is not None:
+            self._firsts.admit(units, is_first)
         self._touches.admit(touched, is_first)
         if self._pending + len(ids) > _FLUSH:
             self._flush()

@@ -71,6 +71,8 @@ class Observed(Struct, frozen=True, kw_only=True):
     """Unique people behind the impressions, as released; 0: not said, each is one of its own."""
     impressions_noise_variance: int = 0
     """The same of ``impressions``, in 1e-6 of an impression squared; 0 where they are billed."""
+    eligible_noise_ppb: int = 0
+    """Standard deviation of the noise on one eligible group, as a share of all; 0: none."""
 
     @property
     def has_unknown(self) -> bool:
@@ -84,8 +86,8 @@ class Observed(Struct, frozen=True, kw_only=True):
                 f"ad {self.ad}: expected sums of {groups} groups (and unknown), "
                 f"got {len(self.sums)} sums"
             )
-        if self.unit < 1 or self.impressions < 0 or self.noise_variance < 0:
-            raise ValueError(f"ad {self.ad}: expected a unit >= 1, impressions and variance >= 0")
+        if self.unit < 1 or min(self.impressions, self.noise_variance, self.eligible_noise_ppb) < 0:
+            raise ValueError(f"ad {self.ad}: expected a unit >= 1, impressions and noise >= 0")
 
 
 class Shares(Struct, frozen=True):

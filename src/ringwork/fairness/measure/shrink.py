@@ -99,8 +99,24 @@ class _Sums:
         self.impressions = impressions[keep]
         self.unit = unit[keep]
         self.buckets = buckets[keep]
+        self.eligible_weight, self.eligible_noise = self._measured_once(observed, keep)
         noise = [(one.noise_variance, one.impressions_noise_variance) for one in observed]
         self.noise = np.array(noise, dtype=float).reshape(-1, 2)[keep] / NOISE_UNIT
+
+    def _measured_once(
+        self, observed: Sequence[Observed], keep: NDArray[np.bool_]
+    ) -> tuple[Floats, Floats]:
+        """[S] impressions, and standard deviation of the noise, of an audience measured once.
+
+        On the first of its segments; see ``evidence.measured_once``.
+        """
+        kept = [one for one, is_kept in zip(observed, keep, strict=True) if is_kept]
+        first: dict[tuple[str, tuple[int, ...], int], int] = {}
+        impressions = np.zeros(len(kept))
+        for at, one in enumerate(kept):
+            key = one.ad, one.eligible_ppb, one.eligible_noise_ppb
+            impressions[first.setdefault(key, at)] += one.impressions
+        return impressions, np.array([one.eligible_noise_ppb for one in kept]) / PPB
 
 
 def evidence(sums: _Sums, blur: Blur, kappa: float) -> tuple[Floats, Floats]:
@@ -116,6 +132,7 @@ def evidence(sums: _Sums, blur: Blur, kappa: float) -> tuple[Floats, Floats]:
     noise = np.zeros((count, size, size))
     of_one = _privacy(sums) + _within(sums, blur, kappa) / sums.people[:, None, None]
     np.add.at(noise, sums.row, (weight**2)[:, None, None] * of_one)
+    np.add.at(noise, sums.row, _of_eligible(sums, total))
     unknown = np.array(blur.inverse_covariance, dtype=float).reshape(size, size, size, size)
     unknown = np.einsum("ikjl,ka,lb->ijab", unknown / INVERSE_COVARIANCE_UNIT, basis, basis)
     unknown = (unknown + unknown.transpose(0, 1, 3, 2)) / 2
@@ -153,6 +170,15 @@ def _privacy(sums: _Sums) -> Floats:
     of_count = sums.noise[:, 1] / sums.known**2
     tilted = tilt[:, :, None] * tilt[:, None, :]
     return np.asarray(of_sum[:, None, None] * of_one + of_count[:, None, None] * tilted)
+
+
+def _of_eligible(sums: _Sums, total: NDArray[np.generic]) -> Floats:
+    """[S, K, K] of the eligible shares, weighted as the segments that share them."""
+    shares, groups = sums.eligible, sums.eligible.shape[1]
+    spread = np.eye(groups) - shares[:, :, None] - shares[:, None, :]
+    spread = spread + groups * shares[:, :, None] * shares[:, None, :]
+    weight = (sums.eligible_weight / total[sums.row] * sums.eligible_noise) ** 2
+    return np.asarray(weight[:, None, None] * spread)
 
 
 def _within(sums: _Sums, blur: Blur, kappa: float) -> Floats:

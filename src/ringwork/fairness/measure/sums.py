@@ -105,6 +105,19 @@ class Layout(Struct, frozen=True, kw_only=True):
         """Per sum: what one person adds to its block."""
         return tuple(block.unit for block in self.blocks for _ in block.groups)
 
+    def together(self, block: Block) -> NDArray[np.bool_]:
+        """[K, K] whether one vector may have both of two of a block's groups, unknown left out.
+
+        Not where they differ in a declared part: that is one-hot.
+        """
+        parts = [one for name in block.of for one in self.partitions if one.attribute == name]
+        cells = list(product(*(one.groups for one in parts)))
+        declared = [
+            tuple(group for group, one in zip(cell, parts, strict=True) if not one.is_estimated)
+            for cell in cells
+        ]
+        return np.array([[one == other for other in declared] for one in declared])
+
     def rows(
         self,
         declared: Mapping[str, NDArray[np.integer]],

@@ -53,8 +53,9 @@ def multiplier(
     """Noise over sensitivity of a flight, after ``releases`` of its episodes (default: all).
 
     Squared distances add up over independent noises: ``vectors`` sums of impressions at c
-    contributions and the column norm of the episodes, and the sums over people at one contribution,
-    which are released with the last episode.
+    contributions and the column norm of the episodes, and with the last episode the sums over
+    people at one contribution and the control arm's at c: a unit lies in the arm or outside it,
+    and pays as if it lay in it.
     """
     steps = privacy.episodes if releases is None else releases
     assert 1 <= steps <= privacy.episodes
@@ -62,6 +63,8 @@ def multiplier(
     spent = moved * (privacy.contributions_max * column_norm(steps) / privacy.sigma) ** 2
     if privacy.people_sigma is not None and steps == privacy.episodes:
         spent += moved / privacy.people_sigma**2
+    if privacy.arm_sigma is not None and steps == privacy.episodes:
+        spent += moved * (privacy.contributions_max / privacy.arm_sigma) ** 2
     return 1 / sqrt(spent)
 
 

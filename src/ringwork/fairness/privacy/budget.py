@@ -9,7 +9,9 @@ no accountant: the facts carry the figures.
 Segments of one ad share its terms, and the cap on contributions is kept across them: a unit that
 gave all it may to one has nothing left for another. What it loses is then at most one segment's
 cost (with c_1 + c_2 <= c, c_1**2 + c_2**2 <= c**2), so an ad costs the maximum of its segments, not
-their sum. Different ads are different units, and what a person loses who saw several is composed
+their sum. That holds for the sums over people too, one of which every segment ends with: a unit is
+in those of one segment, once (``measure.caps``), and the segment that ends has paid for them.
+Different ads are different units, and what a person loses who saw several is composed
 (``overall``).
 """
 
@@ -64,7 +66,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     declared_micro: int
     """Of any of its segments: their terms are the same."""
     spent_micro: int
-    """Of the segment with the most releases."""
+    """Of the segment that cost the most."""
     releases: int
     """Over all segments."""
     releases_left: int
@@ -80,6 +82,11 @@ class _Flight(Struct):
     declared: FlightDeclared
     releases: int = 0
     spent: Cost | None = None
+
+    @property
+    def paid(self) -> int:
+        """Releases that it has paid for: all of them once its last one is made, however early."""
+        return self.declared.privacy.episodes if self.spent == self.declared.cost else self.releases
 
 
 def _price(privacy: PrivacyPlan, vectors: int, releases: int) -> Cost:
@@ -134,7 +141,7 @@ class BudgetLedger:
     def charge(self, ad: str, *, is_last: bool = False) -> ReleaseCharged:
         """The charge of the next release of an ad's newest segment.
 
-        ``is_last``: the flight ends with it, and with it come the sums over people, so it is
+        ``is_last``: the segment ends with it, and with it come the sums over people, so it is
         charged all that was declared.
 
         Refused: budget-spent where all that was declared is released; NotFound for an ad that
@@ -198,17 +205,17 @@ class BudgetLedger:
 
         Composed by the accountant, at ``delta`` for all of it together: seconds for many ads.
         """
-        dearest = [max(flights, key=lambda one: one.releases) for flights in self._flights.values()]
+        dearest = [max(flights, key=lambda one: one.paid) for flights in self._flights.values()]
         spent = {
             replace: [
                 accounting.multiplier(
                     one.declared.privacy,
                     one.declared.vectors,
                     replace=replace,
-                    releases=one.releases,
+                    releases=one.paid,
                 )
                 for one in dearest
-                if one.releases
+                if one.paid
             ]
             for replace in (False, True)
         }

@@ -5,6 +5,8 @@ Usable alone:
     from ringwork.gate.limits import Gcra, MultiLimiter
     limiter = MultiLimiter([Gcra(limit=60, period_s=300)], clock=SystemClock())
     limiter.take1("user 17").allowed
+
+Over machines: ``SharedLimiter``, with a store of counters.
 """
 
 from ringwork.gate.limits.model import (
@@ -18,6 +20,7 @@ from ringwork.gate.limits.model import (
     Volume,
 )
 from ringwork.gate.limits.multi import MultiLimiter
+from ringwork.gate.limits.shared import SharedLimiter
 
 __all__ = [
     "Concurrent",
@@ -26,6 +29,7 @@ __all__ = [
     "Limit",
     "MetaScore",
     "MultiLimiter",
+    "SharedLimiter",
     "SlidingWindow",
     "Taken",
     "Volume",

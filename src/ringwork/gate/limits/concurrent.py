@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ringwork.gate.limits.gcra import FOREVER_PS
 from ringwork.gate.limits.generations import KEYS_MAX, Generations
-from ringwork.gate.limits.model import PS_PER_S, Concurrent, Key
+from ringwork.gate.limits.model import FOREVER_PS, PS_PER_S, Concurrent, Key
 
 
 class ConcurrentTable(Generations[dict[int, int]]):

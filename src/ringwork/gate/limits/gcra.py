@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from ringwork.gate.limits.generations import KEYS_MAX, Generations
-from ringwork.gate.limits.model import PS_PER_S, Gcra, Key, Volume
-
-FOREVER_PS = 1 << 100
-"""A wait that never ends: the cost alone is above the burst."""
+from ringwork.gate.limits.model import FOREVER_PS, PS_PER_S, Gcra, Key, Volume
 
 
 class GcraTable(Generations[int]):

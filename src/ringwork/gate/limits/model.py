@@ -8,12 +8,15 @@ and the rate is off by less than any clock can tell.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from math import inf
 from typing import Final, Literal
 
 from msgspec import Struct
 
 PS_PER_S: Final = 10**12
 PS_PER_NS: Final = 1000
+FOREVER_PS: Final = 1 << 100
+"""A wait that never ends: the cost alone is above the burst."""
 
 Key = Hashable
 """Of a counter: a text or a tuple that holds one. Never a bare number that a caller chooses: those
@@ -110,3 +113,8 @@ class Taken(Struct, frozen=True, gc=False):
     def remaining(self) -> tuple[int, ...]:
         """Units left of each limit after this; worked out when it is asked for."""
         return tuple(room // unit for room, unit in zip(self.rooms, self.units, strict=True))
+
+
+def seconds_of(wait_ps: int) -> float:
+    """A wait as it is told; infinite where it never ends."""
+    return inf if wait_ps >= FOREVER_PS else wait_ps / PS_PER_S

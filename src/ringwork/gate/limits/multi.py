@@ -6,13 +6,15 @@ Partial charges would let a caller who hits one limit use up another that others
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Final, Protocol
 
 from ringwork.gate.limits.concurrent import ConcurrentTable
 from ringwork.gate.limits.distinct import DistinctTable
-from ringwork.gate.limits.gcra import FOREVER_PS, GcraTable
+from ringwork.gate.limits.gcra import GcraTable
 from ringwork.gate.limits.generations import KEYS_MAX
 from ringwork.gate.limits.model import (
+    FOREVER_PS,
     PS_PER_NS,
     PS_PER_S,
     Concurrent,
@@ -24,6 +26,7 @@ from ringwork.gate.limits.model import (
     SlidingWindow,
     Taken,
     Volume,
+    seconds_of,
 )
 from ringwork.gate.limits.score import ScoreTable
 from ringwork.gate.limits.sliding import SlidingTable
@@ -42,6 +45,8 @@ class Table(Protocol):
     def turn(self, now_ps: int) -> None: ...
 
     def slot(self, key: Key) -> Key: ...
+
+    def wait_ps(self, key: Key, cost: int, now_ps: int) -> int: ...
 
     def take(self, key: Key, cost: int, now_ps: int) -> int: ...
 
@@ -76,7 +81,7 @@ class MultiLimiter:
     the present moment, which is what run out means.
     """
 
-    __slots__ = ("_cells", "_names", "_now_ns", "_plan", "_turn_ps", "_units", "tables")
+    __slots__ = ("_cells", "_names", "_now_ns", "_one", "_plan", "_turn_ps", "_units", "tables")
 
     def __init__(self, limits: Sequence[Limit], *, clock: Clock, keys_max: int = KEYS_MAX) -> None:
         """Raises ValueError without a limit, or for one that can hold nothing."""
@@ -88,8 +93,8 @@ class MultiLimiter:
         self._cells = cells if len(cells) == len(self.tables) else []
         self._names = tuple(one.name for one in self._cells)
         self._units = tuple(one.interval_ps for one in self._cells)
-        self._plan: list[_Cell] = []
         self._turn_ps = 0
+        self._lay_out()
 
     def take(self, keys: Sequence[Key], cost: int = 1) -> Taken:
         """Charge ``cost`` to one key of each limit, or to none. ValueError for other counts."""
@@ -112,76 +117,90 @@ class MultiLimiter:
                 at = older.get(key)
                 if at is None:
                     if len(newer) + len(older) >= keys_max:
-                        return self._crowded(keys, cost, len(rooms), now_ps)
+                        return self._crowded(keys, cost, rooms, now_ps)
                     at = now_ps
-            new = (at if at > now_ps else now_ps) + cost * interval_ps
-            room = now_ps + tolerance_ps - new
+            at = at if at > now_ps else now_ps
+            at += interval_ps if cost == 1 else cost * interval_ps
+            room = now_ps + tolerance_ps - at
             if room < 0:
-                return self._refused(keys, cost, len(rooms), now_ps)
-            newer[key] = new
+                return self._refused(keys, cost, rooms, now_ps)
+            newer[key] = at
             rooms.append(room)
         return Taken(True, 0.0, NONE, rooms, self._units)
 
     def take1(self, key: Key, cost: int = 1) -> Taken:
         """The same with one key, for all limits."""
-        if len(self._cells) != 1:
+        if self._one is None:
             return self.take([key] * len(self.tables), cost)
         now_ps = self._now_ns() * PS_PER_NS
         if now_ps >= self._turn_ps:
             self._turn(now_ps)
-        newer, older, interval_ps, tolerance_ps, keys_max = self._plan[0]
+        newer, older, interval_ps, tolerance_ps, keys_max = self._one
+        if cost == 1:
+            more = interval_ps
+        elif cost >= 0:
+            more = cost * interval_ps
+        else:
+            raise ValueError(f"expected a cost of 0 or more, got {cost}")
         at = newer.get(key)
         if at is None:
             at = older.get(key)
             if at is None:
                 if len(newer) + len(older) >= keys_max:
-                    return self._crowded((key,), cost, 0, now_ps)
+                    return self._crowded((key,), cost, [], now_ps)
                 at = now_ps
-        new = (at if at > now_ps else now_ps) + cost * interval_ps
-        room = now_ps + tolerance_ps - new
-        if room < 0:
-            before = room + cost * interval_ps
-            wait_s = _seconds(FOREVER_PS if before - room > tolerance_ps else -room)
-            return Taken(False, wait_s, self._names, (before,), self._units)
-        if cost < 0:
-            raise ValueError(f"expected a cost of 0 or more, got {cost}")
-        newer[key] = new
-        return Taken(True, 0.0, NONE, (room,), self._units)
+        at = (at if at > now_ps else now_ps) + more
+        room = now_ps + tolerance_ps - at
+        if room >= 0:
+            newer[key] = at
+            return Taken(True, 0.0, NONE, (room,), self._units)
+        wait_s = -room / PS_PER_S if more <= tolerance_ps else inf
+        return Taken(False, wait_s, self._names, (room + more,), self._units)
 
     def _turn(self, now_ps: int) -> None:
-        """Drop what has run out, and lay the tables out for ``take``."""
+        """Drop what has run out."""
         for one in self._cells:
             one.turn(now_ps)
         self._turn_ps = min(one.swap_ps for one in self._cells)
-        self._plan = [
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """What ``take`` needs of each table, and ``take1`` of the only one."""
+        self._plan: list[_Cell] = [
             (one.newer, one.older, one.interval_ps, one.tolerance_ps, one.keys_max)
             for one in self._cells
         ]
+        self._one = self._plan[0] if len(self._plan) == 1 else None
 
-    def _refused(self, keys: Sequence[Key], cost: int, charged: int, now_ps: int) -> Taken:
-        """Take back what was charged, and say which limits refuse and for how long."""
+    def _refused(self, keys: Sequence[Key], cost: int, charged: list[int], now_ps: int) -> Taken:
+        """Take back what was charged, and say which limits refuse and for how long.
+
+        ``charged``: rooms that were left by those that were.
+        """
         longest, violated, rooms = 0, [], []
-        for number, (cell, key) in enumerate(zip(self._plan, keys, strict=True)):
-            newer, older, interval_ps, tolerance_ps, keys_max = cell
-            more = cost * interval_ps
-            if number < charged:
+        for number, ((newer, older, interval_ps, tolerance_ps, keys_max), key) in enumerate(
+            zip(self._plan, keys, strict=True)
+        ):
+            more = interval_ps if cost == 1 else cost * interval_ps
+            if number < len(charged):
                 newer[key] -= more
+                rooms.append(charged[number] + more)
+                continue
             at = newer.get(key) or older.get(key)
             if at is None:
                 if len(newer) + len(older) >= keys_max:
-                    return self._crowded(keys, cost, 0, now_ps)
+                    return self._crowded(keys, cost, [], now_ps)
                 at = now_ps
             room = tolerance_ps - (at - now_ps if at > now_ps else 0)
             rooms.append(room)
             if room < more:
-                violated.append(self._cells[number].name)
+                violated.append(self._names[number])
                 longest = max(longest, FOREVER_PS if more > tolerance_ps else more - room)
-        wait_s = _seconds(longest)
-        return Taken(False, wait_s, tuple(violated), rooms, self._units)
+        return Taken(False, seconds_of(longest), tuple(violated), rooms, self._units)
 
-    def _crowded(self, keys: Sequence[Key], cost: int, charged: int, now_ps: int) -> Taken:
+    def _crowded(self, keys: Sequence[Key], cost: int, charged: list[int], now_ps: int) -> Taken:
         """A key for which there is no room shares a counter."""
-        for cell, key in zip(self._plan[:charged], keys, strict=False):
+        for cell, key in zip(self._plan[: len(charged)], keys, strict=False):
             cell[0][key] -= cost * cell[2]
         return take_all(self.tables, keys, [cost] * len(keys), now_ps)
 
@@ -211,12 +230,8 @@ def take_all(
     left = [one.stands(key, now_ps)[0] for one, key in zip(tables, slots, strict=True)]
     return Taken(
         not violated,
-        _seconds(longest),
+        seconds_of(longest),
         tuple(one.name for one in violated),
         left,
         [1] * len(left),
     )
-
-
-def _seconds(wait_ps: int) -> float:
-    return float("inf") if wait_ps >= FOREVER_PS else wait_ps / PS_PER_S

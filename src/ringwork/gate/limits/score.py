@@ -6,9 +6,8 @@ from collections import deque
 
 from msgspec import Struct, field
 
-from ringwork.gate.limits.gcra import FOREVER_PS
 from ringwork.gate.limits.generations import KEYS_MAX, Generations
-from ringwork.gate.limits.model import PS_PER_S, Key, MetaScore
+from ringwork.gate.limits.model import FOREVER_PS, PS_PER_S, Key, MetaScore
 
 
 class _Scored(Struct):

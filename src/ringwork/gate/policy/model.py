@@ -263,3 +263,23 @@ class Policy(Strict, frozen=True):
     friction: Friction = field(default_factory=Friction)
     keys_max: Annotated[int, Meta(ge=1000, le=10**8)] = 1_000_000
     """Of each rule."""
+
+    @staticmethod
+    def parse(text: bytes, *, where: str) -> Policy:
+        """See ``policy.load.parse_policy``."""
+        from ringwork.gate.policy.load import parse_policy  # noqa: PLC0415 # which reads these
+
+        return parse_policy(text, where=where)
+
+    @staticmethod
+    def load(path: str) -> Policy:
+        """A policy's file. OSError, or Refused (policy-invalid) that names line and key."""
+        with open(path, "rb") as file:  # noqa: PTH123 # the library's own door: pathlib is not here
+            return Policy.parse(file.read(), where=path)
+
+    @staticmethod
+    def preset(name: str) -> Policy:
+        """A packaged policy. Refused (policy-invalid) with the names there are."""
+        from ringwork.gate.policy.load import preset  # noqa: PLC0415 # as above
+
+        return preset(name)

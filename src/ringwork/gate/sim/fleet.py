@@ -28,8 +28,8 @@ Agent = Iterator[float]
 
 STEP_S: Final = 1e-3
 """The shortest wait: nobody acts twice at one instant."""
-SYNCS_MAX: Final = 20_000
-"""Of one account: a bound on the simulation, above what any strategy sends in a month."""
+SYNCS_MAX: Final = 3_000
+"""Of one account: a hundred a day, which is more than any deployed budget takes."""
 NANOS: Final = 10**9
 
 
@@ -168,6 +168,11 @@ class Account:
         self.learned.append(found)
         return Told("ok", found, 0.0)
 
+    @property
+    def is_spent(self) -> bool:
+        """It has sent as many syncs as the simulation lets it."""
+        return self.syncs >= self._fleet.syncs_max
+
     def book(self) -> Numbers:
         """The contacts that came with it. From then on they are known, so never learned."""
         self.known = self._sold.contacts
@@ -216,13 +221,20 @@ class Fleet:
     """Accounts of one attacker: they share what was asked, and are paid from one purse."""
 
     def __init__(
-        self, guard: Guard, market: Market, intel: Intel, rng: np.random.Generator, *, days: float
+        self,
+        guard: Guard,
+        market: Market,
+        intel: Intel,
+        rng: np.random.Generator,
+        *,
+        syncs_max: int = SYNCS_MAX,
     ) -> None:
+        """``syncs_max``: of each account."""
         self.guard = guard
         self.market = market
         self.intel = intel
         self.rng = rng
-        self.days = days
+        self.syncs_max = syncs_max
         self.bill = Bill({})
         self.accounts: list[Account] = []
         self._lists: dict[tuple[Source, bool], Numbers] = {}

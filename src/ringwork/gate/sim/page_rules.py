@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
+from ringwork.gate import Facts, Gate, Policy, Usage
 from ringwork.gate.sim.pages import Decision, Door, GateDoor, MakeDoor, Visit
 from ringwork.gate.sim.world import DAY_S
 from ringwork.kernel.clock import ManualClock
@@ -72,9 +72,8 @@ class PerAccount(Unguarded):
 
 
 def _ours(clock: ManualClock, entropy: Entropy) -> Door:
-    gate: Any = importlib.import_module("ringwork.gate")
-    policy = gate.Policy.preset("social_graph")
-    return GateDoor(gate.Gate(policy, clock=clock, entropy=entropy), gate.Facts.of, gate.Usage)
+    gate = Gate(Policy.preset("social_graph"), clock=clock, entropy=entropy)
+    return GateDoor(gate, Facts.of, Usage)
 
 
 PAGE_RULES: Final[Mapping[str, MakeDoor]] = {

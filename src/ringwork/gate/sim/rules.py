@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ringwork.gate import contacts
 from ringwork.gate.sim.deployed import DailyNumbers, Incremental, NewNumbers, Open
 from ringwork.gate.sim.protocol import Directory, Guard, Mode, Numbers, Reply, SyncRequest
 from ringwork.kernel.errors import Refused
@@ -21,9 +21,7 @@ class _Ours:
     """The contact guard behind the simulator's request: the same members, its own type."""
 
     def __init__(self, mode: Mode, directory: Directory, clock: Clock, entropy: Entropy) -> None:
-        contacts: Any = importlib.import_module("ringwork.gate.contacts")
-        self._request = contacts.SyncRequest
-        self._guard: Any = contacts.ContactGuard(
+        self._guard = contacts.ContactGuard(
             contacts.ContactPolicy.preset(mode), directory=directory, clock=clock, entropy=entropy
         )
 
@@ -37,7 +35,7 @@ class _Ours:
 
     def sync(self, request: SyncRequest) -> Reply:
         reply: Reply = self._guard.sync(
-            self._request(
+            contacts.SyncRequest(
                 account=request.account,
                 numbers=request.numbers,
                 token=request.token,

@@ -13,9 +13,10 @@ from typing import Final
 from msgspec import structs
 
 from ringwork.gate.sim.attackers import ATTACKS, FLEET, Attack, Strategy
+from ringwork.gate.sim.attackers import learner as learning
 from ringwork.gate.sim.attackers.learner import ACCOUNTS, Search, search
 from ringwork.gate.sim.chance import generator
-from ringwork.gate.sim.fleet import Bill, Fleet, Intel, Prices, live
+from ringwork.gate.sim.fleet import SYNCS_MAX, Bill, Fleet, Intel, Prices, live
 from ringwork.gate.sim.market import WorldMarket, intel_of, joining
 from ringwork.gate.sim.metrics import Enumeration, Friction, mean_bound
 from ringwork.gate.sim.month import friction, start
@@ -123,14 +124,18 @@ class Arena:
         def score(arms: Sequence[Attack]) -> Sequence[float]:
             nonlocal rounds
             rounds += 1
-            fleets = self._fleets([(arm, ACCOUNTS) for arm in arms], f"search {rounds}")
+            fleets = self._fleets(
+                [(arm, ACCOUNTS) for arm in arms], f"search {rounds}", learning.SYNCS_MAX
+            )
             found = zip(fleets, arms, strict=True)
             return [int(fleet.learned(arm.group)[1].sum()) / ACCOUNTS for fleet, arm in found]
 
         starts = [one for one in ATTACKS.values() if one.bought]
         return search(score, generator(self._entropy("search")), starts)
 
-    def _fleets(self, attacks: Sequence[tuple[Attack, int]], name: str) -> list[Fleet]:
+    def _fleets(
+        self, attacks: Sequence[tuple[Attack, int]], name: str, syncs_max: int = SYNCS_MAX
+    ) -> list[Fleet]:
         """Fleets that attack in the same month, each for itself."""
         world, clock = self.world.branch(), ManualClock()
         guard = self._make(world.mode, Directory(world), clock, self._entropy(f"{name} guard"))
@@ -141,7 +146,7 @@ class Arena:
         agents = [joining(world, self._seed)]
         fleets = []
         for attack, count in attacks:
-            fleet = Fleet(guard, seller, intel, rng, days=self._days)
+            fleet = Fleet(guard, seller, intel, rng, syncs_max=syncs_max)
             agents += attack.live(fleet, attack.strategy, count)
             fleets.append(fleet)
         live(clock, agents, days=self._days, progress=lambda count: self._progress(name, count))

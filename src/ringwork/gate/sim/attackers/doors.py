@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from ringwork.gate.sim.attackers.strategy import HOUR_S, Attack, Strategy, blend, probing
-from ringwork.gate.sim.fleet import SYNCS_MAX, Account, Agent, Fleet
+from ringwork.gate.sim.fleet import Account, Agent, Fleet
 from ringwork.gate.sim.protocol import Numbers
 from ringwork.gate.sim.world import DAY_S
 
@@ -21,7 +21,7 @@ def reinstalling(fleet: Fleet, strategy: Strategy, accounts: int) -> Iterable[Ag
 def _reinstall(account: Account, fleet: Fleet, strategy: Strategy) -> Agent:
     since_s, batch = 0.0, strategy.batch
     cover = account.book() if strategy.cover else _NOTHING
-    while account.syncs < SYNCS_MAX:
+    while not account.is_spent:
         targets = account.take(strategy.source, batch)
         if not len(targets):
             return
@@ -58,7 +58,7 @@ def _pair(one: Account, other: Account, fleet: Fleet, strategy: Strategy) -> Age
     was once charged to anybody, is a free side door.
     """
     batch = strategy.batch
-    while one.syncs + other.syncs < SYNCS_MAX:
+    while not one.is_spent:
         targets = one.take(strategy.source, batch)
         if not len(targets):
             return
@@ -95,7 +95,7 @@ def asking_for_changes(fleet: Fleet, strategy: Strategy, accounts: int) -> Itera
 def _watch(account: Account, strategy: Strategy) -> Agent:
     """A list at a time, a new one whenever there is room: somebody registers in each of them."""
     batch = strategy.batch
-    while account.syncs < SYNCS_MAX:
+    while not account.is_spent:
         numbers = account.take(strategy.source, batch)
         if not len(numbers):
             return

@@ -23,6 +23,10 @@ ROUNDS: Final = 4
 ACCOUNTS: Final = 2
 """Of each arm in a round: fewer, and luck is kept for skill; more, and the search costs more."""
 
+SYNCS_MAX: Final = 720
+"""Of an account in a round, one an hour: what is better by asking more often than that shows in the
+month that is played with what was found."""
+
 SOURCES: Final[tuple[Source, ...]] = ("blocks", "leak", "region", "region-leak")
 BATCHES: Final = (1, 3, 8, 20, 50, 150, 500, 2_000, 10_000)
 EVERY_S: Final = (1.0, HOUR_S, 4 * HOUR_S, 12 * HOUR_S, 24 * HOUR_S, 72 * HOUR_S)

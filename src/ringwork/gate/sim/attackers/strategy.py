@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
-from ringwork.gate.sim.fleet import SYNCS_MAX, Account, Agent, Fleet, Identity, Source
+from ringwork.gate.sim.fleet import Account, Agent, Fleet, Identity, Source
 from ringwork.gate.sim.protocol import NUMBERS_MAX, Numbers, Scope
 from ringwork.gate.sim.world import DAY_S
 
@@ -81,7 +81,7 @@ def probe(account: Account, fleet: Fleet, strategy: Strategy) -> Agent:
         yield strategy.warm_d * DAY_S
     cover = account.book() if strategy.cover else _NOTHING
     batch, asked, before = strategy.batch, 0, _NOTHING
-    while account.syncs < SYNCS_MAX:
+    while not account.is_spent:
         wanted = batch if strategy.total is None else min(batch, strategy.total - asked)
         targets = account.take(strategy.source, wanted, is_sorted=strategy.is_sorted)
         if not len(targets) and not len(before):
