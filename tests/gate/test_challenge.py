@@ -33,6 +33,7 @@ from ringwork.kernel.clock import ManualClock, SystemClock
 from ringwork.kernel.entropy import SeededEntropy
 from ringwork.kernel.errors import Refused
 from tests.console.test_browser import FLAGS, WIDTHS, overflow
+from tests.gate.conftest import Store
 
 SECRET = b"a secret of thirty-two bytes, ok"
 HTML = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -132,6 +133,31 @@ def test_a_clearance_is_its_actors_alone_ends_and_passes_that_rung_only() -> Non
     assert [restarted.admit(cleared).action for _ in range(4)] == ["allow"] * 4
     clock.advance_us(7_201_000_000)
     assert restarted.admit(cleared).action == "challenge", "the clearance has ended"
+
+
+def test_over_a_shared_store_a_cleared_actor_is_counted_by_the_other_limits(store: Store) -> None:
+    block = "  - {name: most, key: [ip], strict: true, limit: {kind: gcra, limit: 4, period_s: 36000}}\n"
+    text = POLICY.replace("key: [ip], limit", "key: [ip], strict: true, limit") + block
+    ours = store.counters()
+    gate = Gate(
+        parse_policy(text.encode(), where="gate.yaml"),
+        clock=SystemClock(),
+        entropy=SeededEntropy("gate"),
+        secret=SECRET,
+        store=ours,
+        machines=2,
+    )
+    ask = Facts.of(ip="192.0.2.1", path="/")
+
+    async def run() -> list[str]:
+        found = [await gate.admit_strict(ask) for _ in range(3)]
+        payload = payload_of(json.loads(found[-1].challenge))
+        clearance = gate.response.solved(payload, ("ip", ask.ip), address=ask.ip).clearance
+        cleared = Facts.of(ip="192.0.2.1", path="/", clearance=clearance)
+        found += [await gate.admit_strict(cleared) for _ in range(3)]
+        return [one.action for one in found]
+
+    assert store.run(ours, run) == ["allow", "allow", "challenge", "allow", "allow", "block"]
 
 
 @given(

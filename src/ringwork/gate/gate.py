@@ -193,7 +193,7 @@ class Gate:
 
     def _asked(self, facts: Facts, actor: tuple[str, ...]) -> tuple[list[Asked], list[Asked]]:
         """(rule, key, cost) of all that count this request: those enforced, those in shadow."""
-        excused = self.response.excused(facts, actor)
+        is_clear = bool(facts.clearance) and self.response.is_clear(facts, actor)
         asked: list[Asked] = []
         shadowed: list[Asked] = []
         for one in self._plan.rules_for(facts):
@@ -202,13 +202,9 @@ class Gate:
                 if one.table.is_full:
                     key = one.table.slot(key)
                 rule = one.rule
-                is_shadow = (
-                    rule.shadow
-                    or rule.over.action == excused
-                    or (
-                        rule.rollout is not None
-                        and not self.response.trials.is_in(rule.name, rule.rollout, actor)
-                    )
+                is_shadow = rule.shadow or (
+                    (is_clear or rule.rollout is not None)
+                    and self.response.spares(rule, actor, is_clear=is_clear)
                 )
                 (shadowed if is_shadow else asked).append((one, key, one.cost_of(facts)))
         return asked, shadowed

@@ -14,7 +14,7 @@ from ringwork.gate.decision import Action, Reason
 from ringwork.gate.facts import Facts
 from ringwork.gate.limits.model import PS_PER_S, Key
 from ringwork.gate.plan import Compiled
-from ringwork.gate.policy.model import Over, Policy
+from ringwork.gate.policy.model import Over, Policy, Rule
 from ringwork.gate.respond.ladder import RUNGS, Evidence, Judgement, Rung, Witness, about, judge
 from ringwork.gate.respond.pow import Checked, ProofOfWork, Work
 from ringwork.gate.respond.trials import Trials
@@ -109,14 +109,18 @@ class Response:
 
     # ---- deciding -------------------------------------------------------------------------------
 
-    def excused(self, facts: Facts, actor: Key) -> Action | None:
-        """The action that does not meet this actor: a challenge, where one was solved before.
+    def is_clear(self, facts: Facts, actor: Key) -> bool:
+        """Whether this actor has solved a challenge, and not too long ago."""
+        return self._work.is_clear(facts.clearance, actor)
 
-        Rules that would challenge are in shadow for him, so that they hold up no other.
+    def spares(self, rule: Rule, actor: Key, *, is_clear: bool) -> bool:
+        """Whether a rule that others are met by is in shadow for this actor.
+
+        One that challenges is, for who has solved one: so it holds up nothing beside it.
         """
-        if facts.clearance and self._work.is_clear(facts.clearance, actor):
-            return "challenge"
-        return None
+        if is_clear and rule.over.action == "challenge":
+            return True
+        return rule.rollout is not None and not self.trials.is_in(rule.name, rule.rollout, actor)
 
     def over(
         self,
@@ -142,7 +146,7 @@ class Response:
                 overs.append(self._overs[rung])
                 if rung == "block" and self.policy.ladder is not None:
                     wait_ps = max(wait_ps, round(self.policy.ladder.block_s * PS_PER_S))
-        if facts.clearance and self.excused(facts, actor):
+        if facts.clearance and self.is_clear(facts, actor):
             if reasons:
                 reasons.append(Reason("challenge", "solved before"))
             overs = [one for one in overs if one.action != "challenge"]
