@@ -19,6 +19,7 @@ from ringwork.gate.policy.model import Friction, Ladder
 from ringwork.gate.respond.answers import refusal
 from ringwork.gate.respond.ladder import RUNGS, Evidence, about, judge
 from ringwork.gate.respond.trials import FrictionWatch, Trials
+from ringwork.gate.respond.witnesses import Findings, Scored
 from ringwork.kernel.clock import ManualClock
 from ringwork.kernel.entropy import SeededEntropy
 from ringwork.kernel.errors import Refused
@@ -264,6 +265,60 @@ def test_the_ladder_is_enforced_for_its_share_of_actors() -> None:
 def test_a_policy_whose_response_makes_no_sense_is_refused(text: str, says: str) -> None:
     with pytest.raises(Refused, match=says):
         parse_policy(text.encode(), where="gate.yaml")
+
+
+# ---- witnesses -----------------------------------------------------------------------------------
+
+
+def test_a_score_is_worth_its_place_among_the_innocent() -> None:
+    """By hand: 4 innocents; a fifth stands above all of them in one case of five."""
+    witness = Scored("m", lambda facts: float(facts.account), innocents=[3.0, 1.0, 2.0, 2.0])
+    shares = {}
+    for score in ("4", "3", "2", "1.5", "0"):
+        found = witness.testify(Facts(account=score))
+        assert found is not None
+        shares[score] = found.innocent
+    assert shares == {"4": 0.2, "3": 0.4, "2": 0.8, "1.5": 0.8, "0": 1.0}
+    assert Scored("m", lambda _: None, innocents=[1.0]).testify(Facts()) is None
+
+
+@given(st.lists(st.integers(0, 20), min_size=2, max_size=40), st.integers(1, 40))
+def test_shares_of_the_exchangeable_are_never_too_small(scores: list[int], least: int) -> None:
+    """Each in turn against the others: at most a share alpha of them is said to be alpha or less."""
+    shares = []
+    for place, score in enumerate(scores):
+        others = [float(one) for one in scores[:place] + scores[place + 1 :]]
+        found = Scored("m", lambda _, score=score: score, innocents=others).testify(Facts())
+        assert found is not None
+        shares.append(found.innocent)
+    alpha = least / 40
+    assert sum(one <= alpha for one in shares) <= alpha * len(shares) + 1e-9
+
+
+def test_what_a_job_found_holds_for_a_while_and_is_bounded() -> None:
+    clock = ManualClock()
+    found = Findings("cluster", clock=clock, lifetime_s=100, keys_max=2)
+    ann = Facts.of(account="ann", ip="192.0.2.1")
+    assert found.testify(ann) is None
+    assert found.tell(("account", "ann"), 1e-7, "cluster 17")
+    assert found.tell(("account", "bob"), 1e-7, "cluster 17")
+    assert not found.tell(("account", "cay"), 1e-7, "cluster 17"), "full"
+    assert found.tell(("account", "ann"), 1e-8, "cluster 17 grew")
+    assert found.testify(ann) == Evidence("cluster", 1e-8, "actor", "cluster 17 grew")
+    gate = gate_of(ENFORCED, witnesses=[found])
+    assert [ask(gate, name).action for name in ("ann", "cay")] == ["block", "allow"]
+    found.forget(("account", "ann"))
+    assert ask(gate, "ann").action == "allow"
+    clock.advance_us(99_000_000)
+    assert ask(gate, "bob").action == "block"
+    clock.advance_us(2_000_000)
+    assert ask(gate, "bob").action == "allow"
+
+
+@pytest.mark.parametrize("innocents", [[], [float("nan")], [1.0, float("inf")]])
+def test_a_score_needs_innocents(innocents: list[float]) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        Scored("m", lambda _: 1.0, innocents=innocents)
 
 
 # ---- on trial ------------------------------------------------------------------------------------
