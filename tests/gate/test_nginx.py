@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from altcha import Challenge, Payload, solve_challenge
 
 from tests.gate.nginx import gated_site
 
@@ -16,6 +18,8 @@ identity: {account: "header:x-account"}
 rules:
   - {name: account, key: [account], limit: {kind: gcra, limit: 3, period_s: 3600}}
   - {name: writes, match: {route: "/w/*", method: [POST]}, key: [ip], limit: {kind: gcra, limit: 1, period_s: 3600}}
+  - {name: work, match: {route: "/hard/*"}, key: [account], limit: {kind: gcra, limit: 1, period_s: 3600}, over: {action: challenge}}
+challenge: {cost: 20, prefix: "0"}
 """
 
 
@@ -55,3 +59,27 @@ def test_a_client_names_no_other_address(site: str) -> None:
         "x-account": "zoe",
     }
     assert httpx.post(f"{site}/w/1", headers=forged).status_code == 429
+
+
+def test_a_challenge_is_shown_solved_and_passed_behind_nginx(site: str) -> None:
+    with httpx.Client(base_url=site, headers={"x-account": "sue"}) as client:
+        first, asked = client.get("/hard/1"), client.get("/hard/1")
+        page = client.post("/hard/1", headers={"accept": "text/html"}, content=b"x" * 1000)
+        found = Challenge.from_dict(asked.json()["challenge"])
+        solution = solve_challenge(found)
+        assert solution is not None
+        body = {"payload": Payload(found, solution).to_base64()}
+        solved = client.post(asked.json()["solve"], json=body)
+        passed = client.get("/hard/1", headers={"x-gate-clearance": solved.json()["clearance"]})
+    assert [one.status_code for one in (first, asked, page, solved, passed)] == [
+        200,
+        403,
+        403,
+        200,
+        200,
+    ]
+    assert asked.headers["ratelimit"].startswith('"account"')
+    assert "content-security-policy" in page.headers
+    assert 'data-method="POST"' in page.text
+    assert re.search(r"Reference: <code>[0-9a-f]{28}</code>", page.text)
+    assert "__Host-gate=" in solved.headers["set-cookie"]

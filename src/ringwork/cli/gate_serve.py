@@ -10,9 +10,12 @@ from ringwork.cli.serve import require_free
 from ringwork.gate.policy.load import parse_policy, preset
 from ringwork.kernel.clock import SystemClock
 from ringwork.kernel.entropy import SystemEntropy
+from ringwork.kernel.errors import Refused
 
 if TYPE_CHECKING:
     from ringwork.gate.policy.model import Policy
+
+SECRET_MIN = 32
 
 
 def serve(
@@ -21,6 +24,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8090,
     uds: Path | None = None,
+    secret: Path | None = None,
     options: Options = DEFAULTS,
 ) -> None:
     """Decide for Envoy, nginx, Traefik or Caddy, until Ctrl-C.
@@ -40,6 +44,9 @@ def serve(
         TCP port.
     uds
         Listen on this Unix socket instead.
+    secret
+        A file of 32 random bytes or more, the same for all processes of a site: who has solved a
+        challenge is known to all of them, and after a restart. By default fresh ones.
     """
     import uvicorn  # noqa: PLC0415  # a server's weight, for a server
 
@@ -47,7 +54,9 @@ def serve(
     from ringwork.gate.serve.service import DecisionService  # noqa: PLC0415
 
     del options  # nothing of a data directory is asked for
-    gate = Gate(policy_of(policy), clock=SystemClock(), entropy=SystemEntropy())
+    gate = Gate(
+        policy_of(policy), clock=SystemClock(), entropy=SystemEntropy(), secret=secret_of(secret)
+    )
     where = {"uds": str(uds)} if uds is not None else {"host": host, "port": port}
     if uds is None:
         require_free(host, port)
@@ -63,6 +72,18 @@ def serve(
         proxy_headers=False,
         **where,
     )
+
+
+def secret_of(file: Path | None) -> bytes | None:
+    """What clearances are signed with. Refused (secret-invalid) for a file that is too short."""
+    if file is None:
+        return None
+    found = file.read_bytes()
+    if len(found) < SECRET_MIN:
+        raise Refused(
+            "secret-invalid", f"{file}: expected {SECRET_MIN} bytes or more, got {len(found)}"
+        )
+    return found
 
 
 def policy_of(named: str) -> Policy:

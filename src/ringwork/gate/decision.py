@@ -47,6 +47,7 @@ class Decision(Struct, frozen=True, kw_only=True):
     limits: Sequence[Left] = ()
     """Those that the client may know of."""
     challenge: str = ""
+    """Of ``challenge``: what has to be solved, as JSON (``respond.pow``)."""
     over: Over | None = None
     """How the refusing rule answers: of ``degrade``, what the answer may hold. None where nothing
     refused."""

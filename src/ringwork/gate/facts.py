@@ -34,6 +34,8 @@ class Facts(Struct, frozen=True, kw_only=True, gc=False):
     tier: str = ""
     user_agent: str = ""
     ja4: str = ""
+    clearance: str = ""
+    """Of a challenge that was solved before."""
     fields: Mapping[str, Sequence[str]] = NO_FIELDS
     """Lists of ids in the request, by the member they stand in."""
     estimate: int = 0

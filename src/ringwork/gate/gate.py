@@ -11,7 +11,7 @@ With a store that machines share, ``await gate.admit_strict(facts)`` asks it whe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from math import inf
 from typing import Final
@@ -28,7 +28,10 @@ from ringwork.gate.limits.shared import WAITS_MAX, SharedLimits
 from ringwork.gate.plan import Compiled, Plan
 from ringwork.gate.policy.load import digest_of
 from ringwork.gate.policy.model import Over, Policy, VolumeLimit
+from ringwork.gate.respond.challenge import STATUS as CHALLENGED
+from ringwork.gate.respond.ladder import Witness
 from ringwork.gate.respond.ratelimit import Left
+from ringwork.gate.response import Response
 from ringwork.gate.taking import (
     ENDS_HERE,
     Asked,
@@ -42,13 +45,6 @@ from ringwork.gate.taking import (
 )
 from ringwork.kernel.ports import Clock, Entropy, SharedCounters
 
-SEVERITY: Final[dict[Action, int]] = {
-    "allow": 0,
-    "slow": 1,
-    "degrade": 2,
-    "challenge": 3,
-    "block": 4,
-}
 TOO_LARGE: Final = 400
 """Of a request that costs more than any burst: asking again later does not help."""
 JITTER: Final = 0.1
@@ -66,8 +62,22 @@ class Gate:
         entropy: Entropy,
         store: SharedCounters | None = None,
         machines: int = 1,
+        secret: bytes | None = None,
+        witnesses: Sequence[Witness] = (),
+        is_good: Callable[[Facts], bool] | None = None,
     ) -> None:
-        """``store``: counters shared with other processes, ``machines`` of them at most."""
+        """``store``: counters shared with other processes, ``machines`` of them at most.
+
+        ``secret``: 32 bytes or more that clearances are signed with, by default fresh ones, which
+        end with the process. ``witnesses``, ``is_good``: see ``response.Response``.
+        """
+        self.response = Response(
+            policy,
+            entropy.take(32) if secret is None else secret,
+            clock=clock,
+            witnesses=witnesses,
+            is_good=is_good,
+        )
         self._now_ns = clock.monotonic_ns
         self._prefix = entropy.take(8).hex()
         self._numbers = count(1)
@@ -95,6 +105,7 @@ class Gate:
         """Decide by another policy from now on; counters of rules that have not changed go on."""
         machines = None if self.shared is None else self.shared.machines
         self._plan = Plan(policy, self._plan.tables, machines=machines)
+        self.response.reload(policy)
         self._set(policy)
 
     # ---- before the answer ----------------------------------------------------------------------
@@ -102,9 +113,10 @@ class Gate:
     def admit(self, facts: Facts) -> Decision:
         """Whether and how a request may go on."""
         now_ps = self._now_ps()
-        if banned_ps := self._ban_left_ps(actor_of(facts), now_ps):
+        actor = actor_of(facts)
+        if banned_ps := self._ban_left_ps(actor, now_ps):
             return self._banned_decision(banned_ps)
-        asked, shadowed = self._asked(facts)
+        asked, shadowed = self._asked(facts, actor)
         return self._decision(facts, asked, self._taken(asked, shadowed, now_ps), now_ps)
 
     async def admit_strict(self, facts: Facts) -> Decision:
@@ -119,7 +131,7 @@ class Gate:
             return self.admit(facts)
         if banned_ps := self._ban_left_ps(actor, now_ps):
             return self._banned_decision(banned_ps)
-        asked, shadowed = self._asked(facts)
+        asked, shadowed = self._asked(facts, actor)
         taking = divided(asked, shadowed, actor, now_ps)
         for _ in range(WAITS_MAX):
             if taking is None or not await self.shared.lease_under_way(taking.wanted):
@@ -153,10 +165,12 @@ class Gate:
         self, facts: Facts, asked: Sequence[Asked], outcome: Outcome, now_ps: int
     ) -> Decision:
         """As the severest of the refusing rules says; where it ends here, nothing is charged."""
-        over = _severest(outcome.refusing)
+        actor = actor_of(facts)
+        over, wait_ps = None, outcome.wait_ps
+        if outcome.refusing or outcome.reasons or self.response.looks:
+            over, wait_ps = self.response.over(facts, actor, asked, outcome, now_ps)
         action: Action = "allow" if over is None else over.action
         charged: Sequence[Charged] = ()
-        actor = actor_of(facts)
         if action in ENDS_HERE:
             for one, key, cost in outcome.taken:
                 one.table.give_back(key, cost)
@@ -165,19 +179,21 @@ class Gate:
             charged = [_charged(*one) for one in outcome.taken if one[0].is_settled]
         return Decision(
             action=action,
-            status=_status(over, outcome.wait_ps),
-            retry_after_s=self._wait_s(actor, outcome.wait_ps) if action == "block" else 0.0,
+            status=_status(over, wait_ps),
+            retry_after_s=self._wait_s(actor, wait_ps) if action == "block" else 0.0,
             delay_s=over.delay_s if over is not None and action == "slow" else 0.0,
             reasons=outcome.reasons,
             limits=_left(asked, facts, now_ps),
+            challenge=self.response.challenge(actor) if action == "challenge" else "",
             over=over,
             trace_id=f"{self._prefix}{next(self._numbers):012x}",
             policy=self._digest,
             charged=charged,
         )
 
-    def _asked(self, facts: Facts) -> tuple[list[Asked], list[Asked]]:
+    def _asked(self, facts: Facts, actor: tuple[str, ...]) -> tuple[list[Asked], list[Asked]]:
         """(rule, key, cost) of all that count this request: those enforced, those in shadow."""
+        is_clear = bool(facts.clearance) and self.response.is_clear(facts, actor)
         asked: list[Asked] = []
         shadowed: list[Asked] = []
         for one in self._plan.rules_for(facts):
@@ -185,7 +201,12 @@ class Gate:
             if key is not None:
                 if one.table.is_full:
                     key = one.table.slot(key)
-                (shadowed if one.rule.shadow else asked).append((one, key, one.cost_of(facts)))
+                rule = one.rule
+                is_shadow = rule.shadow or (
+                    (is_clear or rule.rollout is not None)
+                    and self.response.spares(rule, actor, is_clear=is_clear)
+                )
+                (shadowed if is_shadow else asked).append((one, key, one.cost_of(facts)))
         return asked, shadowed
 
     # ---- asking on after a refusal --------------------------------------------------------------
@@ -258,16 +279,11 @@ def _charged(rule: Compiled, key: Key, cost: int) -> Charged:
     return Charged(rule, key, cost, leases)
 
 
-def _severest(refusing: Sequence[Compiled]) -> Over | None:
-    """How it is answered: by the rule with the severest action, the first of equals."""
-    if not refusing:
-        return None
-    return max((one.rule.over for one in refusing), key=lambda over: SEVERITY[over.action])
-
-
 def _status(over: Over | None, wait_ps: int) -> int:
     if over is None or over.action in ("slow", "degrade"):
         return 200
+    if over.action == "challenge":
+        return CHALLENGED
     return TOO_LARGE if wait_ps >= FOREVER_PS else over.status
 
 

@@ -8,9 +8,12 @@ from typing import Final
 SLUGS: Final[Mapping[str, tuple[int, str]]] = {
     "agent-card-invalid": (422, "A signature agent card or registry is not valid."),
     "agent-keys-invalid": (422, "Keys of an agent are not valid; the detail names the key."),
+    "challenge-failed": (403, "The solution of a challenge was not taken; the detail says why."),
+    "challenge-required": (403, "Proof of work is asked for: solve `challenge`, then ask again."),
     "openapi-invalid": (422, "What should be audited is no OpenAPI description of version 3."),
     "policy-invalid": (422, "The gate's policy is not valid; `errors` points at every fault."),
     "ranges-invalid": (422, "A list of address ranges is not valid; the detail names the prefix."),
+    "secret-invalid": (422, "A secret of the gate is too short; the detail names its file."),
     "simulation-invalid": (422, "A simulation of that size, rules or attack cannot be run."),
     "contact-policy-invalid": (
         422,

@@ -56,6 +56,11 @@ class Taking(Struct, frozen=True):
         return [(one.table, one.key, one.cost) for one in self.asks]
 
 
+def ends(one: Compiled) -> bool:
+    """Whether a request that this rule refuses goes no further: evidence alone ends nothing."""
+    return one.rule.evidence is None and one.rule.over.action in ENDS_HERE
+
+
 def divided(
     asked: Sequence[Asked], shadowed: Sequence[Asked], actor: tuple[str, ...], now_ps: int
 ) -> Taking | None:
@@ -80,9 +85,7 @@ def divided(
             rule = compiled.rule
             # Counters of one actor stand together; those that actors share stand by themselves.
             place = actor if actor[0] in rule.key else key
-            mode: Mode = (
-                "alone" if is_shadow else "all" if rule.over.action in ENDS_HERE else "soft"
-            )
+            mode: Mode = "alone" if is_shadow else "all" if ends(compiled) else "soft"
             asks.append(Ask(table, key, cost, repr(place), mode, rule.fail == "closed"))
             rules.append(compiled)
     return Taking(asks, rules, in_hand, local, rest) if asks else None
@@ -94,7 +97,7 @@ def is_refused_here(taking: Taking, now_ps: int) -> bool:
         table = compiled.table
         if now_ps >= table.swap_ps:
             table.turn(now_ps)
-        if compiled.rule.over.action in ENDS_HERE and table.wait_ps(key, cost, now_ps):
+        if ends(compiled) and table.wait_ps(key, cost, now_ps):
             return True
     return False
 
@@ -116,7 +119,7 @@ async def settled_with_store(
             refusing.append(rule)
             longest = max(longest, wait)
     refusing.sort(key=lambda rule: rule.number)
-    if any(one.rule.over.action in ENDS_HERE for one in refusing):
+    if any(ends(one) for one in refusing):
         for rule, key, cost in held:
             assert isinstance(rule.table, SharedTable)
             rule.table.unspend(key, cost)

@@ -17,6 +17,10 @@ from ringwork.gate.policy.model import Policy, Rule, ScoreLimit
 from ringwork.kernel.errors import Fault, Refused
 
 BYTES_MAX: Final = 1_000_000
+WORK_MAX: Final = 20_000_000
+"""Iterations of a challenge on average: some ten seconds of a desktop, a minute of a phone."""
+RESERVED: Final = frozenset({"challenge", "ladder", "probes"})
+"""Names in the reasons of decisions that are no rule's."""
 _AT: Final = re.compile(r"^(.*?)(?: - at `([^`]*)`)?$", re.DOTALL)
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 Path = tuple[str | int, ...]
@@ -81,12 +85,27 @@ def quota_of(rule: Rule) -> Formula | None:
 
 def _faults(policy: Policy) -> Iterator[tuple[Path, str]]:
     """What every member's type cannot say."""
+    yield from _rule_faults(policy)
+    yield from _response_faults(policy)
+    for name in ("account", "app", "ad_account", "device", "visit", "tier", "ja4"):
+        source = getattr(policy.identity, name)
+        if source and not re.fullmatch(r"(header|cookie):[A-Za-z0-9!#$%&'*+.^_`|~-]+", source):
+            yield ("identity", name), f"expected header:NAME or cookie:NAME, got {source!r}"
+    if policy.trust.hops is not None and policy.trust.proxies:
+        yield ("trust",), "expected either `proxies` or `hops`, got both"
+
+
+def _rule_faults(policy: Policy) -> Iterator[tuple[Path, str]]:
     seen: set[str] = set()
     for number, rule in enumerate(policy.rules):
         at: Path = ("rules", number)
         if rule.name in seen:
             yield (*at, "name"), f"expected a name of its own, got {rule.name!r} again"
         seen.add(rule.name)
+        if rule.name in RESERVED:
+            yield (*at, "name"), f"{rule.name!r} is what the gate calls a part of itself"
+        if rule.evidence is not None and policy.ladder is None:
+            yield (*at, "evidence"), "expected a `ladder` that judges it"
         if len(set(rule.key)) < len(rule.key):
             yield (*at, "key"), f"expected each part once, got {', '.join(rule.key)}"
         try:
@@ -95,12 +114,19 @@ def _faults(policy: Policy) -> Iterator[tuple[Path, str]]:
             yield (*at, "limit"), str(error)
         if rule.over.profile == "meta" and rule.over.meta is None:
             yield (*at, "over"), "profile meta: expected `meta` with the code to answer"
-    for name in ("account", "app", "ad_account", "device", "visit", "tier", "ja4"):
-        source = getattr(policy.identity, name)
-        if source and not re.fullmatch(r"(header|cookie):[A-Za-z0-9!#$%&'*+.^_`|~-]+", source):
-            yield ("identity", name), f"expected header:NAME or cookie:NAME, got {source!r}"
-    if policy.trust.hops is not None and policy.trust.proxies:
-        yield ("trust",), "expected either `proxies` or `hops`, got both"
+
+
+def _response_faults(policy: Policy) -> Iterator[tuple[Path, str]]:
+    asked = policy.challenge
+    if (work := asked.cost * 16 ** len(asked.prefix)) > WORK_MAX:
+        yield ("challenge",), f"expected cost x 16^digits up to {WORK_MAX}, got {work}"
+    if policy.ladder is not None:
+        budgets = [
+            getattr(policy.ladder, rung) for rung in ("slow", "challenge", "degrade", "block")
+        ]
+        there = [one for one in budgets if one]
+        if there != sorted(there, reverse=True):
+            yield ("ladder",), f"expected budgets that do not grow with the rung, got {budgets}"
 
 
 # ---- where it stands, and what may -------------------------------------------------------------

@@ -115,6 +115,7 @@ class Over(Strict, frozen=True):
 
     action: Action = "block"
     status: Annotated[int, Meta(ge=400, le=599)] = 429
+    """Of ``block``. A challenge is always a 403 (``respond.challenge``)."""
     profile: Literal["problem", "meta"] = "problem"
     meta: MetaAnswer | None = None
     delay_s: Annotated[float, Meta(gt=0, le=2)] = 1.0
@@ -140,8 +141,14 @@ class Rule(Strict, frozen=True):
     """Counted in the shared store on every request, without leases."""
     shadow: bool = False
     """Counted and told, never enforced."""
+    rollout: Annotated[float, Meta(gt=0, le=1)] | None = None
+    """On trial: enforced for this share of actors, and taken back into shadow by itself where it
+    refuses too many good ones (``Friction``). None: established."""
     expose: bool = True
     """Whether clients are told of it."""
+    evidence: Annotated[float, Meta(gt=0, le=1)] | None = None
+    """The share of innocent actors who go past it, as measured: it is a witness for the ladder
+    then, which decides instead of ``over``."""
 
 
 class StaticAgent(Strict, frozen=True):
@@ -189,6 +196,60 @@ class Probes(Strict, frozen=True):
     block_s: Seconds = 300
 
 
+class Challenge(Strict, frozen=True):
+    """Proof of work: what is asked of whom ``challenge`` meets, and what it is worth."""
+
+    cost: Annotated[int, Meta(ge=1, le=100_000)] = 1000
+    """Iterations of one try, and of our check."""
+    prefix: Annotated[str, Meta(pattern=r"^[0-9a-f]{1,6}$")] = "00"
+    """Of what a try must come to: each digit is 16 times the tries."""
+    lifetime_s: Annotated[int, Meta(ge=30, le=86_400)] = 600
+    clearance_s: Annotated[int, Meta(ge=60, le=30 * 86_400)] = 3600
+    """For how long who has solved one is not asked again."""
+    path: Annotated[str, Meta(pattern=r"^/[A-Za-z0-9._~/-]{1,100}$")] = "/.gate"
+    """Below it the gate answers itself: ``/challenge`` and ``/solve``."""
+    cookie: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "__Host-gate"
+    header: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}$")] = "x-gate-clearance"
+    """Of clients that keep no cookies."""
+    contact: Annotated[str, Meta(pattern=r"^((mailto:|https://)[!-~]{3,300})?$")] = ""
+    """Whom people write to who cannot do it."""
+
+
+class Ladder(Strict, frozen=True):
+    """From evidence to an action (``respond.ladder``).
+
+    The budgets are the shares of innocent actors who may be met by each rung or a higher one; 0
+    takes a rung away.
+    """
+
+    slow: Annotated[float, Meta(ge=0, le=1)] = 0.05
+    challenge: Annotated[float, Meta(ge=0, le=1)] = 0.01
+    degrade: Annotated[float, Meta(ge=0, le=1)] = 0.002
+    block: Annotated[float, Meta(ge=0, le=1)] = 0.0005
+    delay_s: Annotated[float, Meta(gt=0, le=2)] = 1.0
+    rows_max: Annotated[int, Meta(ge=0)] | None = 20
+    without: tuple[str, ...] = ("email", "phone", "birthday")
+    block_s: Seconds = 300
+    """What a blocked client is told to wait; its evidence is judged anew with each request."""
+    shadow: bool = True
+    """Said, never done: how every new model starts."""
+    rollout: Annotated[float, Meta(gt=0, le=1)] | None = 0.01
+
+
+class Friction(Strict, frozen=True):
+    """When something on trial has refused too many who are known to be good."""
+
+    budget: Annotated[float, Meta(gt=0, lt=0.2)] = 0.001
+    """The share of good actors that it may refuse in a window."""
+    window_s: Seconds = 3600
+    """In which an actor counts once."""
+    false_alarm: Annotated[int, Meta(ge=100, le=10**9)] = 100_000
+    """Good actors and windows between two alarms while the budget is kept, at least."""
+    tiers: tuple[str, ...] = ()
+    """Whose actors are known to be good. Who has merely done nothing else is not: an attacker could
+    switch a rule off."""
+
+
 class Policy(Strict, frozen=True):
     """All of it."""
 
@@ -197,6 +258,9 @@ class Policy(Strict, frozen=True):
     identity: Identity = field(default_factory=Identity)
     rules: Annotated[tuple[Rule, ...], Meta(max_length=1000)] = ()
     probes: Probes = field(default_factory=Probes)
+    challenge: Challenge = field(default_factory=Challenge)
+    ladder: Ladder | None = None
+    friction: Friction = field(default_factory=Friction)
     keys_max: Annotated[int, Meta(ge=1000, le=10**8)] = 1_000_000
     """Of each rule."""
 

@@ -15,7 +15,8 @@ from typing import Any, Final
 from ringwork.gate.decision import Decision
 from ringwork.gate.facts import Facts, Usage
 from ringwork.gate.gate import Gate
-from ringwork.gate.respond.answers import fields_of, refusal
+from ringwork.gate.respond.answers import Answer, fields_of, refusal
+from ringwork.gate.serve.challenges import accept_of, is_own, own_answer
 from ringwork.gate.serve.requests import RequestFacts
 
 Scope = dict[str, Any]
@@ -57,9 +58,15 @@ class GateMiddleware:
             await self._app(scope, receive, send)
             return
         facts = self._facts_of(scope)
+        if is_own(scope["path"], self._policy.challenge):
+            answer = await own_answer(self._gate, scope["path"], facts, scope["headers"], receive)
+            await _answer(answer, send)
+            return
         decision = self._gate.admit(facts)
         if not decision.is_allowed:
-            await _refuse(decision, facts, send)
+            accept = accept_of(scope["headers"])
+            asked = self._policy.challenge
+            await _answer(refusal(decision, facts, accept=accept, asked=asked), send)
             return
         if decision.delay_s:
             await self._slow(decision.delay_s)
@@ -115,8 +122,8 @@ class GateMiddleware:
             self._sleepers -= 1
 
 
-async def _refuse(decision: Decision, facts: Facts, send: Send) -> None:
-    status, fields, body = refusal(decision, facts)
+async def _answer(answer: Answer, send: Send) -> None:
+    status, fields, body = answer
     headers = [(name.encode(), value.encode()) for name, value in fields]
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})

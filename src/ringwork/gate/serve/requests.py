@@ -52,6 +52,11 @@ class RequestFacts:
             elif kind == "cookie":
                 self._cookies[source] = name
                 self._read[b"cookie"] = _COOKIES
+        if policy.ladder is not None or any(one.over.action == "challenge" for one in policy.rules):
+            # Only where somebody may be challenged: reading cookies costs every request.
+            self._read[policy.challenge.header.encode()] = "clearance"
+            self._cookies[policy.challenge.cookie] = "clearance"
+            self._read[b"cookie"] = _COOKIES
         self._place = lru_cache(maxsize=PLACES_MAX)(self._placed)
 
     def of(

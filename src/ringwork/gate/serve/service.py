@@ -3,7 +3,8 @@
 - Envoy's HTTP ext_authz: the request's own method and path below a prefix; 200 goes on, anything
   else is what the client gets.
 - nginx's auth_request: 2xx goes on, 403 is refused, anything else becomes a 500, so every refusal
-  is a 403 with the true status in ``x-gate-status``.
+  is a 403 with the true status in ``x-gate-status``; ``x-gate-action`` is ``challenge`` where the
+  client should be shown the page of ``GET /.gate/challenge``.
 - Forward authentication (Traefik, Caddy): the request line stands in ``X-Forwarded-*``.
 - ``POST /v1/gate/decide``: facts in, decision out, for whoever builds his own.
 
@@ -23,6 +24,7 @@ from ringwork.gate.decision import Decision
 from ringwork.gate.facts import Facts
 from ringwork.gate.gate import Gate
 from ringwork.gate.respond.answers import fields_of, refusal
+from ringwork.gate.serve.challenges import TRACE, accept_of, body_of, is_own, own_answer
 from ringwork.gate.serve.requests import RequestFacts
 
 BODY_MAX: Final = 1_048_576
@@ -55,6 +57,7 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tier: str = ""
     user_agent: str = ""
     ja4: str = ""
+    clearance: str = ""
     asn: int = 0
     estimate: int = 0
     fields: dict[str, list[str]] = field(default_factory=dict)
@@ -83,7 +86,10 @@ class DecisionService:
         if scope["type"] != "http":
             return
         path: str = scope["path"]
-        if path.startswith(ENVOY):
+        inner = path.removeprefix(ENVOY)
+        if is_own(inner, self._gate.policy.challenge):
+            status, fields, body = await self._own(scope, path, inner, receive)
+        elif path.startswith(ENVOY):
             status, fields, body = self._envoy(scope, path)
         elif path == NGINX:
             status, fields, body = self._nginx(scope)
@@ -101,18 +107,36 @@ class DecisionService:
         await send({"type": "http.response.start", "status": status, "headers": fields})
         await send({"type": "http.response.body", "body": body})
 
+    # ---- the gate's own paths, that proxies pass on ---------------------------------------------
+
+    async def _own(
+        self, scope: dict[str, Any], path: str, inner: str, receive: Receive
+    ) -> tuple[int, list[Any], bytes]:
+        """``inner``: the path without Envoy's prefix, by which it says that it is Envoy."""
+        headers = scope["headers"]
+        said = _said(headers, b"x-original-method")
+        facts = self._requests.of(
+            # Who passes on a refusal asks with GET, whatever was refused.
+            method=said.get(b"x-original-method", scope["method"]),
+            path=inner,
+            headers=headers,
+            peer=_peer(scope),
+            is_envoy=path != inner,
+        )
+        status, told, body = await own_answer(self._gate, inner, facts, headers, receive)
+        return status, _raw(told), body
+
     # ---- what proxies ask -----------------------------------------------------------------------
 
     def _envoy(self, scope: dict[str, Any], path: str) -> tuple[int, list[Any], bytes]:
-        return self._answered(
-            self._requests.of(
-                method=scope["method"],
-                path=path[len(ENVOY) :] or "/",
-                headers=scope["headers"],
-                peer=_peer(scope),
-                is_envoy=True,
-            )
+        facts = self._requests.of(
+            method=scope["method"],
+            path=path[len(ENVOY) :] or "/",
+            headers=scope["headers"],
+            peer=_peer(scope),
+            is_envoy=True,
         )
+        return self._answered(facts, scope["headers"])
 
     def _nginx(self, scope: dict[str, Any]) -> tuple[int, list[Any], bytes]:
         said = _said(scope["headers"], b"x-original-method", b"x-original-uri")
@@ -122,7 +146,7 @@ class DecisionService:
             headers=scope["headers"],
             peer=_peer(scope),
         )
-        status, fields, _ = self._answered(facts)
+        status, fields, _ = self._answered(facts, ())
         if status == 200:
             return 204, fields, b""
         # Its body is not shown to anybody, and its status would become a 500.
@@ -130,26 +154,26 @@ class DecisionService:
 
     def _forward(self, scope: dict[str, Any]) -> tuple[int, list[Any], bytes]:
         said = _said(scope["headers"], b"x-forwarded-method", b"x-forwarded-uri")
-        return self._answered(
-            self._requests.of(
-                method=said.get(b"x-forwarded-method", "GET"),
-                path=said.get(b"x-forwarded-uri", "/").partition("?")[0],
-                headers=scope["headers"],
-                peer=_peer(scope),
-            )
+        facts = self._requests.of(
+            method=said.get(b"x-forwarded-method", "GET"),
+            path=said.get(b"x-forwarded-uri", "/").partition("?")[0],
+            headers=scope["headers"],
+            peer=_peer(scope),
         )
+        return self._answered(facts, scope["headers"])
 
-    def _answered(self, facts: Facts) -> tuple[int, list[Any], bytes]:
+    def _answered(self, facts: Facts, headers: Raw) -> tuple[int, list[Any], bytes]:
         decision = self._gate.admit(facts)
         if decision.is_allowed:
             told: Iterable[tuple[str, str]] = fields_of(decision, facts)
             status, body = 200, b""
             fields = _raw(told)
-            if decision.action != "allow":
-                fields.append((b"x-gate-action", decision.action.encode()))
         else:
-            status, told, body = refusal(decision, facts)
-            fields = _raw(told)
+            asked = self._gate.policy.challenge
+            status, told, body = refusal(decision, facts, accept=accept_of(headers), asked=asked)
+            fields = [*_raw(told), (TRACE, decision.trace_id.encode())]
+        if decision.action not in ("allow", "block"):
+            fields.append((b"x-gate-action", decision.action.encode()))
         return status, fields, body
 
     # ---- facts in, decision out -----------------------------------------------------------------
@@ -159,7 +183,7 @@ class DecisionService:
     ) -> tuple[int, list[Any], bytes]:
         if scope["method"] != "POST":
             return _problem(405, "method-not-allowed", "expected POST")
-        body = await _body(receive)
+        body = await body_of(receive, BODY_MAX)
         if body is None:
             return _problem(413, "too-large", f"expected at most {BODY_MAX} bytes")
         try:
@@ -193,6 +217,7 @@ def told_of(decision: Decision) -> Mapping[str, object]:
         "headers": decision.headers,
         "rows_max": None if decision.over is None else decision.over.rows_max,
         "without": () if decision.over is None else decision.over.without,
+        "challenge": msgspec.Raw(decision.challenge.encode()) if decision.challenge else None,
         "trace_id": decision.trace_id,
         "policy": decision.policy,
     }
@@ -219,18 +244,6 @@ def _problem(status: int, slug: str, detail: str) -> tuple[int, list[Any], bytes
         "detail": detail,
     }
     return status, [_PROBLEM], _encode(told)
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """None where it is longer than it may be."""
-    found = b""
-    while True:
-        message = await receive()
-        found += bytes(message.get("body", b""))
-        if len(found) > BODY_MAX:
-            return None
-        if message["type"] == "http.disconnect" or not message.get("more_body"):
-            return found
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
