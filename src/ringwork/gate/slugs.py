@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 SLUGS: Final[Mapping[str, tuple[int, str]]] = {
+    "actions-invalid": (422, "Actions to look for clusters in are not columns of whole numbers."),
     "agent-card-invalid": (422, "A signature agent card or registry is not valid."),
     "agent-keys-invalid": (422, "Keys of an agent are not valid; the detail names the key."),
     "openapi-invalid": (422, "What should be audited is no OpenAPI description of version 3."),
