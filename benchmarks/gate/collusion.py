@@ -90,4 +90,4 @@ def _peer(quick: bool) -> str:
         for at, found in zip(thresholds, by_jaccard(city.actions, thresholds), strict=True)
     )
     (purity, found), threshold = best
-    return f"all-pairs Jaccard at {threshold}: purity {purity:.2f}, found {found:.2f}"
+    return f"all-pairs Jaccard at {threshold}: purity of its worst {purity:.2f}, found {found:.2f}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ringwork.gate.analyse.actors import Actors, By, printable
+from ringwork.gate.analyse.behaviour import Behaviour
 from ringwork.gate.analyse.blocks import LINE_MAX_BYTES, blocks
 from ringwork.gate.analyse.coded import Coded, Coder
 from ringwork.gate.analyse.columns import ADDRESS, AGENT, TARGET, USER
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ringwork.gate.analyse.behaviour import Behaviour
     from ringwork.gate.analyse.blocks import Readable
+    from ringwork.gate.behave.judge import Judge
 
     Longs = NDArray[np.int64]
 
@@ -70,6 +71,7 @@ class Scanner:
         engine: Engine | None = None,
         actors: Actors | None = None,
         behaviour: Behaviour | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self.actors = Actors() if actors is None else actors
         self.totals = Totals()
@@ -80,7 +82,10 @@ class Scanner:
         self._partial = b""
         self._engine = warm() if engine is None else engine
         self._coder = Coder(self._engine)
+        if judge is not None and behaviour is None:
+            behaviour = Behaviour()
         self._behaviour = behaviour
+        self._judge = judge
         self._buckets = [(one, one.buckets(self._engine)) for one in DETECTORS]
         self._found: dict[int, dict[str, _Found]] = {}
         self._declared: Counter[str] = Counter()
@@ -116,11 +121,12 @@ class Scanner:
     def result(self) -> Scanned:
         """Everybody so far, whoever stands out first."""
         requests = self.actors.requests
-        judged = [(_score(found), number) for number, found in self._found.items()]
+        findings = self._with_behaviour()
+        judged = [(_score(found), number) for number, found in findings.items()]
         judged.sort(key=lambda one: (-one[0], -int(requests[one[1]]), self.actors.names[one[1]]))
         # An address that only stands behind users or visits has no lines of its own.
         is_quiet = requests[: len(self.actors)] > 0
-        is_quiet[list(self._found)] = False
+        is_quiet[list(findings)] = False
         quiet = np.flatnonzero(is_quiet)
         order = [number for _, number in judged]
         busiest = quiet[np.argsort(-requests[quiet], kind="stable")]
@@ -136,13 +142,26 @@ class Scanner:
                 moment(self._first_us) if has_times else None,
                 moment(self._last_us) if has_times else None,
             ),
-            actors=tuple(self._actor(number) for number in order),
+            actors=tuple(self._actor(number, findings.get(number)) for number in order),
             clusters=(),
             declared_bots=tuple(
                 DeclaredBot(name, claimed[name], count)
                 for name, count in self._declared.most_common()
             ),
         )
+
+    def _with_behaviour(self) -> dict[int, dict[str, _Found]]:
+        """What was found, and what the judge says of everybody now, of which nothing is kept."""
+        if self._judge is None or self._behaviour is None:
+            return self._found
+        out = {number: dict(rules) for number, rules in self._found.items()}
+        requests = self._behaviour.requests()
+        for row, rule, shows, weight in self._judge.reasons(self._behaviour.features()):
+            rules = out.setdefault(self._behaviour.pairs[row][0], {})
+            count = int(requests[row])
+            if rule not in rules or rules[rule].events < count:
+                rules[rule] = _Found(count, 1, shows, weight)
+        return out
 
     def _actors_of(self, coded: Coded) -> Longs:
         """The actor of every line."""
@@ -225,9 +244,8 @@ class Scanner:
             found.events += events
             found.overflows += 1
 
-    def _actor(self, number: int) -> Actor:
+    def _actor(self, number: int, found: dict[str, _Found] | None) -> Actor:
         actors = self.actors
-        found = self._found.get(number)
         value = _score(found) if found else 0.0
         return Actor(
             actor=actors.names[number],
@@ -251,20 +269,23 @@ def scan(
     by: By = "ip",
     shape: str = "auto",
     behaviour: Behaviour | None = None,
+    judge: Judge | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> Scanner:
     """Reads a whole log; ``progress`` is called after every block.
 
-    ``behaviour`` collects features for a model while it goes by.
+    ``behaviour`` collects features for a model while it goes by; ``judge`` adds what they say.
     """
     scanner: Scanner | None = None
     for block in blocks(file):
         if scanner is None:
             engine = engine_for(len(block.lines))
-            scanner = Scanner(by=by, shape=shape, engine=engine, behaviour=behaviour)
+            scanner = Scanner(by=by, shape=shape, engine=engine, behaviour=behaviour, judge=judge)
         scanner.feed(block.lines, block.too_long)
         progress()
-    return scanner or Scanner(by=by, shape=shape, engine=engine_for(0), behaviour=behaviour)
+    return scanner or Scanner(
+        by=by, shape=shape, engine=engine_for(0), behaviour=behaviour, judge=judge
+    )
 
 
 def _score(found: dict[str, _Found]) -> float:
