@@ -16,11 +16,13 @@ from ringwork.gate.analyse.actors import Actors, By, printable
 from ringwork.gate.analyse.behaviour import Behaviour
 from ringwork.gate.analyse.blocks import LINE_MAX_BYTES, blocks
 from ringwork.gate.analyse.coded import Coded, Coder
+from ringwork.gate.analyse.collusion import Collusion
 from ringwork.gate.analyse.columns import ADDRESS, AGENT, TARGET, USER
 from ringwork.gate.analyse.detectors import DETECTORS, Detector
 from ringwork.gate.analyse.engine import SAMPLES, Engine, engine_for, parse_block, warm
 from ringwork.gate.analyse.findings import (
     Actor,
+    Cluster,
     DeclaredBot,
     Identity,
     Reason,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from ringwork.gate.analyse.blocks import Readable
     from ringwork.gate.behave.judge import Judge
+    from ringwork.gate.collude import Cluster as Colluding
 
     Longs = NDArray[np.int64]
 
@@ -49,6 +52,9 @@ BOTS_MAX: Final = 1_000
 HOUR_US: Final = 3_600_000_000
 HOURS_MAX: Final = 100_000
 """Hours that are drawn, eleven years of them; a hostile log may name any time."""
+CLUSTER_RULE: Final = "cluster"
+CLUSTER_WEIGHT: Final = 0.8
+"""The test against chance stands behind it: enough to degrade by itself, not to block."""
 _SAMPLE_BYTES: Final = 1 << 16
 
 
@@ -86,6 +92,7 @@ class Scanner:
             behaviour = Behaviour()
         self._behaviour = behaviour
         self._judge = judge
+        self._collusion = Collusion() if by == "user" else None
         self._buckets = [(one, one.buckets(self._engine)) for one in DETECTORS]
         self._found: dict[int, dict[str, _Found]] = {}
         self._declared: Counter[str] = Counter()
@@ -112,7 +119,12 @@ class Scanner:
         if not len(columns):
             return
         coded = self._coder.code(columns)
-        numbers = self._actors_of(coded)
+        codes, texts = self._coder.encode(columns, ADDRESS)
+        addresses = self.actors.of_addresses(texts)[codes]
+        numbers = self._actors_of(coded, addresses)
+        if self._collusion is not None:
+            is_user = numbers != addresses
+            self._collusion.take(numbers[is_user], addresses[is_user], columns.ts_us[is_user])
         self._count(coded, numbers)
         if self._behaviour is not None:
             self._behaviour.take(coded, numbers, self._engine)
@@ -121,7 +133,8 @@ class Scanner:
     def result(self) -> Scanned:
         """Everybody so far, whoever stands out first."""
         requests = self.actors.requests
-        findings = self._with_behaviour()
+        clusters = self._collusion.clusters(self.actors.names) if self._collusion else []
+        findings = self._with_clusters(self._with_behaviour(), clusters)
         judged = [(_score(found), number) for number, found in findings.items()]
         judged.sort(key=lambda one: (-one[0], -int(requests[one[1]]), self.actors.names[one[1]]))
         # An address that only stands behind users or visits has no lines of its own.
@@ -143,7 +156,14 @@ class Scanner:
                 moment(self._last_us) if has_times else None,
             ),
             actors=tuple(self._actor(number, findings.get(number)) for number in order),
-            clusters=(),
+            clusters=tuple(
+                Cluster(
+                    f"cluster-{place}",
+                    tuple(self.actors.names[one] for one in found.members.tolist()),
+                    evidence,
+                )
+                for place, (found, evidence) in enumerate(clusters, start=1)
+            ),
             declared_bots=tuple(
                 DeclaredBot(name, claimed[name], count)
                 for name, count in self._declared.most_common()
@@ -163,11 +183,22 @@ class Scanner:
                 rules[rule] = _Found(count, 1, shows, weight)
         return out
 
-    def _actors_of(self, coded: Coded) -> Longs:
-        """The actor of every line."""
+    def _with_clusters(
+        self,
+        findings: dict[int, dict[str, _Found]],
+        clusters: list[tuple[Colluding, tuple[str, ...]]],
+    ) -> dict[int, dict[str, _Found]]:
+        out = dict(findings)
+        for place, (found, evidence) in enumerate(clusters, start=1):
+            for number in found.members.tolist():
+                count = int(self.actors.requests[number])
+                why = _Found(count, 1, f"cluster-{place}: {evidence[0]}", CLUSTER_WEIGHT)
+                out[number] = {**out.get(number, {}), CLUSTER_RULE: why}
+        return out
+
+    def _actors_of(self, coded: Coded, numbers: Longs) -> Longs:
+        """The actor of every line; ``numbers`` are those of the addresses."""
         columns, actors = coded.columns, self.actors
-        codes, addresses = self._coder.encode(columns, ADDRESS)
-        numbers = actors.of_addresses(addresses)[codes]
         if self._by == "user":
             # What was refused proves no account: else anybody could blame another by name.
             proven = coded.seen.is_access & (columns.status != 401)

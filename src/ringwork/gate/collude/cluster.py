@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 ROUNDS_MAX: Final = 1_000
 """Of the peeling; a botnet takes about ten. A chain that is built to take more ends here."""
 CLUSTERS_MAX: Final = 1_000
+DAYS_MAX: Final = 400
+"""Of a log; the last ones count."""
+_DAY_US: Final = 86_400_000_000
 OVERLAP: Final = 0.5
 """Clusters of the two kinds with this share of the smaller in common are one."""
 
@@ -74,6 +77,24 @@ def find_clusters(
     found += _tested(by_window, *_lockstep(by_window, asked, key), "lockstep", asked)
     merged = _merged(sorted(found, key=lambda one: (-len(one.members), one.kind)))
     return sorted(merged, key=lambda one: (-len(one.members), int(one.members[0])))
+
+
+def find_daily_clusters(
+    actions: Actions, thresholds: Thresholds | None = None, *, key: int = 0
+) -> list[Cluster]:
+    """Clusters of every day (UTC) by itself; those of several days that are the same are joined.
+
+    In a month people come to many places, in a day to few.
+    """
+    days = actions.ts_us // _DAY_US
+    found: list[Cluster] = []
+    for day in np.unique(days)[-DAYS_MAX:].tolist():
+        rows = days == day
+        today = Actions(
+            actions.actors[rows], actions.ts_us[rows], actions.objects[rows], actions.places[rows]
+        )
+        found = _merged([*found, *find_clusters(today, thresholds, key=key)])
+    return sorted(found, key=lambda one: (-len(one.members), int(one.members[0])))
 
 
 def components(count: int, firsts: Longs, seconds: Longs) -> Longs:

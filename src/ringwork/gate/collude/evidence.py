@@ -12,6 +12,8 @@ import numpy as np
 from msgspec import Struct
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ringwork.gate.collude.cluster import Cluster
     from ringwork.gate.collude.signatures import Actions
 
@@ -45,15 +47,15 @@ class Evidence(Struct, frozen=True):
     log10_chance: float
     shared: tuple[Shared, ...]
 
-    def told(self) -> tuple[str, ...]:
-        """The same in sentences, the strongest first."""
+    def told(self, name: Callable[[int], str] = "object {}".format) -> tuple[str, ...]:
+        """The same in sentences, the strongest first; ``name`` is what an object is called."""
         return (
             f"{self.members:,} actors share {self.objects:,} objects ({self.kind}); "
             f"{100 * self.share:.0f} % of what they did was there",
             f"others would come to share as much with a chance of at most 1 in 10^"
             f"{-self.log10_chance:,.0f}",
             *(
-                f"object {one.object}: {one.members:,} members, {one.others:,} others"
+                f"{name(one.object)}: {one.members:,} members, {one.others:,} others"
                 for one in self.shared[:3]
             ),
         )
