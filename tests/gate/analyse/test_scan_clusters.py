@@ -64,6 +64,17 @@ def test_the_accounts_of_a_botnet_are_one_cluster_with_evidence(log, tmp_path, c
     )
 
 
+def test_text_and_page_show_the_cluster(log, tmp_path, capsys) -> None:
+    path, page = tmp_path / "a.log", tmp_path / "a.html"
+    path.write_bytes(log)
+    assert run(["gate", "scan", str(path), "--actor", "user", "--html", str(page)]) == 1
+    assert "  cluster-1: 1" in capsys.readouterr().out
+    assert "Accounts that act as one" in page.read_text()
+    assert "actors share" in page.read_text()
+    assert run(["gate", "scan", str(path), "--html", str(page)]) in {0, 1}
+    assert "Accounts that act as one" not in page.read_text()
+
+
 def test_by_address_nothing_is_clustered(log) -> None:
     assert scan(io.BytesIO(log)).result().clusters == ()
 
