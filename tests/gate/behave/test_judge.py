@@ -163,3 +163,55 @@ def test_fit_writes_the_same_model_twice_and_a_scan_takes_it(traffic, tmp_path, 
     assert caught >= 54
     assert run([*command[:-1], "0.0001", "--out", str(tmp_path / "x.json")]) == 2
     assert "needs scores of at least 29,956 people" in capsys.readouterr().err
+
+
+def fleet(
+    size: int, pages_each: int, *, net: int = 2, agent: str = "Mozilla/5.0", shared: bool = False
+) -> bytes:
+    """Addresses that read a page every 70 minutes, each its own part of the site, or all the same."""
+    lines = []
+    for number in range(size):
+        for place in range(pages_each):
+            page = place * 977 if shared else (number * pages_each + place) * 977
+            hours, minutes = divmod(place * 70 + number % 60, 60)
+            lines.append(
+                f"192.0.{net}.{number} - - [02/Mar/2026:{hours:02}:{minutes:02}:00 +0000] "
+                f'"GET /people/{page} HTTP/1.1" 200 5 "-" "{agent}"\n'
+            )
+    return "".join(lines).encode()
+
+
+VISITORS = fleet(90, 8, net=3, agent="Mozilla/4.0", shared=True)
+
+
+def read_by_one(lines: bytes) -> list[str]:
+    found = scan(io.BytesIO(lines), judge=Judge()).result()
+    return [
+        one.actor
+        for one in found.actors
+        if "distributed-reader" in [why.rule for why in one.reasons]
+    ]
+
+
+def test_a_reader_behind_many_addresses_is_found_by_what_they_never_read_twice() -> None:
+    found = scan(io.BytesIO(fleet(30, 15) + VISITORS), judge=Judge()).result()
+    accused = [one for one in found.actors if one.reasons]
+    assert {one.actor for one in accused} == {f"ip:192.0.2.{number}" for number in range(30)}
+    assert {one.verdict for one in accused} == {"challenge"}
+    assert {why.example for one in accused for why in one.reasons} == {
+        "30 actors with this agent read 450 pages, 0 of them twice"
+    }
+
+
+@pytest.mark.parametrize(
+    ("size", "pages_each", "shared"),
+    [(30, 15, True), (9, 19, False), (30, 6, False)],
+    ids=["the same pages", "too few", "too little"],
+)
+def test_strangers_with_the_same_program_are_no_reader(size, pages_each, shared) -> None:
+    assert read_by_one(fleet(size, pages_each, shared=shared) + VISITORS) == []
+
+
+def test_where_most_read_like_that_it_is_the_site_and_not_they() -> None:
+    assert len(read_by_one(fleet(44, 15) + VISITORS)) == 44
+    assert read_by_one(fleet(46, 15) + VISITORS) == []

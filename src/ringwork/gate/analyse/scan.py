@@ -33,6 +33,7 @@ from ringwork.gate.analyse.findings import (
 )
 from ringwork.gate.analyse.formats import detect, has_cri_prefix, held_back, without_cri
 from ringwork.gate.analyse.verdicts import score, verdict
+from ringwork.gate.behave.readers import distributed_readers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,7 +177,11 @@ class Scanner:
             return self._found
         out = {number: dict(rules) for number, rules in self._found.items()}
         requests = self._behaviour.requests()
-        for row, rule, shows, weight in self._judge.reasons(self._behaviour.features()):
+        features = self._behaviour.features()
+        judged = self._judge.reasons(features) + distributed_readers(
+            features, self._behaviour.agent_codes(), *self._behaviour.pages()
+        )
+        for row, rule, shows, weight in judged:
             rules = out.setdefault(self._behaviour.pairs[row][0], {})
             count = int(requests[row])
             if rule not in rules or rules[rule].events < count:
