@@ -10,6 +10,7 @@ app = App(
     help_format="plaintext",
 )
 app.command("ringwork.cli.gate_audit:audit", name="audit")
+app.command("ringwork.cli.gate_fit:fit", name="fit")
 app.command("ringwork.cli.gate_serve:serve", name="serve")
 app.command("ringwork.cli.gate_scan:scan", name="scan")
 app.command("ringwork.cli.gate_simulate:simulate", name="simulate")

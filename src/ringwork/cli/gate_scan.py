@@ -33,6 +33,7 @@ def scan(
     *,
     format: Format = "auto",  # the name of the flag
     actor: Literal["ip", "user", "visit"] = "ip",
+    model: str = "none",
     html: Path | None = None,
     options: Options = DEFAULTS,
 ) -> int:
@@ -53,19 +54,28 @@ def scan(
     actor
         Whom to judge: addresses (IPv6 by /64), the users that the server knows, or visits (an
         address with one agent).
+    model
+        A behaviour model of ringwork gate fit. default is one that comes along, made of invented
+        traffic: what it promises about people holds for yours once you fit your own. none looks
+        for habits alone.
     html
         A file for the report with plots; it loads nothing and runs no script.
     """
+    from ringwork.cli.gate_fit import model_of  # noqa: PLC0415
     from ringwork.gate.analyse.report import text_of, to_html, to_json  # noqa: PLC0415
     from ringwork.gate.analyse.scan import scan as read  # noqa: PLC0415
+    from ringwork.gate.behave.judge import Judge  # noqa: PLC0415
 
     if html is not None and not html.parent.is_dir():
         raise ConfigurationError(f"{html}: expected a folder that exists, {html.parent} is none")
     name = log.name
-    with _opened(log) as raw, measuring("reading", _size(log)) as at:
-        file = _unpacked(raw, name)
+    judge = Judge(model_of(model))
+    with opened(log) as raw, measuring("reading", _size(log)) as at:
+        file = unpacked(raw, name)
         try:
-            scanner = read(file, by=actor, shape=format, progress=lambda: at(_place(raw)))
+            scanner = read(
+                file, by=actor, shape=format, judge=judge, progress=lambda: at(_place(raw))
+            )
         except (EOFError, gzip.BadGzipFile) as error:
             raise ConfigurationError(f"{name}: expected gzip, got {error}") from None
         except OSError as error:
@@ -101,7 +111,8 @@ def _tell(found: Scanned, options: Options) -> None:
         options.table(rows, heads, title="Who was noticed")
 
 
-def _opened(log: Path) -> BufferedReader:
+def opened(log: Path) -> BufferedReader:
+    """The log, or an error that names it."""
     try:
         return log.open("rb")
     except OSError as error:
@@ -118,7 +129,7 @@ def _place(raw: BufferedReader) -> int:
     return raw.tell() if raw.seekable() else 0
 
 
-def _unpacked(raw: BufferedReader, name: str) -> Readable:
+def unpacked(raw: BufferedReader, name: str) -> Readable:
     """The log itself: what begins like gzip is unpacked as it is read."""
     begins = raw.peek(len(_GZIP))
     if not begins:

@@ -41,8 +41,17 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     ]  # fmt: skip
     folder = tmp_path_factory.mktemp("pages")
     found = {}
-    for name, log in (("busy", busy), ("quiet", [line("/", 200, "192.0.2.9", "-", 0)]), ("no", [])):
-        scanner = scan(io.BytesIO(b"".join(log)))
+    ring = [
+        line(f"/p/{one}", 200, f"60.1.{(one + step) % 12}.1", "-", step).replace(
+            b" - - ", b" - member%d " % one
+        )
+        for one in range(12) for step in range(7)
+    ]  # fmt: skip
+    ring += [line("/", 200, f"61.0.{one}.1", "-", 9).replace(b" - - ", b" - u%d " % one)
+             for one in range(250)]  # fmt: skip
+    for name, log in (("busy", busy), ("quiet", [line("/", 200, "192.0.2.9", "-", 0)]), ("no", []),
+                      ("ring", ring)):  # fmt: skip
+        scanner = scan(io.BytesIO(b"".join(log)), by="user" if name == "ring" else "ip")
         found[name] = folder / f"{name}.html"
         found[name].write_text(to_html(scanner.result(), scanner.totals, name=f"{name}.log"))
     return found

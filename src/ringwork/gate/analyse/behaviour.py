@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 PAIRS_MAX: Final = 1 << 20
 """Pairs with a row of state, half a gigabyte; those that come later are counted, not observed."""
+READ_MAX: Final = 8_000_000
+"""Different (pair, page) that are kept, 64 MB; those that come later are not looked at."""
+_COMPACT_AT: Final = 1 << 20
+_PAGE_BITS: Final = 32
 _FIRST_ROOM: Final = 1024
 
 
@@ -69,6 +73,9 @@ class Behaviour:
         self._rows: dict[tuple[int, int], int] = {}
         self._real = np.zeros((_FIRST_ROOM, REALS))
         self._whole = np.zeros((_FIRST_ROOM, WHOLES), np.int64)
+        self._read: Longs = np.zeros(0, np.int64)
+        self._fresh: list[Longs] = []
+        self._waiting = 0
         self._observe = warm_observe() if observe is None else observe
 
     def take(self, coded: Coded, numbers: Longs, engine: Engine) -> None:
@@ -99,12 +106,23 @@ class Behaviour:
             referrers[codes], facts[:, 2], facts[:, 3], marks[coded.agent_codes],
             np.zeros(len(columns), np.int64),
         )).astype(np.int64)  # fmt: skip
+        self._note_pages(rows[is_observed], lines[kept[is_observed]])
         self._observe(
             rows[is_observed],
             np.ascontiguousarray(lines[kept[is_observed]]),
             self._real,
             self._whole,
         )
+
+    def pages(self) -> tuple[Longs, Longs]:
+        """Which row read which page, each pair once; only pages that came without a referrer."""
+        self._compact()
+        return self._read >> _PAGE_BITS, self._read & ((1 << _PAGE_BITS) - 1)
+
+    def agent_codes(self) -> Longs:
+        """A number for the agent of every row."""
+        codes: dict[bytes, int] = {}
+        return np.array([codes.setdefault(agent, len(codes)) for _, agent in self.pairs], np.int64)
 
     def features(self) -> NDArray[np.float32]:
         """float32[pairs, 40], named by ``features.FEATURES``."""
@@ -114,6 +132,20 @@ class Behaviour:
     def requests(self) -> Longs:
         """How many requests each row has seen."""
         return self._whole[: len(self.pairs), REQUESTS].copy()
+
+    def _note_pages(self, rows: Longs, lines: Longs) -> None:
+        flags, page = lines[:, 3], lines[:, 4]
+        bare = flags & (IS_PAGE | HAS_REFERRER) == IS_PAGE
+        keys = np.unique((rows[bare] << _PAGE_BITS) | page[bare])
+        self._fresh.append(keys)
+        self._waiting += len(keys)
+        if self._waiting >= _COMPACT_AT:
+            self._compact()
+
+    def _compact(self) -> None:
+        if len(self._read) < READ_MAX and self._fresh:
+            self._read = np.union1d(self._read, np.concatenate(self._fresh))[:READ_MAX]
+        self._fresh, self._waiting = [], 0
 
     def _rows_of(
         self,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ROWS_MAX: Final = 200
 """Actors on the page that were noticed; JSON has more."""
 OTHERS_MAX: Final = 20
-"""Machines and busy actors on the page."""
+"""Machines, busy actors and clusters on the page."""
 BARS_MAX: Final = 96
 """Bars of the plot over time: at 320 px each is three pixels wide."""
 PLOT_PX: Final = 150
@@ -74,6 +74,8 @@ def to_html(found: Scanned, totals: Totals, *, name: str) -> str:
         noticed=noticed[:ROWS_MAX],
         noticed_left_out=max(0, len(noticed) - ROWS_MAX),
         busiest=quiet[:OTHERS_MAX],
+        clusters=found.clusters[:OTHERS_MAX],
+        clusters_left_out=max(0, len(found.clusters) - OTHERS_MAX),
         machines=found.declared_bots[:OTHERS_MAX],
         machines_left_out=max(0, len(found.declared_bots) - OTHERS_MAX),
         bars=bars,
@@ -136,6 +138,7 @@ def text_of(found: Scanned, totals: Totals) -> str:
             f"{found.skipped:,} of {found.lines:,} lines did not parse, the first of them:"
         )
         lines += [f"  {one}" for one in totals.samples[:1]]
+    lines += [f"  {one.id}: {one.evidence[0]}" for one in found.clusters[:OTHERS_MAX]]
     for name, count in totals.rules.most_common():
         lines.append(f"  {name}: {count:,} {'overflow' if count == 1 else 'overflows'}")
     return "\n".join(lines)

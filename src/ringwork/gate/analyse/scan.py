@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ringwork.gate.analyse.actors import Actors, By, printable
+from ringwork.gate.analyse.behaviour import Behaviour
 from ringwork.gate.analyse.blocks import LINE_MAX_BYTES, blocks
 from ringwork.gate.analyse.coded import Coded, Coder
+from ringwork.gate.analyse.collusion import Collusion
 from ringwork.gate.analyse.columns import ADDRESS, AGENT, TARGET, USER
 from ringwork.gate.analyse.detectors import DETECTORS, Detector
 from ringwork.gate.analyse.engine import SAMPLES, Engine, engine_for, parse_block, warm
 from ringwork.gate.analyse.findings import (
     Actor,
+    Cluster,
     DeclaredBot,
     Identity,
     Reason,
@@ -30,14 +33,16 @@ from ringwork.gate.analyse.findings import (
 )
 from ringwork.gate.analyse.formats import detect, has_cri_prefix, held_back, without_cri
 from ringwork.gate.analyse.verdicts import score, verdict
+from ringwork.gate.behave.readers import distributed_readers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from ringwork.gate.analyse.behaviour import Behaviour
     from ringwork.gate.analyse.blocks import Readable
+    from ringwork.gate.behave.judge import Judge
+    from ringwork.gate.collude import Cluster as Colluding
 
     Longs = NDArray[np.int64]
 
@@ -48,6 +53,9 @@ BOTS_MAX: Final = 1_000
 HOUR_US: Final = 3_600_000_000
 HOURS_MAX: Final = 100_000
 """Hours that are drawn, eleven years of them; a hostile log may name any time."""
+CLUSTER_RULE: Final = "cluster"
+CLUSTER_WEIGHT: Final = 0.8
+"""The test against chance stands behind it: enough to degrade by itself, not to block."""
 _SAMPLE_BYTES: Final = 1 << 16
 
 
@@ -70,6 +78,7 @@ class Scanner:
         engine: Engine | None = None,
         actors: Actors | None = None,
         behaviour: Behaviour | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self.actors = Actors() if actors is None else actors
         self.totals = Totals()
@@ -80,7 +89,11 @@ class Scanner:
         self._partial = b""
         self._engine = warm() if engine is None else engine
         self._coder = Coder(self._engine)
+        if judge is not None and behaviour is None:
+            behaviour = Behaviour()
         self._behaviour = behaviour
+        self._judge = judge
+        self._collusion = Collusion() if by == "user" else None
         self._buckets = [(one, one.buckets(self._engine)) for one in DETECTORS]
         self._found: dict[int, dict[str, _Found]] = {}
         self._declared: Counter[str] = Counter()
@@ -107,7 +120,12 @@ class Scanner:
         if not len(columns):
             return
         coded = self._coder.code(columns)
-        numbers = self._actors_of(coded)
+        codes, texts = self._coder.encode(columns, ADDRESS)
+        addresses = self.actors.of_addresses(texts)[codes]
+        numbers = self._actors_of(coded, addresses)
+        if self._collusion is not None:
+            is_user = numbers != addresses
+            self._collusion.take(numbers[is_user], addresses[is_user], columns.ts_us[is_user])
         self._count(coded, numbers)
         if self._behaviour is not None:
             self._behaviour.take(coded, numbers, self._engine)
@@ -116,11 +134,13 @@ class Scanner:
     def result(self) -> Scanned:
         """Everybody so far, whoever stands out first."""
         requests = self.actors.requests
-        judged = [(_score(found), number) for number, found in self._found.items()]
+        clusters = self._collusion.clusters(self.actors.names) if self._collusion else []
+        findings = self._with_clusters(self._with_behaviour(), clusters)
+        judged = [(_score(found), number) for number, found in findings.items()]
         judged.sort(key=lambda one: (-one[0], -int(requests[one[1]]), self.actors.names[one[1]]))
         # An address that only stands behind users or visits has no lines of its own.
         is_quiet = requests[: len(self.actors)] > 0
-        is_quiet[list(self._found)] = False
+        is_quiet[list(findings)] = False
         quiet = np.flatnonzero(is_quiet)
         order = [number for _, number in judged]
         busiest = quiet[np.argsort(-requests[quiet], kind="stable")]
@@ -136,19 +156,54 @@ class Scanner:
                 moment(self._first_us) if has_times else None,
                 moment(self._last_us) if has_times else None,
             ),
-            actors=tuple(self._actor(number) for number in order),
-            clusters=(),
+            actors=tuple(self._actor(number, findings.get(number)) for number in order),
+            clusters=tuple(
+                Cluster(
+                    f"cluster-{place}",
+                    tuple(self.actors.names[one] for one in found.members.tolist()),
+                    evidence,
+                )
+                for place, (found, evidence) in enumerate(clusters, start=1)
+            ),
             declared_bots=tuple(
                 DeclaredBot(name, claimed[name], count)
                 for name, count in self._declared.most_common()
             ),
         )
 
-    def _actors_of(self, coded: Coded) -> Longs:
-        """The actor of every line."""
+    def _with_behaviour(self) -> dict[int, dict[str, _Found]]:
+        """What was found, and what the judge says of everybody now, of which nothing is kept."""
+        if self._judge is None or self._behaviour is None:
+            return self._found
+        out = {number: dict(rules) for number, rules in self._found.items()}
+        requests = self._behaviour.requests()
+        features = self._behaviour.features()
+        judged = self._judge.reasons(features) + distributed_readers(
+            features, self._behaviour.agent_codes(), *self._behaviour.pages()
+        )
+        for row, rule, shows, weight in judged:
+            rules = out.setdefault(self._behaviour.pairs[row][0], {})
+            count = int(requests[row])
+            if rule not in rules or rules[rule].events < count:
+                rules[rule] = _Found(count, 1, shows, weight)
+        return out
+
+    def _with_clusters(
+        self,
+        findings: dict[int, dict[str, _Found]],
+        clusters: list[tuple[Colluding, tuple[str, ...]]],
+    ) -> dict[int, dict[str, _Found]]:
+        out = dict(findings)
+        for place, (found, evidence) in enumerate(clusters, start=1):
+            for number in found.members.tolist():
+                count = int(self.actors.requests[number])
+                why = _Found(count, 1, f"cluster-{place}: {evidence[0]}", CLUSTER_WEIGHT)
+                out[number] = {**out.get(number, {}), CLUSTER_RULE: why}
+        return out
+
+    def _actors_of(self, coded: Coded, numbers: Longs) -> Longs:
+        """The actor of every line; ``numbers`` are those of the addresses."""
         columns, actors = coded.columns, self.actors
-        codes, addresses = self._coder.encode(columns, ADDRESS)
-        numbers = actors.of_addresses(addresses)[codes]
         if self._by == "user":
             # What was refused proves no account: else anybody could blame another by name.
             proven = coded.seen.is_access & (columns.status != 401)
@@ -225,9 +280,8 @@ class Scanner:
             found.events += events
             found.overflows += 1
 
-    def _actor(self, number: int) -> Actor:
+    def _actor(self, number: int, found: dict[str, _Found] | None) -> Actor:
         actors = self.actors
-        found = self._found.get(number)
         value = _score(found) if found else 0.0
         return Actor(
             actor=actors.names[number],
@@ -251,20 +305,23 @@ def scan(
     by: By = "ip",
     shape: str = "auto",
     behaviour: Behaviour | None = None,
+    judge: Judge | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> Scanner:
     """Reads a whole log; ``progress`` is called after every block.
 
-    ``behaviour`` collects features for a model while it goes by.
+    ``behaviour`` collects features for a model while it goes by; ``judge`` adds what they say.
     """
     scanner: Scanner | None = None
     for block in blocks(file):
         if scanner is None:
             engine = engine_for(len(block.lines))
-            scanner = Scanner(by=by, shape=shape, engine=engine, behaviour=behaviour)
+            scanner = Scanner(by=by, shape=shape, engine=engine, behaviour=behaviour, judge=judge)
         scanner.feed(block.lines, block.too_long)
         progress()
-    return scanner or Scanner(by=by, shape=shape, engine=engine_for(0), behaviour=behaviour)
+    return scanner or Scanner(
+        by=by, shape=shape, engine=engine_for(0), behaviour=behaviour, judge=judge
+    )
 
 
 def _score(found: dict[str, _Found]) -> float:

@@ -43,7 +43,8 @@ class Target(NamedTuple):
 
     The hashes are keyed per process, so that nobody can make two file names that count as one;
     ``path_mark`` and ``folder_mark`` (CRC-32) are the same everywhere, as features must be.
-    ``entity`` is the last number in the path, -1 where none is; ``depth`` counts the path's parts.
+    ``entity`` is the last number in the path, else the first long one in the query, -1 for none;
+    ``depth`` counts the path's parts.
     """
 
     marks: int
@@ -72,7 +73,7 @@ def look(target: bytes) -> Target:
     )
     if mark:
         marks |= Mark.QUERY
-    number = _NUMBER.search(path)
+    number = _NUMBER.search(path) or _LONG_NUMBER.search(query)
     return Target(
         marks, hash(path), hash(file), hash(query), crc32(path), crc32(folder),
         path.count(b"/"), int(number[1]) if number else -1,
@@ -89,6 +90,8 @@ def path_of(referrer: bytes) -> bytes:
 
 _LOGGED: Final = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([\"\\]))")
 _NUMBER: Final = re.compile(rb"([0-9]{1,18})[^0-9]*\Z")
+_LONG_NUMBER: Final = re.compile(rb"([0-9]{5,18})")
+"""An id or a phone number in a query; shorter ones are pages of a list."""
 _RANDOM_NAME: Final = re.compile(r"[A-Z]{6}\Z")
 _DIGIT_QUERY: Final = re.compile(r"[0-9]{7,12}\Z")
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
