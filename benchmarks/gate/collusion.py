@@ -1,6 +1,7 @@
 """A botnet of 1,000 accounts on 10,000 addresses among 20,000 people, within a day of log.
 
-Six botnets: each account draws on 15 to all of the addresses, in data centres or in people's homes.
+Seven botnets: each account draws on 15 to all of the addresses, in data centres or in people's
+homes, among phones that stay in a carrier's network or hop over many.
 What counts is the worst of them. The peer is what SynchroTrap does at heart (Jaccard of every pair,
 single linkage), on the same table; it is given its best threshold of several, knowing the truth.
 """
@@ -24,6 +25,7 @@ POOLS: tuple[dict[str, int | bool], ...] = (
     {"addresses_of_bot": 200, "actions_of_bot": 400},
     {"addresses_of_bot": 2_000, "actions_of_bot": 400},
     {"addresses_of_bot": 10_000, "actions_of_bot": 400},
+    {"addresses_of_bot": 40, "nats": 256, "is_scattered": True},
 )
 
 

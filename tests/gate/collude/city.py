@@ -28,9 +28,14 @@ def day(
     addresses_of_bot: int = 40,
     actions_of_bot: int = 200,
     is_in_homes: bool = False,
+    nats: int = 24,
+    is_scattered: bool = False,
     seed: int = 1,
 ) -> Day:
-    """``is_in_homes``: the pool's addresses are those of people's homes (residential proxies)."""
+    """``is_in_homes``: the pool's addresses are those of people's homes (residential proxies).
+
+    ``nats``: addresses of each carrier; ``is_scattered``: each in a network of its own.
+    """
     chance = np.random.default_rng(seed)
     who, what, when = [], [], []
 
@@ -50,8 +55,8 @@ def day(
     # Phones hop between the NAT addresses of a carrier: 4 carriers with 24 addresses each.
     phones = everybody[chance.random(people) < 0.8]
     for _ in range(10):
-        nat = everybody % 4 * 256 + chance.integers(0, 24, people)
-        add(phones, CARRIERS + nat[phones], 0, 24)
+        nat = everybody % 4 * 4096 + chance.integers(0, nats, people)
+        add(phones, CARRIERS + nat[phones] * (256 if is_scattered else 1), 0, 24)
     guest = everybody[chance.random(people) < 0.2]
     for _ in range(2):
         add(guest, CAFES + chance.integers(0, people // 50, len(guest)) * 256, 10, 20)

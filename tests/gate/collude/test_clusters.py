@@ -43,6 +43,25 @@ def test_people_in_homes_offices_and_behind_carriers_are_no_cluster(seed) -> Non
     assert find_clusters(day(people=6_000, bots=0, seed=seed).actions) == []
 
 
+@pytest.mark.parametrize("nats", [64, 256])
+def test_phones_that_hop_over_small_scattered_carriers_are_no_cluster_but_bots_among_them_are(
+    nats,
+) -> None:
+    calm = day(people=6_000, bots=0, nats=nats, is_scattered=True)
+    assert find_clusters(calm.actions) == []
+    city = day(people=6_000, nats=nats, is_scattered=True)
+    purity, found = judged(find_clusters(city.actions), city.bots)
+    assert purity >= 0.95
+    assert found >= 0.95
+
+
+def test_a_botnet_as_large_as_a_third_of_all_does_not_raise_the_threshold_above_itself() -> None:
+    city = day(people=2_000, addresses_of_bot=20)
+    purity, found = judged(find_clusters(city.actions), city.bots)
+    assert purity >= 0.95
+    assert found >= 0.95
+
+
 def readers(count: int, *, jitter_us: int, seed: int = 5) -> Actions:
     """Accounts that read the same thirty targets one after another, and people who read any."""
     chance = np.random.default_rng(seed)

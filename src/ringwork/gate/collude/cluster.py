@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 ROUNDS_MAX: Final = 1_000
 """Of the peeling; a botnet takes about ten. A chain that is built to take more ends here."""
 CLUSTERS_MAX: Final = 1_000
+USUAL: Final = 0.6
+"""So many of all actors are taken for people when the threshold is set."""
 DAYS_MAX: Final = 400
 """Of a log; the last ones count."""
 _DAY_US: Final = 86_400_000_000
@@ -116,20 +118,12 @@ def components(count: int, firsts: Longs, seconds: Longs) -> Longs:
 
 def core(table: Incidence, places: float) -> Bools:
     """Which pairs of the table stay when everybody has ``places`` shared ones or leaves."""
-    weights = table.weights[table.tokens]
-    # Sums by actor and place, each at most 1: hopping about in one network is one place.
-    width = int(table.places.max(initial=0)) + 1
-    groups, group = np.unique(
-        table.actors * width + table.places[table.tokens], return_inverse=True
-    )
-    owner = groups // width
-    alive = np.flatnonzero(weights > 0)
+    group, owner = _groups(table)
+    alive = np.flatnonzero(table.crowds[table.tokens] > 1)
     for _ in range(ROUNDS_MAX):
         users = np.bincount(table.tokens[alive], minlength=len(table.crowds))
         alive = alive[users[table.tokens[alive]] > 1]
-        sums = np.bincount(group[alive], weights[alive], len(groups))
-        score = np.bincount(owner, np.minimum(sums, 1.0), len(table.actor_ids))
-        stays = score[table.actors[alive]] >= places
+        stays = _scores(table, group, owner, alive)[table.actors[alive]] >= places
         if stays.all():
             break
         alive = alive[stays]
@@ -138,9 +132,36 @@ def core(table: Incidence, places: float) -> Bools:
     return kept
 
 
+def _places_of_few(table: Incidence, places: float) -> float:
+    """The threshold for this crowd: where most people hop about, it takes more to stand out.
+
+    Twice what the usual actor stays below, but no more than three times ``places``: a large botnet
+    must not raise it out of its own reach.
+    """
+    usual = float(np.quantile(_scores(table, *_groups(table), slice(None)), USUAL))
+    return min(max(places, 2 * usual), 3 * places)
+
+
+def _groups(table: Incidence) -> tuple[Longs, Longs]:
+    """The group of every pair by actor and place, and the actor of every group."""
+    width = int(table.places.max(initial=0)) + 1
+    groups, group = np.unique(
+        table.actors * width + table.places[table.tokens], return_inverse=True
+    )
+    return group, groups // width
+
+
+def _scores(table: Incidence, group: Longs, owner: Longs, pairs: Longs | slice) -> Reals:
+    """Shared places of every actor, weighed; one counts once, however many objects are in it."""
+    weights = table.weights[table.tokens[pairs]]
+    sums = np.bincount(group[pairs], weights, len(owner))
+    scores = np.bincount(owner, np.minimum(sums, 1.0), len(table.actor_ids))
+    return scores.astype(np.float64)
+
+
 def _pool(table: Incidence, asked: Thresholds) -> tuple[Longs, Bools]:
     """The label of every actor (-1 for none) and which tokens hold clusters together."""
-    kept = core(table, asked.places)
+    kept = core(table, _places_of_few(table, asked.places))
     actors, tokens = table.actors[kept], table.tokens[kept]
     inside = np.bincount(tokens, minlength=len(table.crowds))
     # A carrier's NAT that members used too joins nobody: others are the most there.
