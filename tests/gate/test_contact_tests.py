@@ -16,7 +16,7 @@ from ringwork.gate.contacts.seen import Books, day_mark
 @given(st.integers(0, 300), st.integers(1, 300), st.floats(0.001, 0.5))
 def test_the_binomial_tail_is_scipys(least, count, p):
     assert binomial_tail(least, count, p) == pytest.approx(
-        stats.binom.sf(least - 1, count, p), rel=1e-9, abs=1e-300
+        stats.binom.sf(least - 1, count, p), rel=1e-8, abs=1e-200
     )
 
 
