@@ -88,8 +88,8 @@ def test_what_it_saves_is_what_the_server_would_have_saved(lived, monkeypatch):
     gaps = [b - a for a, b in zip([0, *snapshots.seqs], snapshots.seqs, strict=False)]
     assert len(gaps) > 2
     assert min(gaps) >= 50, "one every 50 events"
-    # The largest row of this life, in which a fairness period begins, has some forty events.
-    assert max(gaps) < 50 + 45, "and not much later than the row that makes it due"
+    largest = max(row.count for row in log.rows())  # commands share a row where the disk is slow
+    assert max(gaps) < 50 + largest, "and no later than the row that makes it due"
     work(keeper, is_last=True)
     assert snapshots.seqs[-1] == log.head.seq
     assert saved(snapshots) == lived[2]
