@@ -7,6 +7,8 @@ from math import inf
 
 import http_sf
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ringwork.gate.facts import Facts, Usage
 from ringwork.gate.gate import Gate
@@ -284,3 +286,59 @@ def test_addresses_are_counted_by_who_can_have_them() -> None:
 def test_what_is_no_address_is_refused(ip: int | str) -> None:
     with pytest.raises(ValueError, match="expected"):
         Facts.of(ip=ip)
+
+
+TWICE = (
+    "  - {name: account, key: [account], cost: {read: 1, write: 3}, limit: {kind: gcra, limit: 6, period_s: 60}}\n"
+    "  - {name: page, key: [account, route], limit: {kind: gcra, limit: 2, period_s: 30}}\n"
+    '  - {name: people, key: [account], match: {route: "/p/*"}, limit: {kind: distinct, limit: 4, window_s: 80}}\n'
+    "  - {name: rows, key: [app], cost: {rows: 1}, limit: {kind: volume, limit: 30, period_s: 60}}\n"
+    "  - {name: soft, key: [ip], limit: {kind: gcra, limit: 9, period_s: 60}, over: {action: slow, delay_s: 0.1}}\n"
+)
+SHADOW = "  - {name: watched, shadow: true, expose: false, key: [account], limit: {kind: gcra, limit: 1000000, period_s: 1}}\n"
+ASKS = st.lists(
+    st.tuples(
+        st.sampled_from(["", "ann", "bob"]),
+        st.sampled_from(["", "app"]),
+        st.sampled_from(["/p/1", "/p/2", "/q"]),
+        st.sampled_from(["GET", "POST"]),
+        st.integers(0, 8),
+        st.sampled_from([0, 0, 1_000_000, 20_000_000]),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(ASKS)
+def test_the_quick_way_decides_as_the_general_way(
+    asks: list[tuple[str, str, str, str, int, int]],
+) -> None:
+    """A rule in shadow beside them sends every request the general way, and changes nothing else."""
+    clocks = ManualClock(), ManualClock()
+    quick, general = gate_of(TWICE, clocks[0]), gate_of(TWICE + SHADOW, clocks[1])
+    for number, (account, app, route, method, rows, step_us) in enumerate(asks):
+        for clock in clocks:
+            clock.advance_us(step_us)
+        facts = Facts.of(
+            account=account,
+            app=app,
+            route=route,
+            method=method,
+            estimate=rows,
+            ip=f"192.0.2.{number % 2}",
+        )
+        one, other = quick.admit(facts), general.admit(facts)
+        assert (one.action, one.status, one.limits, one.headers) == (
+            other.action,
+            other.status,
+            other.limits,
+            other.headers,
+        )
+        assert (list(one.reasons), one.retry_after_s) == (
+            list(other.reasons),
+            pytest.approx(other.retry_after_s, rel=0.1),
+        )
+        usage = Usage(rows=rows // 2, entities=[number % 7])
+        quick.settle(one, usage)
+        general.settle(other, usage)

@@ -16,7 +16,7 @@ from itertools import count
 from math import inf
 from typing import Final
 
-from ringwork.gate.decision import Action, Charged, Decision, Reason
+from ringwork.gate.decision import Action, Charged, Decision, Reason, Standing
 from ringwork.gate.facts import Facts, Usage
 from ringwork.gate.limits.concurrent import ConcurrentTable
 from ringwork.gate.limits.distinct import DistinctTable
@@ -28,9 +28,9 @@ from ringwork.gate.limits.shared import WAITS_MAX, SharedLimits
 from ringwork.gate.plan import Compiled, Plan
 from ringwork.gate.policy.load import digest_of
 from ringwork.gate.policy.model import Over, Policy, VolumeLimit
+from ringwork.gate.quick import Lanes, taken
 from ringwork.gate.respond.challenge import STATUS as CHALLENGED
 from ringwork.gate.respond.ladder import Witness
-from ringwork.gate.respond.ratelimit import Left
 from ringwork.gate.response import Response
 from ringwork.gate.taking import (
     ENDS_HERE,
@@ -100,6 +100,9 @@ class Gate:
             tables = self._plan.tables.values()
             self.shared.tables = [one for one in tables if isinstance(one, SharedTable)]
         self._digest = digest_of(policy)
+        self._lanes = Lanes(self._plan)
+        self._is_quick = self.shared is None and not self.response.looks
+        """Whether nothing but limits of this process has to be asked."""
 
     def reload(self, policy: Policy) -> None:
         """Decide by another policy from now on; counters of rules that have not changed go on."""
@@ -112,11 +115,23 @@ class Gate:
 
     def admit(self, facts: Facts) -> Decision:
         """Whether and how a request may go on."""
-        now_ps = self._now_ps()
-        actor = actor_of(facts)
-        if banned_ps := self._ban_left_ps(actor, now_ps):
-            return self._banned_decision(banned_ps)
-        asked, shadowed = self._asked(facts, actor)
+        now_ps = self._now_ns() * PS_PER_NS
+        actor = None
+        if self._banned.newer or self._banned.older:
+            actor = actor_of(facts)
+            if banned_ps := self._ban_left_ps(actor, now_ps):
+                return self._banned_decision(banned_ps)
+        if self._is_quick and (steps := self._lanes.steps_for(facts)) is not None:
+            passed = taken(steps, facts, now_ps)
+            if passed is not None:
+                return Decision(
+                    action="allow",
+                    standing=passed[0],
+                    charged=passed[1],
+                    trace=(self._prefix, next(self._numbers)),
+                    policy=self._digest,
+                )
+        asked, shadowed = self._asked(facts, actor or actor_of(facts))
         return self._decision(facts, asked, self._taken(asked, shadowed, now_ps), now_ps)
 
     async def admit_strict(self, facts: Facts) -> Decision:
@@ -183,10 +198,10 @@ class Gate:
             retry_after_s=self._wait_s(actor, wait_ps) if action == "block" else 0.0,
             delay_s=over.delay_s if over is not None and action == "slow" else 0.0,
             reasons=outcome.reasons,
-            limits=_left(asked, facts, now_ps),
+            standing=_standing(asked, facts, now_ps),
             challenge=self.response.challenge(actor) if action == "challenge" else "",
             over=over,
-            trace_id=f"{self._prefix}{next(self._numbers):012x}",
+            trace=(self._prefix, next(self._numbers)),
             policy=self._digest,
             charged=charged,
         )
@@ -233,7 +248,7 @@ class Gate:
             retry_after_s=left_ps / PS_PER_S,
             reasons=[Reason("probes", "kept asking after it was refused")],
             over=Over(),
-            trace_id=f"{self._prefix}{next(self._numbers):012x}",
+            trace=(self._prefix, next(self._numbers)),
             policy=self._digest,
         )
 
@@ -287,16 +302,14 @@ def _status(over: Over | None, wait_ps: int) -> int:
     return TOO_LARGE if wait_ps >= FOREVER_PS else over.status
 
 
-def _left(asked: Sequence[Asked], facts: Facts, now_ps: int) -> list[Left]:
-    """How the limits stand that a client may know of."""
-    found = []
+def _standing(asked: Sequence[Asked], facts: Facts, now_ps: int) -> list[Standing]:
+    """How the limits stand that count the request."""
+    found: list[Standing] = []
     for one, key, _ in asked:
-        if one.rule.expose:
-            left, more_ps = one.table.stands(key, now_ps)
-            quota = one.units
-            if one.quota is not None:  # in units as clients know them, not in parts of it
-                quota = one.quota.quota(facts.counters)
-                left = left * quota // one.units
-            more_s = -(-more_ps // PS_PER_S)
-            found.append(Left(one.rule, quota, one.window_s, one.unit, left, more_s))
+        left, more_ps = one.table.stands(key, now_ps)
+        quota = one.units
+        if one.quota is not None:  # in units as clients know them, not in parts of it
+            quota = one.quota.quota(facts.counters)
+            left = left * quota // one.units
+        found.append((one, left, more_ps, quota))
     return found

@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from ringwork.gate.facts import Facts
+from ringwork.gate.limits.gcra import GcraTable
 from ringwork.gate.limits.leases import SHAREABLE, SharedTable
 from ringwork.gate.limits.model import (
     Concurrent,
@@ -69,6 +70,14 @@ class Compiled(Struct, frozen=True, gc=False):
         if type(parts) is tuple:
             return (self.rule.name, *parts) if all(parts) else None
         return (self.rule.name, parts) if parts else None
+
+    def cells_left(self, room_ps: int) -> tuple[int, int]:
+        """Units in a cell's room, and how long until there is one more; 0: all are there."""
+        table = self.table
+        assert isinstance(table, GcraTable)
+        left = room_ps // table.interval_ps
+        is_whole = room_ps >= table.tolerance_ps
+        return left, 0 if is_whole else (left + 1) * table.interval_ps - room_ps
 
     def cost_of(self, facts: Facts) -> int:
         """Whole units, in parts of the quota where that is a formula."""
