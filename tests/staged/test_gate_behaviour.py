@@ -3,8 +3,6 @@
 from importlib.resources import files
 from pathlib import Path
 
-import pytest
-
 from ringwork.gate.analyse.scan import scan
 from ringwork.gate.behave.judge import Judge
 from ringwork.gate.behave.model import from_json
@@ -15,7 +13,6 @@ DEFAULT = (files("ringwork.gate.behave") / "default.json").read_bytes()
 
 
 def test_the_default_model_is_made_again_bit_for_bit() -> None:
-    pytest.importorskip("lightgbm")
     from benchmarks.gate.default_model import made  # noqa: PLC0415 # imports LightGBM's side
 
     assert made(FOLDER) == DEFAULT

@@ -145,7 +145,6 @@ def test_labels_that_are_none_are_refused_with_the_line(text, says, tmp_path, ca
 
 
 def test_fit_writes_the_same_model_twice_and_a_scan_takes_it(traffic, tmp_path, capsys) -> None:
-    pytest.importorskip("lightgbm")
     path, labels = tmp_path / "a.log", tmp_path / "labels.csv"
     lines, known, _ = log(seed=5, humans=320, bots=60)
     path.write_bytes(lines)
