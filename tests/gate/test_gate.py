@@ -229,6 +229,12 @@ def test_a_request_larger_than_any_burst_is_not_told_to_come_back() -> None:
     assert json.loads(body)["type"].endswith(":request-too-costly")
 
 
+def test_who_names_no_tier_of_metas_is_of_the_lowest() -> None:
+    gate = Gate(preset("meta_marketing"), clock=ManualClock(), entropy=SeededEntropy("meta"))
+    ask = Facts.of(app="1", ad_account="act_9", method="POST", route="/v21.0/act_9/adcreatives")
+    assert [gate.admit(ask).action for _ in range(21)] == ["allow"] * 20 + ["block"]
+
+
 def test_metas_limits_answer_in_metas_words() -> None:
     clock = ManualClock()
     gate = Gate(preset("meta_marketing"), clock=clock, entropy=SeededEntropy("meta"))

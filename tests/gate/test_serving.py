@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -178,10 +177,8 @@ def test_envoy_gets_the_true_status_and_nginx_a_403() -> None:
     assert [one.status_code for one in found] == [200, 200, 429, 204, 204, 403, 200, 200, 429]
     assert found[2].json()["violated-policies"] == ["account"]
     assert found[5].headers["x-gate-status"] == "429"
-    assert (
-        found[5].headers["retry-after"] == found[2].headers["retry-after"]
-        or int(found[5].headers["retry-after"]) >= 30
-    )
+    # Half a minute has to be waited, and up to a tenth of it more, by who it is.
+    assert all(30 <= int(found[one].headers["retry-after"]) <= 33 for one in (2, 5, 8))
     assert found[3].headers["ratelimit"] == '"account";r=1;t=30'
 
 
@@ -300,4 +297,3 @@ def test_no_field_does_more_than_be_decided_on(
             }
             asyncio.run(service(scope, receive, send))
     assert {one["status"] for one in sent if "status" in one} <= {200, 204, 403, 429}
-    assert all(json.dumps(one.get("status", 0)) for one in sent)

@@ -110,6 +110,7 @@ class Plan:
 
         ``machines``: how many share a store of counters; None: there is none.
         """
+        self._default_tier = policy.identity.default_tier
         kept = before or {}
         self.rules = tuple(
             _compiled(number, rule, kept.get(rule) or _table_of(rule, policy.keys_max, machines))
@@ -124,7 +125,7 @@ class Plan:
 
     def rules_for(self, facts: Facts) -> tuple[Compiled, ...]:
         """Those that match its route, method and tier, in the policy's order."""
-        asked = (facts.route or facts.path, facts.method, facts.tier)
+        asked = (facts.route or facts.path, facts.method, facts.tier or self._default_tier)
         found = self._known.get(asked)
         if found is None:
             found = tuple(one for one in self.rules if _matches(one, *asked))

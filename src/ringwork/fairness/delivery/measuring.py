@@ -17,8 +17,8 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
-from ringwork.fairness.delivery.audiences import PREFIX, key_of, window_of
 from ringwork.fairness.delivery.events import Audience, AudienceMeasured, AudienceSums
+from ringwork.fairness.delivery.measured import key_of, window_of
 from ringwork.fairness.delivery.recent import DAY_US
 from ringwork.fairness.delivery.settled import Settled
 from ringwork.fairness.delivery.work import Work
@@ -32,6 +32,8 @@ from ringwork.fairness.records import Eligible
 from ringwork.kernel.errors import Refused
 from ringwork.kernel.journal import Command
 
+PREFIX: Final = "audiences/"
+"""Before a release's key and window: whose privacy budget it has."""
 WEIGHED_MIN: Final = 300.0
 """People of equal weight whom recent impressions must tell of, to weigh an audience by them: from
 fewer, chance and single people would make the mix (a share of a half has a standard error of 2.9
@@ -96,17 +98,18 @@ class Measuring:
             sums = _exact(work.enclave.counted(audience, day=now_us // DAY_US), plan, blocks)
             return self._mix(sums)
         key = key_of(
-            audience,
-            tables=work.enclave.tables.sha256,
-            groups={one.attribute: one.groups for one in blocks},
-            window_days=plan.eligible_window_days,
+            sorted(set(audience.regions)),  # whose order means nothing
+            sorted(set(audience.excluded_regions)),
+            work.enclave.tables.sha256,
+            {one.attribute: one.groups for one in blocks},
+            plan.eligible_window_days,
         )
         window = window_of(now_us, plan.eligible_window_days)
-        found = work.memory.audiences.of(key, window)
+        found = work.memory.measured.audience(key, window)
         if found is None:
             self._require_settled(key, audience, now_us)
             await self._measure(key, audience, window, now_us)
-            found = work.memory.audiences.of(key, window)
+            found = work.memory.measured.audience(key, window)
             assert found is not None
         return self._mix(found.sums)
 

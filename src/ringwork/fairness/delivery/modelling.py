@@ -14,9 +14,8 @@ from fractions import Fraction
 from math import ceil, sqrt
 from typing import Final
 
-from ringwork.fairness.delivery.audiences import window_of
 from ringwork.fairness.delivery.events import ModelMeasured
-from ringwork.fairness.delivery.models import PREFIX, key_of
+from ringwork.fairness.delivery.measured import key_of, window_of
 from ringwork.fairness.delivery.settled import Settled
 from ringwork.fairness.delivery.work import Work
 from ringwork.fairness.enclave import Pool
@@ -30,6 +29,8 @@ from ringwork.fairness.records import Model
 from ringwork.kernel.errors import Refused, Unavailable
 from ringwork.kernel.journal import Command
 
+PREFIX: Final = "models/"
+"""Before a release's key and window: whose privacy budget it has."""
 POOL_MIN: Final = 100
 """People from whom the proxy's blur is learned at least."""
 PAIR_SIGMAS: Final = 10
@@ -83,11 +84,11 @@ class Modelling:
         days, now_us = work.plan.eligible_window_days, work.now_us()
         (block,) = (one for one in work.enclave.blocks if one.attribute == attribute)
         tables = work.enclave.tables.sha256
-        key = key_of(attribute, tables=tables, groups=block.groups, window_days=days)
+        key = key_of(attribute, tables, block.groups, days)
         window = window_of(now_us, days)
         if (key, window) in self._useless:
             return None
-        found = work.memory.models.of(key, window)
+        found = work.memory.measured.model(key, window)
         if found is None:
             people, groups = len(work.enclave), len(block.groups) - (block.groups[-1] == UNKNOWN)
             if people < people_min(work.plan, groups):  # whose groups are known is not looked at
@@ -100,7 +101,7 @@ class Modelling:
                 if isinstance(refused, Unavailable):
                     raise
                 return None
-            found = work.memory.models.of(key, window)
+            found = work.memory.measured.model(key, window)
             assert found is not None
         made = await self._from(
             attribute, _moments(found.sums, found.unit, found.declared.privacy.sigma)

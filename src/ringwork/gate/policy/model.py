@@ -151,22 +151,6 @@ class Rule(Strict, frozen=True):
     then, which decides instead of ``over``."""
 
 
-class StaticAgent(Strict, frozen=True):
-    """An agent whose keys the operator has."""
-
-    url: str
-    jwks: str
-
-
-class Agents(Strict, frozen=True):
-    """Web Bot Auth."""
-
-    static: tuple[StaticAgent, ...] = ()
-    expose: bool = False
-    max_lifetime_s: Seconds = 86_400
-    require: tuple[str, ...] = ("@authority",)
-
-
 class Identity(Strict, frozen=True):
     """Where in a request it stands who asks: ``header:NAME`` or ``cookie:NAME``; empty: nowhere."""
 
@@ -178,7 +162,8 @@ class Identity(Strict, frozen=True):
     tier: str = ""
     ja4: str = ""
     """Headers that a proxy sets; from anybody else they are ignored."""
-    agents: Agents = field(default_factory=Agents)
+    default_tier: str = ""
+    """Of a request that says none."""
 
 
 class Trust(Strict, frozen=True):
