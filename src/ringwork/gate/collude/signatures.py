@@ -170,7 +170,7 @@ def _signatures(table: Incidence, key: int) -> Longs:
     present = actors[begins]
     row_of = np.cumsum(np.r_[True, actors[1:] != actors[:-1]]) - 1
     for place in range(len(out)):
-        salt = _mixed(np.array([key * 1_000_003 + place + 1], np.uint64))[0]
+        salt = _mixed(np.array([(key * 1_000_003 + place + 1) & (2**64 - 1)], np.uint64))[0]
         uniform = (_mixed(ids.astype(np.uint64) ^ salt) >> np.uint64(11)).astype(
             np.float64
         ) * 2.0**-53
