@@ -181,6 +181,15 @@ def test_prices_that_were_in_force_are_what_counts() -> None:
     assert again.dump() == state.dump()
 
 
+def test_nobody_chooses_who_was_over_served_once_the_arm_is_out() -> None:
+    state = state_of(logs.arm_ad("a"), stepped(*logs.ARM_PRICES), logs.arm_release("a"))
+    before = state.flights["a"].parts[-1].prices
+    assert state.apply(by_hand("set", *(-9 * one for one in logs.ARM_PRICES))) == []
+    assert state.apply(stepped(*logs.ARM_PRICES)) == []
+    assert state.flights["a"].parts[-1].prices == before != {}
+    assert state.flights["a"].override is not None, "it holds all the same"
+
+
 def test_a_new_audience_begins_without_prices() -> None:
     state = state_of(logs.arm_ad("a"), stepped(*logs.ARM_PRICES), logs.arm_release("a"))
     assert state.apply(msgspec.structs.replace(logs.arm_ad("a"), segment=1)) == []

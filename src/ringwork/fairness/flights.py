@@ -72,7 +72,8 @@ def priced(flight: Flight, step: Control | Override, plan: Plan | None) -> None:
 
     While a person's prices hold, each step of the controller counts them and not its own; while a
     person has paused it, none. A vector that does not fit the plan's controlled attributes says
-    nothing.
+    nothing. Nor does a step after the arm's sums are out: it moved nothing that they tell of, and
+    who has read them could choose by it who was over-served.
     """
     if isinstance(step, Override):
         flight.override = None if step.action == "resume" else step
@@ -86,6 +87,8 @@ def priced(flight: Flight, step: Control | Override, plan: Plan | None) -> None:
     if sum(sizes) != len(prices):
         return
     open_, first = flight.parts[-1], 0
+    if open_.release is not None and open_.release.arm_sums:
+        return
     found = dict(open_.prices)
     for name, size in zip(controlled, sizes, strict=True):
         added, before = prices[first : first + size], found.get(name, (0,) * size)
